@@ -1,0 +1,5 @@
+//! The pure core: what lines prove, whose fault it is, what to do, and how a chain's network is laid out.
+//!
+//! No tokio, no client, no clock: time and randomness are arguments. `tests/architecture.rs` holds it to that.
+
+pub mod types;
