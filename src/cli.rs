@@ -2,6 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
+mod crd;
+mod validate;
+
 /// Keeps multi-hop VPN chains on Kubernetes working.
 #[derive(Debug, Parser)]
 #[command(name = "hopkeeper", version, about, max_term_width = 100)]
@@ -11,7 +14,11 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// Prints the CRDs (VpnChain, HopIncident) as YAML: `hopkeeper crd | kubectl apply --server-side -f -`.
+    Crd,
+    Validate(validate::Validate),
+}
 
 impl Cli {
     /// Runs the command.
@@ -19,6 +26,9 @@ impl Cli {
     /// # Errors
     /// Whatever the command could not do, in words for a person.
     pub fn run(self) -> miette::Result<()> {
-        match self.command {}
+        match self.command {
+            Command::Crd => crd::run(),
+            Command::Validate(command) => command.run(),
+        }
     }
 }

@@ -2,4 +2,10 @@
 //!
 //! No tokio, no client, no clock: time and randomness are arguments. `tests/architecture.rs` holds it to that.
 
+pub mod attribution;
+pub mod decision;
+pub mod ladder;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod types;
+pub mod view;

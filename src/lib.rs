@@ -3,4 +3,6 @@
 //! `ARCHITECTURE.md` follows one log line through these modules.
 
 pub mod cli;
+pub mod crd;
 pub mod domain;
+pub mod manifest;
