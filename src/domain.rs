@@ -2,4 +2,6 @@
 //!
 //! No tokio, no client, no clock: time and randomness are arguments. `tests/architecture.rs` holds it to that.
 
+pub mod candidate;
+pub mod plan;
 pub mod types;
