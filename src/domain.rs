@@ -3,8 +3,10 @@
 //! No tokio, no client, no clock: time and randomness are arguments. `tests/architecture.rs` holds it to that.
 
 pub mod attribution;
+pub mod candidate;
 pub mod decision;
 pub mod ladder;
+pub mod plan;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod types;
