@@ -3,6 +3,7 @@
 //! No tokio, no client, no clock: time and randomness are arguments. `tests/architecture.rs` holds it to that.
 
 pub mod attribution;
+pub mod burned;
 pub mod candidate;
 pub mod decision;
 pub mod ladder;

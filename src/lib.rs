@@ -3,6 +3,12 @@
 //! `ARCHITECTURE.md` follows one log line through these modules.
 
 pub mod cli;
+pub mod controller;
 pub mod crd;
 pub mod domain;
+pub mod hop;
+pub mod http;
+pub mod internal_event;
 pub mod manifest;
+pub mod parameters;
+pub mod telemetry;

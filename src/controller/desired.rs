@@ -52,7 +52,9 @@ pub async fn supply(chain: &ValidChain<'_>, observed: &mut Observed, ctx: &Conte
         }
     }
     for (hop, skipped) in &supply.skipped {
-        ctx.publish(chain.chain, &CandidateSkipped { hop, candidate: &skipped.name, reason: &skipped.reason }).await;
+        let event = CandidateSkipped { hop, candidate: &skipped.name, reason: &skipped.reason };
+        event.emit(&ctx.metrics);
+        ctx.publish(chain.chain, &event).await;
     }
     Ok(supply)
 }
