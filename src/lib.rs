@@ -4,3 +4,6 @@
 
 pub mod cli;
 pub mod domain;
+pub mod internal_event;
+pub mod pipeline;
+pub mod source;
