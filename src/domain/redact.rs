@@ -11,7 +11,7 @@ const MASK: &str = "[redacted]";
 
 /// The line with its secrets masked.
 pub fn redact(line: &str) -> Cow<'_, str> {
-    static PATTERNS: LazyLock<[(Regex, &str); 5]> = LazyLock::new(|| {
+    static PATTERNS: LazyLock<[(Regex, &str); 6]> = LazyLock::new(|| {
         let pattern = |text: &str| Regex::new(text).expect("should be a valid pattern");
         [
             (pattern(r"(?s)-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|$)"), MASK),
@@ -22,10 +22,8 @@ pub fn redact(line: &str) -> Cow<'_, str> {
                 )),
                 "${1}[redacted]",
             ),
-            (
-                pattern(r"(?i)\b(auth-token |auth-token-user |password '|password |SESS_ID_|bearer )[^\s',]+"),
-                "${1}[redacted]",
-            ),
+            (pattern(r"(?i)\b(auth-token |auth-token-user |SESS_ID_|bearer )[^\s',]+"), "${1}[redacted]"),
+            (pattern(r#"\bCMD '(password|username|cr-response|pk-sig)\b.*"#), "CMD '${1} [redacted]"),
             (pattern(r"\b(CRV1|SCRV1):[^']*"), "${1}:[redacted]"),
             (pattern(r"\b(?:hv[sbr]\.|ey[JK][\w-]{8,}\.)[\w.-]{8,}"), MASK),
         ]
@@ -92,7 +90,7 @@ mod tests {
             ("peer yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk= gone", "peer [redacted] gone"),
             ("key c809fe5d3e2d76e8fcd4bb2e95f2a1b1c809fe5d3e2d76e8fcd4bb2e95f2a1b1 x", "key [redacted] x"),
             ("password: hunter2 rest", "password: [redacted] rest"),
-            ("MANAGEMENT: CMD 'password \"Auth\" \"x\"'", "MANAGEMENT: CMD 'password [redacted] \"x\"'"),
+            ("MANAGEMENT: CMD 'password \"Auth\" \"x\"'", "MANAGEMENT: CMD 'password [redacted]"),
             ("token=abc,x", "token=[redacted],x"),
             ("PUSH_REPLY,auth-token SESS_ID_AT_abc/def,x", "PUSH_REPLY,auth-token [redacted],x"),
             ("AUTH_FAILED,CRV1:R,E:Om01u7Fh4LrGBS7uh0SWmzwabUiGiW6l:Y3Ix:Please enter", "AUTH_FAILED,CRV1:[redacted]"),

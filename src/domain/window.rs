@@ -22,7 +22,9 @@ pub struct Hit {
 #[derive(Clone, Debug, Default)]
 pub struct Window {
     hits: VecDeque<Hit>,
-    /// Set when it fired: from here on a line counts anew.
+    /// It fired on these lines and rests.
+    fired: bool,
+    /// Set when it first fired: only lines from here on count anew.
     rests_until: Option<Timestamp>,
 }
 
@@ -31,11 +33,12 @@ impl Window {
     ///
     /// A line that was counted before changes nothing. Lines may come out of order.
     pub fn count(&mut self, threshold: &Threshold, hit: Hit) -> Option<LineRef> {
-        if let Some(until) = self.rests_until {
-            if hit.line.time < until {
-                return None;
-            }
-            *self = Self::default();
+        if self.rests_until.is_some_and(|until| hit.line.time < until) {
+            return None;
+        }
+        if self.fired {
+            self.fired = false;
+            self.hits.clear();
         }
         let twice = |other: &Hit| other.fingerprint == hit.fingerprint && other.line.time == hit.line.time;
         if self.hits.iter().any(twice) {
@@ -51,6 +54,7 @@ impl Window {
         if self.hits.len() < threshold.count {
             return None;
         }
+        self.fired = true;
         self.rests_until = Some(newest.saturating_add(reach).unwrap_or(Timestamp::MAX));
         // Only the first line is still needed: from there a replay comes to the same verdict under the same name.
         self.hits.truncate(1);
@@ -60,7 +64,7 @@ impl Window {
     /// Forgets lines up to the time when the tunnel worked; false when nothing is left.
     pub fn settle(&mut self, at: Timestamp) -> bool {
         let first_is_older = self.hits.front().is_some_and(|first| first.line.time <= at);
-        if first_is_older && self.rests_until.is_some() {
+        if first_is_older && self.fired {
             *self = Self::default();
         }
         self.hits.retain(|hit| hit.line.time > at);
@@ -76,10 +80,10 @@ impl Window {
     pub fn is_over(&self, threshold: &Threshold, now: Timestamp) -> bool {
         let reach = SignedDuration::try_from(threshold.within).unwrap_or(SignedDuration::MAX);
         let newest = self.hits.back().map(|hit| hit.line.time);
-        match (self.rests_until, newest) {
-            (Some(until), _) => now >= until,
-            (None, Some(newest)) => now.duration_since(newest) > reach,
-            (None, None) => true,
+        match (newest, self.rests_until) {
+            (None, _) => true,
+            (Some(_), Some(until)) if self.fired => now >= until,
+            (Some(newest), _) => now.duration_since(newest) > reach,
         }
     }
 }
