@@ -11,4 +11,6 @@ pub mod http;
 pub mod internal_event;
 pub mod manifest;
 pub mod parameters;
+pub mod pipeline;
+pub mod source;
 pub mod telemetry;
