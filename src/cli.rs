@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 mod crd;
+mod run;
 mod validate;
 
 /// Keeps multi-hop VPN chains on Kubernetes working.
@@ -17,6 +18,7 @@ pub struct Cli {
 enum Command {
     /// Prints the CRDs (VpnChain, HopIncident) as YAML: `hopkeeper crd | kubectl apply --server-side -f -`.
     Crd,
+    Run(Box<run::Run>),
     Validate(validate::Validate),
 }
 
@@ -28,6 +30,7 @@ impl Cli {
     pub fn run(self) -> miette::Result<()> {
         match self.command {
             Command::Crd => crd::run(),
+            Command::Run(command) => command.run(),
             Command::Validate(command) => command.run(),
         }
     }

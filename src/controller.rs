@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::events::Recorder;
 use kube::runtime::finalizer::{Event, finalizer};
@@ -147,12 +148,13 @@ impl Error {
 pub async fn run(ctx: Arc<Context>, namespace: Option<&str>, stop: CancellationToken) {
     let of_chain = watcher::Config::default().labels(names::CHAIN);
     let config = Config::default().concurrency(ctx.settings.concurrency);
+    // Only their metadata: what is decided on is read anew in each reconcile.
     Controller::new(api::<VpnChain>(&ctx.client, namespace), watcher::Config::default())
         .with_config(config)
-        .owns(api::<Deployment>(&ctx.client, namespace), of_chain.clone())
-        .owns(api::<Secret>(&ctx.client, namespace), of_chain.clone())
-        .owns(api::<HopIncident>(&ctx.client, namespace), watcher::Config::default())
-        .watches(api::<Pod>(&ctx.client, namespace), of_chain, |pod: Pod| {
+        .owns(api::<PartialObjectMeta<Deployment>>(&ctx.client, namespace), of_chain.clone())
+        .owns(api::<PartialObjectMeta<Secret>>(&ctx.client, namespace), of_chain.clone())
+        .owns(api::<PartialObjectMeta<HopIncident>>(&ctx.client, namespace), watcher::Config::default())
+        .watches(api::<PartialObjectMeta<Pod>>(&ctx.client, namespace), of_chain, |pod: PartialObjectMeta<Pod>| {
             let chain = pod.labels().get(names::CHAIN)?;
             Some(ObjectRef::new(chain).within(&pod.namespace()?))
         })

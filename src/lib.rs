@@ -2,7 +2,9 @@
 //!
 //! `ARCHITECTURE.md` follows one log line through these modules.
 
+pub mod app;
 pub mod cli;
+pub mod config;
 pub mod controller;
 pub mod crd;
 pub mod domain;
