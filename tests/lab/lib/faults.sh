@@ -7,8 +7,8 @@ usage: lab.sh fault VERB SERVER [ARGUMENT]     (servers: $(server_names | tr '\n
   restore-password SERVER USER
   revoke-cert SERVER NAME        NAME's certificate goes on the server's revocation list; live sessions are ended
   restore-cert SERVER NAME
-  expire-cert SERVER NAME        the server's clock jumps past the end of NAME's certificate; both its processes restart (sessions
-                                 break: ECONNREFUSED, then the handshake fails). Every certificate that ends earlier expires too: of a
+  expire-cert SERVER NAME        the server's clock jumps past the end of NAME's certificate; clients are told to
+                                 reconnect and both its processes restart. Every certificate that ends earlier expires too: of a
                                  server's two candidates the first one (a, c) alone, or both.
   unexpire-cert SERVER           the true clock again (restart)
   expire-server-cert SERVER      the server shows an expired certificate (restart); unexpire-server-cert SERVER
@@ -16,7 +16,8 @@ usage: lab.sh fault VERB SERVER [ARGUMENT]     (servers: $(server_names | tr '\n
   restore-peer-key SERVER PEER
   link-down SERVER               the server's cable is out: no packet, the router answers host unreachable after ~3 s
   link-up SERVER
-  stop SERVER                    its processes are killed: the port answers 'refused' at once (UDP: ICMP port unreachable)
+  stop SERVER                    its processes are killed: the port answers 'refused' at once (UDP: ICMP port unreachable). A UDP client
+                                 that sends nothing meanwhile notices only by its ping timeout, also after 'start'
   start SERVER
   delay SERVER MS                each packet the server sends waits MS milliseconds; 0: none. Live sessions feel the next packet
 USER, NAME, PEER: the candidate, as <hop>-<candidate>, e.g. entry-a; also just a, b, c, d.
@@ -36,7 +37,10 @@ fault_client() { # SERVER NAME: the full name of one of the server's candidates
   die "server $1 has no client '$2' (there are: $(candidates "$1" | awk '{printf "%s ", $1}'))"
 }
 kick() { python3 "$LAB_SRC/internet/kick.py" "$2" "$INET/$1/udp.sock" "$INET/$1/tcp.sock"; } # SERVER NAME
-server_restart() { server_kill "$1"; [ -e "$INET/faults/stop.$1." ] || { server_start "$1"; server_wait "$1"; }; }
+server_restart() { # clients are told first (as by a provider's maintenance), else they notice only by their ping timeout
+  [ "$(kick "$1" '*')" = 0 ] || sleep 0.5
+  server_kill "$1"; [ -e "$INET/faults/stop.$1." ] || { server_start "$1"; server_wait "$1"; }
+}
 want_kind() { [ "$(server_kind "$1")" = "$2" ] || die "$1 is not a server of kind $2"; }
 
 fault() {
@@ -125,7 +129,7 @@ faults_clear() { # back to working servers, whatever was done
   done
   rm -rf "$INET/faults"; mkdir -p "$INET/faults"
   for s in $(server_names); do faults_forget "$s"; done
-  for s in "${restart[@]}"; do server_kill "$s"; done
+  for s in "${restart[@]}"; do server_restart "$s"; done
   for s in $(server_names); do ! alive "inet-$s" || server_start "$s"; done
   for s in $(server_names); do ! alive "inet-$s" || server_wait "$s"; done
   echo "faults clear: $n undone"
