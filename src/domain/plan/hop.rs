@@ -148,3 +148,7 @@ impl From<HopPlan> for Document {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "hop_tests.rs"]
+mod tests;
