@@ -48,7 +48,7 @@ fn has_route(trie: &str, address: Ipv4Addr) -> bool {
             table = line.trim_end_matches(':');
         } else if let Some((_, prefix)) = line.split_once("|-- ") {
             node = prefix.trim();
-        } else if line.contains("/0 universe UNICAST") && table == "Id 100" && node == "0.0.0.0" {
+        } else if line.trim() == "/0 link UNICAST" && table == "Id 100" && node == "0.0.0.0" {
             routed = true;
         } else if line.contains("/32 host LOCAL") && node.parse() == Ok(address) {
             addressed = true;
@@ -65,7 +65,7 @@ fn number<T: std::str::FromStr>(path: &str) -> Option<T> {
 mod tests {
     use super::*;
 
-    const TRIE: &str = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 0.0.0.0\n        /0 universe UNICAST\n     |-- 10.8.0.2\n        /32 host LOCAL\nLocal:\n  |-- 127.0.0.1\n        /32 host LOCAL\nId 100:\n  |-- 0.0.0.0\n     /0 universe UNICAST\n";
+    const TRIE: &str = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 0.0.0.0\n        /0 universe UNICAST\n     |-- 10.8.0.2\n        /32 host LOCAL\nLocal:\n  |-- 127.0.0.1\n        /32 host LOCAL\nId 100:\n  |-- 0.0.0.0\n     /0 link UNICAST\n";
 
     #[test]
     fn a_route_counts_only_in_its_own_table_and_with_its_address() {

@@ -16,16 +16,16 @@ const HOPKEEPER: &str = env!("CARGO_BIN_EXE_hopkeeper");
 /// As Kubernetes gives `net` its rights: root without any capability but this one.
 const NET_RIGHTS: &str = "setpriv --bounding-set=-all,+net_admin --inh-caps=-all --no-new-privs";
 
-pub struct Hop {
+pub(crate) struct Hop {
     implementation: Implementation,
     plan: HopPlan,
     net: Option<Child>,
-    pub client: Option<Child>,
+    pub(crate) client: Option<Child>,
 }
 
 impl Hop {
     /// Builds the hop with a first candidate and starts `net`.
-    pub fn start(lab: &Lab, implementation: Implementation, name: &str, fields: &[(&str, String)]) -> Self {
+    pub(crate) fn start(lab: &Lab, implementation: Implementation, name: &str, fields: &[(&str, String)]) -> Self {
         let plan = mount(implementation, name, fields, 0);
         let init = format!("{NET_RIGHTS} {HOPKEEPER} hop net init");
         lab.hop.sh(&init);
@@ -36,7 +36,7 @@ impl Hop {
         hop
     }
 
-    pub fn start_net(&mut self, lab: &Lab) {
+    pub(crate) fn start_net(&mut self, lab: &Lab) {
         if let Some(net) = &mut self.net {
             end(net);
         }
@@ -44,7 +44,7 @@ impl Hop {
     }
 
     /// Starts the client as its container would.
-    pub fn start_client(&mut self, lab: &Lab) {
+    pub(crate) fn start_client(&mut self, lab: &Lab) {
         if let Some(client) = &mut self.client {
             end(client);
         }
@@ -64,39 +64,39 @@ impl Hop {
     }
 
     /// Mounts another candidate, as the kubelet would.
-    pub fn rotate(&mut self, name: &str, fields: &[(&str, String)]) {
+    pub(crate) fn rotate(&mut self, name: &str, fields: &[(&str, String)]) {
         self.plan = mount(self.implementation, name, fields, self.plan.revision + 1);
     }
 
-    pub fn client_pid(&self) -> u32 {
+    pub(crate) fn client_pid(&self) -> u32 {
         self.client.as_ref().expect("should run").id()
     }
 
-    pub fn kill_client(&mut self) {
+    pub(crate) fn kill_client(&mut self) {
         end(self.client.as_mut().expect("should run"));
     }
 
     /// One value of the state file.
-    pub fn value(&self, key: &str) -> String {
+    pub(crate) fn value(&self, key: &str) -> String {
         let text = fs::read_to_string("/run/hopkeeper/state").unwrap_or_default();
         let of = |line: &str| line.strip_prefix(key)?.strip_prefix('=').map(ToOwned::to_owned);
         text.lines().find_map(of).unwrap_or_default()
     }
 
     /// What the pod's readiness probe says.
-    pub fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         Command::new("busybox").args(["sh", "src/hop/ready.sh"]).status().is_ok_and(|status| status.success())
     }
 
-    pub fn until_ready(&self, what: &str, within: u64) -> Duration {
+    pub(crate) fn until_ready(&self, what: &str, within: u64) -> Duration {
         until(what, Duration::from_secs(within), || self.is_ready())
     }
 
-    pub fn until_state(&self, what: &str, state: &str, within: u64) -> Duration {
+    pub(crate) fn until_state(&self, what: &str, state: &str, within: u64) -> Duration {
         until(what, Duration::from_secs(within), || self.value("state") == state)
     }
 
-    pub fn until_fetched(&self, lab: &Lab, what: &str, from: &str, within: u64) -> Duration {
+    pub(crate) fn until_fetched(&self, lab: &Lab, what: &str, from: &str, within: u64) -> Duration {
         until(what, Duration::from_secs(within), || lab.fetch().as_deref() == Some(from))
     }
 }

@@ -11,10 +11,10 @@ const INSIDE: &str = "HOPKEEPER_TEST_INSIDE";
 const PROGRAMS: [&str; 10] =
     ["openvpn", "nft", "ip", "tcpdump", "busybox", "openssl", "unshare", "setpriv", "nsenter", "wg"];
 
-pub const WEB: &str = "203.0.113.80";
+pub(crate) const WEB: &str = "203.0.113.80";
 
 /// Runs `test` in namespaces of its own.
-pub fn in_namespaces(name: &str, test: fn(&mut Lab)) {
+pub(crate) fn in_namespaces(name: &str, test: fn(&mut Lab)) {
     if env::var_os(INSIDE).is_some() {
         return test(&mut Lab::new());
     }
@@ -55,7 +55,7 @@ fn boringtun() -> Option<PathBuf> {
 }
 
 /// Runs a shell script; the test fails when it does.
-pub fn sh(script: &str) -> String {
+pub(crate) fn sh(script: &str) -> String {
     let output = Command::new("bash").args(["-euc", script]).stdin(Stdio::null()).output().expect("should run bash");
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "failed: {script}\n{error}");
@@ -63,7 +63,7 @@ pub fn sh(script: &str) -> String {
 }
 
 /// Waits for something to become true, and says how long it took.
-pub fn until(what: &str, within: Duration, mut check: impl FnMut() -> bool) -> Duration {
+pub(crate) fn until(what: &str, within: Duration, mut check: impl FnMut() -> bool) -> Duration {
     let start = Instant::now();
     while !check() {
         if start.elapsed() > within {
@@ -83,15 +83,19 @@ pub fn until(what: &str, within: Duration, mut check: impl FnMut() -> bool) -> D
 }
 
 /// A network namespace, kept by a sleeping process.
-pub struct Node {
+pub(crate) struct Node {
     holder: Child,
 }
 
 impl Node {
     fn new() -> Self {
-        let holder = Command::new("unshare").args(["--net", "sleep", "infinity"]).spawn().expect("should unshare");
-        let (own, path) = (fs::read_link("/proc/self/ns/net"), format!("/proc/{}/ns/net", holder.id()));
-        while fs::read_link(&path).ok() == own.as_ref().ok().cloned() {
+        let holder = Command::new("unshare")
+            // What /sys shows of interfaces belongs to the namespace that mounted it.
+            .args(["--net", "--mount", "sh", "-c", "mount -t sysfs sysfs /sys && exec sleep infinity"])
+            .spawn()
+            .expect("should unshare");
+        let name = format!("/proc/{}/comm", holder.id());
+        while fs::read_to_string(&name).is_ok_and(|name| name.trim() != "sleep") {
             sleep(Duration::from_millis(5));
         }
         let node = Self { holder };
@@ -99,15 +103,15 @@ impl Node {
         node
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.holder.id()
     }
 
     /// Starts a shell command in the namespace; its output goes to `/run/log/NAME`.
-    pub fn spawn(&self, name: &str, script: &str) -> Child {
+    pub(crate) fn spawn(&self, name: &str, script: &str) -> Child {
         let log = fs::File::options().append(true).create(true).open(format!("/run/log/{name}")).expect("should log");
         Command::new("nsenter")
-            .args([format!("--net=/proc/{}/ns/net", self.pid()).as_str(), "bash", "-euc", &format!("exec {script}")])
+            .args(["-t", &self.pid().to_string(), "-n", "-m", "bash", "-euc", &format!("exec {script}")])
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("should clone"))
             .stderr(log)
@@ -115,14 +119,8 @@ impl Node {
             .expect("should start")
     }
 
-    pub fn sh(&self, script: &str) -> String {
-        sh(&format!("nsenter --net=/proc/{}/ns/net bash -euc {}", self.pid(), quote(script)))
-    }
-
-    /// Whether a command succeeds.
-    pub fn succeeds(&self, script: &str) -> bool {
-        let script = format!("nsenter --net=/proc/{}/ns/net bash -euc {}", self.pid(), quote(script));
-        Command::new("bash").args(["-c", &script]).output().is_ok_and(|output| output.status.success())
+    pub(crate) fn sh(&self, script: &str) -> String {
+        sh(&format!("nsenter -t {} -n -m bash -euc {}", self.pid(), quote(script)))
     }
 }
 
@@ -131,15 +129,15 @@ fn quote(text: &str) -> String {
 }
 
 /// The internet: a bridge in the test's own namespace, with everything on it.
-pub struct Lab {
-    pub hop: Node,
-    pub app: Node,
-    pub servers: [Node; 2],
+pub(crate) struct Lab {
+    pub(crate) hop: Node,
+    pub(crate) app: Node,
+    pub(crate) servers: [Node; 2],
     children: Vec<Child>,
     _web: Node,
 }
 
-pub const SERVERS: [&str; 2] = ["203.0.113.11", "203.0.113.12"];
+pub(crate) const SERVERS: [&str; 2] = ["203.0.113.11", "203.0.113.12"];
 
 impl Lab {
     fn new() -> Self {
@@ -174,22 +172,26 @@ impl Lab {
         Self { hop, app, servers, children: vec![httpd], _web: web }
     }
 
-    pub fn keep(&mut self, child: Child) {
+    pub(crate) fn keep(&mut self, child: Child) {
         self.children.push(child);
     }
 
     /// The address that the web server sees, when the application fetches a page.
-    pub fn fetch(&self) -> Option<String> {
-        let pid = self.app.pid();
-        let script = format!("nsenter --net=/proc/{pid}/ns/net busybox wget -q -T 1 -O - http://{WEB}/cgi-bin/ip");
-        let output = Command::new("bash").args(["-c", &script]).output().ok()?;
-        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        (output.status.success() && !text.is_empty()).then_some(text)
+    pub(crate) fn fetch(&self) -> Option<String> {
+        let get = "exec 3<>/dev/tcp/$0/80; printf 'GET /cgi-bin/ip HTTP/1.0\\r\\n\\r\\n' >&3; tail -n 1 <&3";
+        let output = Command::new("nsenter")
+            .args(["-t", &self.app.pid().to_string(), "-n", "timeout", "1", "bash", "-c", get, WEB])
+            .stderr(Stdio::null())
+            .output()
+            .ok()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let address = text.trim().trim_matches(['[', ']']).trim_start_matches("::ffff:");
+        (output.status.success() && !address.is_empty()).then(|| address.to_owned())
     }
 
     /// Sends all kinds of packets from the application and from the hop's own users, while `during` runs, and counts
     /// those that left the hop by `eth0` to anything but its servers.
-    pub fn count_leaks(&self, during: impl FnOnce()) -> usize {
+    pub(crate) fn count_leaks(&self, during: impl FnOnce()) -> usize {
         let mac = self.hop.sh("cat /sys/class/net/eth0/address");
         let own = SERVERS.map(|ip| format!("not (dst host {ip} and (port 1194 or port 51820))")).join(" and ");
         let filter = format!("ether src {mac} and (ip or ip6) and {own}");
@@ -231,7 +233,7 @@ fn join(node: &Node, name: &str, address: &str) {
 }
 
 /// Kills a process.
-pub fn end(child: &mut Child) {
+pub(crate) fn end(child: &mut Child) {
     let _ = child.kill();
     let _ = child.wait();
 }
@@ -243,7 +245,7 @@ impl Drop for Lab {
 }
 
 /// Writes the files of a Secret as the kubelet does: a new directory, then one rename.
-pub fn write_secret(files: &[(String, String)]) {
+pub(crate) fn write_secret(files: &[(String, String)]) {
     let directory = Path::new("/etc/hopkeeper/hop");
     let version = format!("..v{}", fs::read_dir(directory).expect("should exist").count());
     fs::create_dir(directory.join(&version)).expect("should create");
