@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 mod crd;
+mod hop;
 mod run;
 mod validate;
 
@@ -20,6 +21,8 @@ enum Command {
     Crd,
     Run(Box<run::Run>),
     Validate(validate::Validate),
+    #[command(subcommand)]
+    Hop(hop::HopCommand),
 }
 
 impl Cli {
@@ -32,6 +35,7 @@ impl Cli {
             Command::Crd => crd::run(),
             Command::Run(command) => command.run(),
             Command::Validate(command) => command.run(),
+            Command::Hop(command) => command.run(),
         }
     }
 }

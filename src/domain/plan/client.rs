@@ -57,10 +57,11 @@ fn openvpn() -> Vec<String> {
         &format!("--management {socket} unix --management-hold --management-up-down"),
         // The client has no right to set addresses or routes; `net` does it.
         "--ifconfig-noexec --route-noexec --script-security 1",
-        // With the defaults (up to 300 s) a repaired server waits for minutes.
-        "--connect-retry 2 10 --connect-timeout 10 --resolv-retry 0",
-        // Without it the process would end, and Kubernetes would pace its return.
-        "--auth-retry nointeract",
+        // `net` paces the attempts; this is only how long OpenVPN itself pauses after a SIGHUP (1 s, default up to 300).
+        "--connect-retry 1 1 --connect-timeout 10 --resolv-retry 0",
+        // Keeps the process alive when it is refused. Nobody is asked: the password comes from a file. `nointeract`
+        // would do the same and lengthen the pause after a SIGHUP to 10 s.
+        "--auth-retry interact",
         // Makes OpenVPN read the password file at each attempt, so also after a SIGHUP.
         "--auth-nocache",
         "--verb 3",

@@ -152,3 +152,7 @@ impl From<HopPlan> for Document {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "hop_tests.rs"]
+mod tests;

@@ -11,7 +11,7 @@ images() { # [HOPKEEPER_BINARY]
   else say "no program at $bin: lab.local/hopkeeper:1 not built"; fi
   rm -rf "$t"
   build_image openvpn --bare --entrypoint /usr/sbin/openvpn "$(command -v openvpn)=/usr/sbin/openvpn"
-  build_image boringtun --bare --entrypoint /usr/local/bin/boringtun-cli "$BORINGTUN=/usr/local/bin/boringtun-cli"
+  build_image boringtun "$BORINGTUN=/usr/local/bin/boringtun-cli"
   build_image wireguard-go --bare --entrypoint /usr/bin/wireguard-go "$(command -v wireguard-go)=/usr/bin/wireguard-go"
   build_image health "$(command -v wg)=/usr/bin/wg"
   build_image app "$(readlink -f "$(command -v ip)")=/usr/sbin/ip"

@@ -1,0 +1,71 @@
+//! `hopkeeper hop …`: what the containers of a hop's pod run.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use miette::{IntoDiagnostic, WrapErr};
+
+use crate::domain::plan;
+use crate::hop::{self, Paths};
+
+/// Runs inside a hop's pod; the operator starts it, not a person.
+#[derive(Debug, Subcommand)]
+pub(super) enum HopCommand {
+    /// Builds and keeps the hop's network (needs NET_ADMIN).
+    #[command(subcommand)]
+    Net(NetCommand),
+}
+
+/// Builds and keeps the hop's network.
+#[derive(Debug, Subcommand)]
+pub(super) enum NetCommand {
+    /// Builds the namespace before the client starts: kill switch, tunnel device, routes.
+    Init(NetArgs),
+    /// Keeps it: hands the client its parameters, sets the tunnel's address and route, writes the hop's state.
+    Run(NetArgs),
+}
+
+/// Where the hop's files lie; the defaults are the layout of a hop's pod.
+#[derive(Debug, Args)]
+pub(super) struct NetArgs {
+    /// The hop's plan; `client.conf` and `auth` lie beside it.
+    #[arg(long, value_name = "FILE", default_value = "/etc/hopkeeper/hop/hop.json")]
+    plan: PathBuf,
+    /// The directory that the hop's containers share.
+    #[arg(long, value_name = "DIR", default_value = plan::SHARED_DIR)]
+    shared: PathBuf,
+    /// The directory of WireGuard's control sockets.
+    #[arg(long, value_name = "DIR", default_value = plan::UAPI_DIR)]
+    uapi: PathBuf,
+}
+
+impl From<NetArgs> for Paths {
+    fn from(NetArgs { plan, shared, uapi }: NetArgs) -> Self {
+        Self { plan, shared, uapi }
+    }
+}
+
+impl HopCommand {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// When the network cannot be built or kept.
+    pub(super) fn run(self) -> miette::Result<()> {
+        let filter = tracing_subscriber::EnvFilter::try_from_env("HOPKEEPER_LOG")
+            .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+        // Somebody else may have set it already; theirs is as good.
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_target(false).try_init();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()?;
+        let Self::Net(command) = self;
+        runtime.block_on(async {
+            match command {
+                NetCommand::Init(args) => {
+                    hop::init(&args.into()).await.into_diagnostic().wrap_err("failed to build the hop's network")
+                }
+                NetCommand::Run(args) => {
+                    hop::run(&args.into()).await.into_diagnostic().wrap_err("failed to keep the hop's network")
+                }
+            }
+        })
+    }
+}

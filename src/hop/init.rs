@@ -1,0 +1,65 @@
+//! `net init`: builds the namespace before any client runs. The kill switch comes first; running it again is harmless.
+
+use std::fs;
+
+use tracing::info;
+
+use super::mount::Mount;
+use super::{HopError, Paths, command, network, system};
+use crate::domain::plan::{
+    CLUSTER_INTERFACE, HopPlan, INNER_INTERFACE, OUTER_INTERFACE, TUNNEL_INTERFACE, TunnelDevice, init_commands,
+};
+
+const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
+
+/// Builds the hop's network from its plan.
+///
+/// # Errors
+/// When the pod lacks an interface, forwarding or room for the chain's packets, or a command fails.
+pub async fn init(paths: &Paths) -> Result<(), HopError> {
+    let plan = Mount::new(&paths.plan).read()?.plan;
+    // Before anything that may fail: a pod that is not ready must not leak either.
+    network::load(&plan, &[]).await?;
+    check(&plan)?;
+    for command in init_commands(&plan) {
+        if command[1..].starts_with(&["-6".into()]) && !fs::exists("/proc/sys/net/ipv6").unwrap_or(false) {
+            continue;
+        }
+        let makes_device = ["tuntap", "link"].contains(&command[1].as_str()) && command[2] == "add";
+        if makes_device && system::exists(TUNNEL_INTERFACE) {
+            continue;
+        }
+        match command::run_all(std::slice::from_ref(&command)).await {
+            Err(HopError::Command { .. })
+                if makes_device && TunnelDevice::of(plan.network.implementation) == TunnelDevice::Kernel =>
+            {
+                return Err(HopError::KernelWireGuard);
+            }
+            result => result?,
+        }
+    }
+    // Where /proc/sys is read-only, the tuning plugin has set the default that the device was made with.
+    let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{TUNNEL_INTERFACE}/disable_ipv6"), "1");
+    info!(hop = plan.network.name, applied = plan.id(), "The hop's network is built.");
+    Ok(())
+}
+
+fn check(plan: &HopPlan) -> Result<(), HopError> {
+    let outer = plan.network.outer.as_ref().map_or(CLUSTER_INTERFACE, |_| OUTER_INTERFACE);
+    for name in [INNER_INTERFACE, outer] {
+        if !system::exists(name) {
+            return Err(HopError::Interface { name });
+        }
+    }
+    if plan.network.outer.is_none() {
+        let (actual, expected) = (system::mtu(CLUSTER_INTERFACE).unwrap_or(0), plan.network.base_mtu);
+        if actual < expected {
+            return Err(HopError::BaseMtu { actual, expected });
+        }
+    }
+    let _ = fs::write(FORWARDING, "1");
+    match fs::read_to_string(FORWARDING) {
+        Ok(text) if text.trim() == "1" => Ok(()),
+        _ => Err(HopError::Forwarding),
+    }
+}

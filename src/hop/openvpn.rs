@@ -1,0 +1,244 @@
+//! OpenVPN by its management socket: when it may connect, when it must read its files again, and what it was given.
+//!
+//! Seen with OpenVPN 2.6: the socket's connection survives a SIGHUP; after a SIGHUP it holds once more *after* having
+//! read its files and pauses a second when released; and while it holds it ignores SIGHUP, so that it must be released
+//! and signalled before it has sent anything that matters.
+
+mod line;
+mod pacing;
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tracing::{info, warn};
+
+use self::line::{Line, read};
+use self::pacing::Pacing;
+
+/// How long a released client gets to leave its hold before it is signalled.
+const LEAVE_HOLD: Duration = Duration::from_millis(15);
+const SIGNAL_AGAIN: Duration = Duration::from_secs(3);
+
+/// What the client did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// A new process has read its files and holds.
+    Started,
+    /// It has read its files again and holds.
+    Reloaded,
+    /// It was found running, with this address if it is connected.
+    Found(Option<Ipv4Addr>),
+    /// It is connected and was given this address.
+    Connected(Ipv4Addr),
+    /// It lost its connection.
+    Lost,
+    /// The process has ended.
+    Gone,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Neither a hold nor a state was seen on this connection yet.
+    Unknown,
+    /// Holds, until then if it is ours to pace.
+    Held(Option<Instant>),
+    Running,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reload {
+    None,
+    /// Released from a hold, in order to be signalled.
+    Releasing,
+    Signalled(Instant),
+}
+
+pub(super) struct OpenVpn {
+    socket: PathBuf,
+    lines: Option<Lines<BufReader<OwnedReadHalf>>>,
+    commands: Option<OwnedWriteHalf>,
+    phase: Phase,
+    reload: Reload,
+    /// The files changed once more after the signal.
+    reload_again: bool,
+    pacing: Pacing,
+    rx_bytes: u64,
+    tx_bytes: u64,
+}
+
+impl OpenVpn {
+    pub(super) fn new(socket: &Path) -> Self {
+        Self {
+            socket: socket.into(),
+            lines: None,
+            commands: None,
+            phase: Phase::Unknown,
+            reload: Reload::None,
+            reload_again: false,
+            pacing: Pacing::default(),
+            rx_bytes: 0,
+            tx_bytes: 0,
+        }
+    }
+
+    pub(super) fn is_present(&self) -> bool {
+        self.lines.is_some()
+    }
+
+    /// Bytes received and sent.
+    pub(super) fn bytes(&self) -> (u64, u64) {
+        (self.rx_bytes, self.tx_bytes)
+    }
+
+    /// When the process opened its socket: it had read its files just before.
+    pub(super) fn started_at(&self) -> Option<SystemTime> {
+        self.socket.metadata().and_then(|metadata| metadata.modified()).ok()
+    }
+
+    /// The next line; waits for ever without a client. `None` when the client has gone. May be dropped at any time.
+    pub(super) async fn line(&mut self) -> Option<String> {
+        match &mut self.lines {
+            Some(lines) => lines.next_line().await.ok().flatten(),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Acts on a line.
+    pub(super) async fn handle(&mut self, line: Option<String>) -> Option<Event> {
+        let Some(line) = line else {
+            *self = Self::new(&self.socket);
+            return Some(Event::Gone);
+        };
+        match read(&line) {
+            Line::Hold => self.held().await,
+            Line::Released => self.released().await,
+            Line::SignalIgnored => {
+                // It holds and says so again at once; that starts over.
+                self.reload = Reload::Releasing;
+                None
+            }
+            Line::Current { connected } => {
+                let found = self.phase == Phase::Unknown;
+                self.phase = if found { Phase::Running } else { self.phase };
+                found.then_some(Event::Found(connected))
+            }
+            Line::Connected(address) if self.reload == Reload::None => {
+                self.phase = Phase::Running;
+                self.pacing.succeeded();
+                Some(Event::Connected(address))
+            }
+            Line::Lost { refused } => {
+                if self.reload == Reload::None {
+                    self.pacing.failed(refused);
+                }
+                Some(Event::Lost)
+            }
+            Line::Bytes { rx, tx } => {
+                (self.rx_bytes, self.tx_bytes) = (rx, tx);
+                None
+            }
+            Line::AsksForPassword => {
+                warn!("The client asks for a password and nobody is there: the candidate needs one in its fields.");
+                None
+            }
+            Line::Connected(_) | Line::Other => None,
+        }
+    }
+
+    /// Connects to a new client, and ends a hold whose time has come.
+    pub(super) async fn tick(&mut self) {
+        if self.lines.is_none() {
+            self.connect().await;
+        }
+        match (self.phase, self.reload) {
+            (Phase::Held(Some(at)), Reload::None) if Instant::now() >= at => self.release().await,
+            (Phase::Running, Reload::Signalled(at)) if at.elapsed() > SIGNAL_AGAIN => self.signal().await,
+            _ => {}
+        }
+    }
+
+    /// Lets a holding client connect.
+    pub(super) async fn release(&mut self) {
+        self.phase = Phase::Held(None);
+        self.command("hold release").await;
+    }
+
+    /// Makes the client read its files again. A client that is not there reads them when it starts.
+    pub(super) async fn reload(&mut self) {
+        self.pacing = Pacing::default();
+        match (self.phase, self.reload) {
+            (Phase::Unknown, _) => {}
+            (_, Reload::Signalled(_)) => self.reload_again = true,
+            (_, Reload::Releasing) => {}
+            (Phase::Held(_), Reload::None) => {
+                self.reload = Reload::Releasing;
+                self.release().await;
+            }
+            (Phase::Running, Reload::None) => self.signal().await,
+        }
+    }
+
+    async fn connect(&mut self) {
+        let Ok(stream) = UnixStream::connect(&self.socket).await else { return };
+        let (read, write) = stream.into_split();
+        self.lines = Some(BufReader::new(read).lines());
+        self.commands = Some(write);
+        for command in ["state on", "bytecount 1", "state"] {
+            self.command(command).await;
+        }
+    }
+
+    async fn held(&mut self) -> Option<Event> {
+        match self.reload {
+            Reload::Signalled(_) if !self.reload_again => {
+                (self.phase, self.reload) = (Phase::Held(None), Reload::None);
+                Some(Event::Reloaded)
+            }
+            Reload::Signalled(_) | Reload::Releasing => {
+                (self.reload, self.reload_again) = (Reload::Releasing, false);
+                self.release().await;
+                None
+            }
+            Reload::None if self.phase == Phase::Unknown => {
+                self.phase = Phase::Held(None);
+                Some(Event::Started)
+            }
+            Reload::None => {
+                let delay = self.pacing.delay();
+                info!(seconds = delay.as_secs(), "The client connects again after a pause.");
+                self.phase = Phase::Held(Some(Instant::now() + delay));
+                None
+            }
+        }
+    }
+
+    async fn released(&mut self) -> Option<Event> {
+        self.phase = Phase::Running;
+        if self.reload == Reload::Releasing {
+            tokio::time::sleep(LEAVE_HOLD).await;
+            self.signal().await;
+        }
+        None
+    }
+
+    async fn signal(&mut self) {
+        self.reload = Reload::Signalled(Instant::now());
+        self.command("signal SIGHUP").await;
+    }
+
+    async fn command(&mut self, command: &str) {
+        let result = match &mut self.commands {
+            Some(commands) => commands.write_all(format!("{command}\n").as_bytes()).await,
+            None => Err(io::ErrorKind::NotConnected.into()),
+        };
+        // A client that is gone shows at the next line.
+        if let Err(error) = result {
+            warn!(command, %error, "The client did not take a command.");
+        }
+    }
+}

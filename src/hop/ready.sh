@@ -1,0 +1,18 @@
+#!/bin/sh
+# Readiness of a hop: its tunnel carries packets, with the parameters that are mounted. For busybox ash, without rights.
+state_file=${HOPKEEPER_STATE:-/run/hopkeeper/state}
+plan_file=${HOPKEEPER_PLAN:-/etc/hopkeeper/hop/hop.json}
+
+[ -r "$state_file" ] && [ -r "$plan_file" ] || exit 1
+while IFS='=' read -r key value; do
+    case $key in
+    applied) applied=$value ;;
+    state) state=$value ;;
+    unix_seconds) seconds=$value ;;
+    esac
+done <"$state_file"
+
+[ "$state" = up ] || exit 1
+[ $(($(date +%s) - ${seconds:-0})) -le 5 ] || exit 1
+mounted=$(sed -n 's/^ *"id": *"\([^"]*\)".*/\1/p' "$plan_file" | head -n 1)
+[ -n "$mounted" ] && [ "$applied" = "$mounted" ]

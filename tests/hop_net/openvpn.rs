@@ -1,0 +1,153 @@
+//! An OpenVPN hop.
+
+use std::fs;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use hopkeeper::domain::types::Implementation;
+
+use super::hop::Hop;
+use super::lab::{Lab, SERVERS, in_namespaces, sh, until};
+
+/// Two servers with one authority; each takes the password that its file holds.
+fn servers(lab: &mut Lab, transport: &str) {
+    sh("cd /run; openssl ecparam -genkey -name prime256v1 -noout -out ca.key
+        openssl req -x509 -new -key ca.key -days 2 -subj /CN=test-ca -out ca.crt
+        openssl ecparam -genkey -name prime256v1 -noout -out s.key
+        openssl req -new -key s.key -subj /CN=server -out s.csr
+        printf 'keyUsage=digitalSignature\\nextendedKeyUsage=serverAuth' >s.ext
+        openssl x509 -req -in s.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile s.ext -out s.crt
+        printf '#!/bin/sh\\n[ \"$(sed -n 2p \"$1\")\" = \"$(cat /run/password)\" ]\\n' >/run/check; chmod 755 /run/check
+        echo good >/run/password");
+    for (index, address) in SERVERS.iter().enumerate() {
+        let child = lab.servers[index].spawn(
+            &format!("server{index}"),
+            &format!(
+                "openvpn --dev tun9 --server 10.8.0.0 255.255.255.0 --topology subnet --proto {transport} --local {address} --port 1194 \
+                 --ca /run/ca.crt --cert /run/s.crt --key /run/s.key --dh none --verify-client-cert none --script-security 2 \
+                 --auth-user-pass-verify /run/check via-file --username-as-common-name --duplicate-cn --keepalive 10 60 \
+                 --push 'redirect-gateway def1' --verb 3"
+            ),
+        );
+        lab.keep(child);
+    }
+}
+
+fn candidate(server: usize, transport: &str, password: &str) -> Vec<(&'static str, String)> {
+    let ca = fs::read_to_string("/run/ca.crt").expect("should have been made");
+    let profile = format!(
+        "client\ndev tun\nproto {transport}\nremote {} 1194\nremote-cert-tls server\nauth-user-pass\n<ca>\n{ca}</ca>\n",
+        SERVERS[server]
+    );
+    vec![("profile", profile), ("username", "user".into()), ("password", password.into())]
+}
+
+fn log(name: &str) -> String {
+    fs::read_to_string(format!("/run/log/{name}")).unwrap_or_default()
+}
+
+fn story(lab: &mut Lab, transport: &str) {
+    servers(lab, transport);
+    let mut hop = Hop::start(lab, Implementation::OpenVpn, "a", &candidate(0, transport, "good"));
+    hop.start_client(lab);
+    hop.until_ready("first connection, ready", 20);
+    hop.until_fetched(lab, "page by server 0", SERVERS[0], 5);
+    let status = fs::read_to_string(format!("/proc/{}/status", hop.client_pid())).expect("should run");
+    for set in ["CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Uid:\t65534"] {
+        assert!(status.contains(set), "the client should have {set}: {status}");
+    }
+
+    let pid = hop.client_pid();
+    let start = Instant::now();
+    hop.rotate("b", &candidate(1, transport, "good"));
+    until("rotation in place: not ready meanwhile", Duration::from_secs(2), || !hop.is_ready());
+    hop.until_fetched(lab, "rotation in place: page by server 1", SERVERS[1], 15);
+    eprintln!("rotation in place, Secret to page: {:.2} s", start.elapsed().as_secs_f64());
+    hop.until_ready("rotation in place: ready", 10);
+    assert_eq!(hop.client_pid(), pid);
+    assert!(hop.client.as_mut().is_some_and(|client| client.try_wait().is_ok_and(|ended| ended.is_none())));
+    let rules = lab.hop.sh("nft list set inet vpn endpoints");
+    assert!(rules.contains(SERVERS[1]) && !rules.contains(SERVERS[0]), "the former server should be closed: {rules}");
+
+    fs::write("/run/password", "better\n").expect("should write");
+    hop.rotate("c", &candidate(0, transport, "good"));
+    until("refused", Duration::from_secs(15), || log("vpn").contains("AUTH_FAILED"));
+    // The second refusal comes 2 s after the first, and the third not within 30 s.
+    sleep(Duration::from_secs(8));
+    assert_eq!(log("vpn").matches("Received control message: AUTH_FAILED").count(), 2);
+    assert_eq!(hop.value("state"), "connecting");
+    let start = Instant::now();
+    hop.rotate("d", &candidate(0, transport, "better"));
+    hop.until_fetched(lab, "other parameters after a refusal: page", SERVERS[0], 15);
+    eprintln!("refused to page: {:.2} s", start.elapsed().as_secs_f64());
+    hop.until_ready("other parameters after a refusal: ready", 10);
+    assert_eq!(hop.client_pid(), pid);
+
+    // `net` itself restarts: the client is found running and nothing is reloaded.
+    let reloads = log("vpn").matches("SIGHUP[hard").count();
+    hop.start_net(lab);
+    hop.until_ready("net restarted: ready", 10);
+    assert_eq!(log("vpn").matches("SIGHUP[hard").count(), reloads);
+
+    hop.kill_client();
+    hop.until_state("client killed: down", "down", 3);
+    assert_eq!(lab.fetch(), None);
+    hop.start_client(lab);
+    hop.until_fetched(lab, "client started again: page", SERVERS[0], 15);
+    hop.until_ready("client started again: ready", 10);
+
+    until("a probe was answered", Duration::from_secs(10), || hop.value("probe") == "answered");
+    sh("ip link set p-srv0 down");
+    let took = hop.until_state("server cut off: stalled", "stalled", 12);
+    assert!(took < Duration::from_secs(11));
+    sh("ip link set p-srv0 up");
+    hop.until_fetched(lab, "server back: page", SERVERS[0], 90);
+    hop.until_ready("server back: ready", 10);
+
+    assert!(!log("net").contains("better") && !log("vpn").contains("better"), "no log should hold a password");
+}
+
+#[test]
+fn an_openvpn_hop_heals_in_place_over_udp() {
+    in_namespaces("openvpn::an_openvpn_hop_heals_in_place_over_udp", |lab| story(lab, "udp"));
+}
+
+#[test]
+fn an_openvpn_hop_heals_in_place_over_tcp() {
+    in_namespaces("openvpn::an_openvpn_hop_heals_in_place_over_tcp", |lab| story(lab, "tcp"));
+}
+
+#[test]
+fn no_packet_leaves_an_openvpn_hop_outside_its_tunnel() {
+    in_namespaces("openvpn::no_packet_leaves_an_openvpn_hop_outside_its_tunnel", |lab| {
+        servers(lab, "udp");
+        let mut hop = None;
+        let leaks = {
+            let built = Hop::start(lab, Implementation::OpenVpn, "a", &candidate(0, "udp", "good"));
+            let hop = hop.insert(built);
+            lab.count_leaks(|| {
+                hop.start_client(lab);
+                hop.until_ready("start: ready", 20);
+                hop.kill_client();
+                sleep(Duration::from_secs(1));
+                hop.start_client(lab);
+                hop.until_ready("restart: ready", 20);
+                hop.rotate("b", &candidate(1, "udp", "good"));
+                hop.until_ready("rotation: ready", 20);
+                lab.hop.sh("ip link set tun0 down; sleep 1; ip link set tun0 up");
+                hop.until_ready("tunnel device down and up: ready", 20);
+            })
+        };
+        eprintln!("packets outside the tunnel during start, restart, rotation, device down: {leaks}");
+        assert_eq!(leaks, 0, "{}", fs::read_to_string("/run/leaks").unwrap_or_default());
+
+        lab.hop.sh("nft delete table inet vpn");
+        let hop = hop.as_mut().expect("should have been built");
+        let leaks = lab.count_leaks(|| {
+            hop.kill_client();
+            sleep(Duration::from_secs(2));
+        });
+        eprintln!("the same without the kill switch: {leaks}");
+        assert!(leaks > 0, "the count should be able to fail");
+    });
+}
