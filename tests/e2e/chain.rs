@@ -25,7 +25,7 @@ pub struct Chain {
 pub fn berlin() -> Value {
     let text = std::fs::read_to_string(lab::root().join("examples/berlin.yaml")).expect("the example should be there");
     let mut chain: Value = serde_saphyr::from_str(&text).expect("the example should be YAML");
-    chain["spec"]["recovery"] = json!({"cooldown": "5s", "verifyWithin": "25s", "budget": {"actions": 100}});
+    chain["spec"]["recovery"] = json!({"cooldown": "5s", "verifyWithin": "25s", "budget": {"actions": 100, "per": "15s"}});
     chain["spec"]["mtu"] = json!(1500);
     chain
 }
@@ -140,6 +140,18 @@ impl Chain {
         format!("{}@{}#{revision}", label(names::CANDIDATE), label(names::VERSION))
     }
 
+    /// The candidate's name only.
+    pub async fn candidate_name(&self, hop: &str) -> String {
+        let full = self.candidate(hop).await;
+        full.split('@').next().unwrap_or_default().to_owned()
+    }
+
+    /// The lab's server that a hop's candidate in use is for: `a` and `b` are on the first, `c` and `d` on the second.
+    pub async fn server(&self, hop: &str) -> String {
+        let second = matches!(self.candidate_name(hop).await.as_str(), "c" | "d");
+        if second { format!("{hop}2") } else { hop.to_owned() }
+    }
+
     /// All incidents.
     pub async fn incidents(&self) -> Vec<HopIncident> {
         self.api::<HopIncident>().list(&ListParams::default()).await.expect("incidents should be listed").items
@@ -175,12 +187,21 @@ impl Drop for Chain {
         if std::thread::panicking() && std::env::var_os("HOPKEEPER_KEEP_FAILED").is_some() {
             return;
         }
-        // The runtime may be going down: a process does it.
-        let kubectl = lab::dir().join("bin/kubectl");
-        let _ = std::process::Command::new(kubectl)
-            .arg("--kubeconfig")
-            .arg(lab::dir().join("kubeconfig"))
-            .args(["delete", "namespace", &self.namespace, "--wait=false", "--ignore-not-found"])
-            .output();
+        // The runtime may be going down: processes do it. The operator is gone, so nobody else takes the finalizer away.
+        let finalizer = r#"{"metadata":{"finalizers":null}}"#;
+        kubectl(&["-n", &self.namespace, "delete", "vpnchain", "--all", "--wait=false"]);
+        kubectl(&["-n", &self.namespace, "patch", "vpnchain", "berlin", "--type", "merge", "-p", finalizer]);
+        kubectl(&["delete", "namespace", &self.namespace, "--wait=false", "--ignore-not-found"]);
     }
+}
+
+/// Runs kubectl; its output is what it printed, also when it failed.
+pub fn kubectl(arguments: &[&str]) -> String {
+    let output = std::process::Command::new(lab::dir().join("bin/kubectl"))
+        .arg("--kubeconfig")
+        .arg(lab::dir().join("kubeconfig"))
+        .args(arguments)
+        .output()
+        .expect("kubectl should run");
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }

@@ -76,3 +76,37 @@ impl Drop for Capture {
         let _ = std::fs::remove_file(&self.file);
     }
 }
+
+/// Runs the Vault-compatible server's client as root; its output is what it printed.
+pub fn bao(arguments: &[&str]) -> String {
+    let output = bao_command().args(arguments).output().expect("bao should run");
+    assert!(output.status.success(), "bao {}: {}", arguments[0], String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn bao_command() -> Command {
+    let mut command = Command::new(dir().join("bin/bao"));
+    command.env("BAO_ADDR", "http://127.0.0.1:8200").env("BAO_TOKEN", "root").env("HOME", dir().join("run"));
+    command
+}
+
+/// Writes a new version of a secret below the mount `secret`.
+pub fn bao_put(path: &str, fields: &serde_json::Value) {
+    let file = dir().join("run/put.json");
+    std::fs::write(&file, fields.to_string()).expect("it should be written");
+    let from = format!("@{}", file.display());
+    bao(&["kv", "put", "-mount=secret", path, &from]);
+    std::fs::remove_file(&file).expect("it should be removed");
+}
+
+/// Seals the server.
+pub fn bao_seal() {
+    bao(&["operator", "seal"]);
+}
+
+/// Unseals it with the key that its development mode printed at the start.
+pub fn bao_unseal() {
+    let log = std::fs::read_to_string(dir().join("log/bao.log")).expect("its log should be there");
+    let key = log.lines().find_map(|l| l.strip_prefix("Unseal Key: ")).expect("the key should be in it");
+    bao(&["operator", "unseal", key.trim()]);
+}

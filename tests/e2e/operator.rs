@@ -105,7 +105,7 @@ impl Operator {
     }
 
     /// kill -9.
-    pub fn kill(mut self) {
+    pub fn kill(&mut self) {
         self.child.kill().expect("it should be killed");
         self.child.wait().expect("it should be gone");
     }
