@@ -20,6 +20,9 @@ use pods::Pods;
 
 /// Lines older than this after the parameters changed may still be about the old ones.
 pub const SETTLING: SignedDuration = SignedDuration::from_secs(3);
+/// A fault inside the pod that no other parameters mend (`own`, `alert`) explains its `path` symptoms for so long after
+/// its last line: a pod whose kill switch drops every packet must not lose candidates over the silence.
+const EXPLAINS: SignedDuration = SignedDuration::from_mins(2);
 /// How much of the line that fired is kept.
 const MAX_TRIGGER_CHARS: usize = 512;
 
@@ -53,6 +56,8 @@ pub struct Tally {
     pub matched: u64,
     /// Lines older than the hop's parameters, or than its last sign of health.
     pub stale: u64,
+    /// Verdicts left out since a fault inside the pod explains them.
+    pub explained: u64,
     /// Windows given up because there were too many.
     pub evicted: u64,
 }
@@ -114,7 +119,15 @@ impl Engine {
         let hit = Hit { line: last.clone(), fingerprint: fingerprint(event, line, number) };
         let first = self.pods.window(hop, rule).count(&rule.threshold, hit);
         self.tally.evicted += self.pods.evict();
+        let pod = self.pods.of(hop);
+        if (rule.evidence, rule.verdict) == (Evidence::Own, Verdict::Alert) {
+            pod.blame(event.time, EXPLAINS, first.is_some());
+        }
         let first = first?;
+        if rule.evidence == Evidence::Path && pod.is_explained(event.time, EXPLAINS) {
+            self.tally.explained += 1;
+            return None;
+        }
         Some(Detection {
             hop: hop.clone(),
             rule: rule.id.clone(),

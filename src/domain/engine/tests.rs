@@ -137,6 +137,22 @@ fn a_silent_pod_holds_its_records_for_ten_minutes() {
 }
 
 #[test]
+fn a_fault_inside_the_pod_explains_its_silence() {
+    const NOT_PERMITTED: &str = "write UDPv4 []: Operation not permitted (fd=3,code=1)";
+    const NO_ANSWER: &str =
+        "TLS Error: TLS key negotiation failed to occur within 60 seconds (check your network connectivity)";
+    let mut engine = engine();
+    let verdicts = |found: Vec<Detection>| found.iter().map(|d| d.verdict).collect::<Vec<_>>();
+    assert_eq!(verdicts(engine.observe(&event(5, NO_ANSWER), &hop())), [Verdict::Rotate]);
+    for second in [70, 71, 72, 150] {
+        engine.observe(&event(second, NOT_PERMITTED), &hop());
+    }
+    assert!(engine.observe(&event(200, NO_ANSWER), &hop()).is_empty());
+    assert_eq!(engine.take_tally().explained, 1);
+    assert_eq!(verdicts(engine.observe(&event(271, NO_ANSWER), &hop())), [Verdict::Rotate]);
+}
+
+#[test]
 fn containers_other_than_the_client_and_its_health_are_not_read() {
     let mut engine = engine();
     for second in [10, 11, 12] {
