@@ -1,5 +1,7 @@
 //! The command line: what the user typed. What it means lives in the modules that the commands call.
 
+mod rules;
+
 use clap::{Parser, Subcommand};
 
 /// Keeps multi-hop VPN chains on Kubernetes working.
@@ -11,7 +13,10 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// Write, check and try rules: what a log line proves about a hop.
+    Rules(rules::RulesCommand),
+}
 
 impl Cli {
     /// Runs the command.
@@ -19,6 +24,8 @@ impl Cli {
     /// # Errors
     /// Whatever the command could not do, in words for a person.
     pub fn run(self) -> miette::Result<()> {
-        match self.command {}
+        match self.command {
+            Command::Rules(command) => command.run(),
+        }
     }
 }

@@ -6,4 +6,5 @@ pub mod cli;
 pub mod domain;
 pub mod internal_event;
 pub mod pipeline;
+pub mod rule_files;
 pub mod source;

@@ -81,13 +81,13 @@ impl Engine {
         let mut detections = Vec::new();
         let Some(client) = Client::of(hop.implementation, &event.container) else { return detections };
         let rules = Arc::clone(&self.rules);
-        for (number, line) in line::logical_lines(&event.text).iter().enumerate() {
-            if is_stale(event, hop) {
-                self.tally.stale += 1;
-                continue;
-            }
-            self.pods.of(hop).saw(event.time);
-            let Some(rule) = rules.decide(client, line) else { continue };
+        if is_stale(event, hop) {
+            self.tally.stale += 1;
+            return detections;
+        }
+        self.pods.of(hop).saw(event.time);
+        for (number, (line, rule)) in rules.decide_record(client, &event.text).iter().enumerate() {
+            let Some(rule) = rule else { continue };
             self.tally.matched += 1;
             detections.extend(self.count(rule, event, hop, line, number));
         }

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::Regex;
+use serde::Deserialize;
 
 /// Longer lines are cut here: no program's message is longer, and cost stays bounded.
 pub const MAX_LINE_BYTES: usize = 64 * 1024;
@@ -38,6 +39,19 @@ pub fn logical_lines(text: &str) -> Vec<Cow<'_, str>> {
         }
     }
     lines
+}
+
+/// The text inside a JSON log record (docker's `{"log": …}`, or `message`, `msg`); other text as it is.
+pub fn unwrap_json(text: &str) -> Cow<'_, str> {
+    #[derive(Deserialize)]
+    struct JsonLog {
+        #[serde(alias = "message", alias = "msg")]
+        log: String,
+    }
+    if !text.trim_start().starts_with('{') {
+        return Cow::Borrowed(text);
+    }
+    serde_json::from_str(text).map_or(Cow::Borrowed(text), |record: JsonLog| Cow::Owned(record.log))
 }
 
 /// The text that the program itself printed: a logical line without the timestamps, levels and names that the program's
@@ -156,6 +170,14 @@ mod tests {
         assert_eq!(texts("DEBUG: (wg0) 2026/11/22 16:49:15 UAPI listener started"), ["UAPI listener started"]);
         assert_eq!(texts("[ 1234.567890] wireguard: wg0: x"), ["wireguard: wg0: x"]);
         assert_eq!(texts("Nov 22 16:25:43 node kernel: [ 12.345678] wireguard: wg0: x"), ["wireguard: wg0: x"]);
+    }
+
+    #[test]
+    fn a_json_record_is_unwrapped() {
+        assert_eq!(unwrap_json(r#"{"log":"AUTH: x\n","stream":"stdout","time":"2026-11-22T16:25:43Z"}"#), "AUTH: x\n");
+        assert_eq!(unwrap_json(r#"{"level":"info","msg":"AUTH: x"}"#), "AUTH: x");
+        assert_eq!(unwrap_json("{ no json"), "{ no json");
+        assert_eq!(unwrap_json(r#"{"log":1}"#), r#"{"log":1}"#);
     }
 
     #[test]
