@@ -56,7 +56,7 @@ pub struct Tally {
     pub matched: u64,
     /// Lines older than the hop's parameters, or than its last sign of health.
     pub stale: u64,
-    /// Verdicts left out since a fault inside the pod explains them.
+    /// Lines not counted since a fault inside the pod explains them.
     pub explained: u64,
     /// Windows given up because there were too many.
     pub evicted: u64,
@@ -115,19 +115,18 @@ impl Engine {
             }
             Verdict::Rotate | Verdict::Restart | Verdict::Alert => {}
         }
-        let last = LineRef { time: event.time, position: event.position.clone() };
-        let hit = Hit { line: last.clone(), fingerprint: fingerprint(event, line, number) };
-        let first = self.pods.window(hop, rule).count(&rule.threshold, hit);
-        self.tally.evicted += self.pods.evict();
-        let pod = self.pods.of(hop);
-        if (rule.evidence, rule.verdict) == (Evidence::Own, Verdict::Alert) {
-            pod.blame(event.time, EXPLAINS, first.is_some());
-        }
-        let first = first?;
         if rule.evidence == Evidence::Path && pod.is_explained(event.time, EXPLAINS) {
             self.tally.explained += 1;
             return None;
         }
+        let last = LineRef { time: event.time, position: event.position.clone() };
+        let hit = Hit { line: last.clone(), fingerprint: fingerprint(event, line, number) };
+        let first = self.pods.window(hop, rule).count(&rule.threshold, hit);
+        if (rule.evidence, rule.verdict) == (Evidence::Own, Verdict::Alert) {
+            self.pods.of(hop).blame(event.time, EXPLAINS, first.is_some());
+        }
+        self.tally.evicted += self.pods.evict();
+        let first = first?;
         Some(Detection {
             hop: hop.clone(),
             rule: rule.id.clone(),

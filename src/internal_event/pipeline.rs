@@ -74,8 +74,8 @@ impl PipelineMetrics {
                 "Lines older than the hop's parameters or its last sign of health.",
             )?,
             explained: counter(
-                "hopkeeper_detections_explained_total",
-                "Rules that fired on a symptom of a fault inside the pod, and caused no incident.",
+                "hopkeeper_lines_explained_total",
+                "Lines not counted, as symptoms of a fault inside the pod.",
             )?,
             detections: counters("hopkeeper_detections_total", "Rules that fired.", &["verdict", "evidence"])?,
             incidents: counters("hopkeeper_incidents_total", "Incidents handed over.", &["result"])?,
