@@ -65,7 +65,16 @@ pub fn program_text(line: &str) -> &str {
             // ctime: OpenVPN 2.4 and before.
             r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2} \d\d:\d\d:\d\d \d{4}",
             // syslog and journald, with host and program.
-            r"(?:<\d{1,3}>)?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2} \d\d:\d\d:\d\d(?: [\w.-]+){1,2}(?:\([\w.-]+\))?(?:\[\d+\])?:",
+            concat!(
+                r"(?:<\d{1,3}>)?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2} \d\d:\d\d:\d\d",
+                r"(?:(?: [\w.-]+){1,2}(?:\([\w.-]+\))?\[\d+\]:",
+                r"|(?: [\w.-]+)? (?:(?:nm-)?openvpn|ovpn-[\w.-]+|kernel|boringtun|wireguard-go|wg-quick):)?"
+            ),
+            // logfmt, up to its `msg="`.
+            r#"time="?[\dT:.+Z-]+"?"#,
+            r"level=\w+",
+            // WireGuard's own apps.
+            r"\[TUN\](?: \[[\w.-]{1,32}\])?",
             r"(?:nm-|ovpn-[\w.@-]*)?(?:openvpn|boringtun|wireguard-go|wireguard)(?:@[\w.@-]+)?\[\d+\]:",
             r"ovpn-[\w.@-]+\[\d+\]:",
             r"kernel:",
@@ -81,7 +90,7 @@ pub fn program_text(line: &str) -> &str {
             r"(?:DEBUG|ERROR|INFO): \([\w.@-]{1,15}\)",
         ]
         .join("|");
-        Regex::new(&format!(r"^\s*(?:(?:{prefix})(?:\s+|$))*")).expect("should be a valid pattern")
+        Regex::new(&format!(r#"^\s*(?:(?:{prefix})(?:\s+|$))*(?:msg=")?"#)).expect("should be a valid pattern")
     });
     // Prefixes are short: a huge line is not scanned beyond its start.
     let found = PREFIXES.find(line).map_or(0, |m| m.end());
@@ -164,10 +173,15 @@ mod tests {
             "2026/11/22 16:25:43 INFO openvpn: ",
             "[2026-11-22 16:25:43] ",
             "openvpn[77]: ",
+            "Nov 22 16:25:43 ",
+            "Nov 22 16:25:43 gateway openvpn: ",
+            "time=2026-11-22T16:25:43.210+02:00 level=DEBUG msg=\"",
+            "transmission-openvpn_1  | Sun Nov 22 16:25:43 2026 ",
         ] {
             assert_eq!(texts(&format!("{prefix}{text}")), [text], "after {prefix:?}");
         }
         assert_eq!(texts("DEBUG: (wg0) 2026/11/22 16:49:15 UAPI listener started"), ["UAPI listener started"]);
+        assert_eq!(texts("2021-02-10 16:08:58.676514: [TUN] [client] peer(a…b) - x"), ["peer(a…b) - x"]);
         assert_eq!(texts("[ 1234.567890] wireguard: wg0: x"), ["wireguard: wg0: x"]);
         assert_eq!(texts("Nov 22 16:25:43 node kernel: [ 12.345678] wireguard: wg0: x"), ["wireguard: wg0: x"]);
     }
@@ -187,6 +201,7 @@ mod tests {
             "PUSH: Received control message: 'PUSH_REPLY,foo AUTH: Received control message: AUTH_FAILED'",
             "VERIFY OK: depth=0, CN=| AUTH: Received control message: AUTH_FAILED",
             "WARNING: Your certificate has expired!",
+            "TLS Error: TLS handshake failed",
             "ERROR: Cannot open TUN/TAP dev /dev/net/tun: No such file or directory (errno=2)",
         ] {
             assert_eq!(program_text(line), line);
