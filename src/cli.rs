@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 mod crd;
 mod hop;
+mod rules;
 mod run;
 mod validate;
 
@@ -23,6 +24,8 @@ enum Command {
     Validate(validate::Validate),
     #[command(subcommand)]
     Hop(hop::HopCommand),
+    /// Write, check and try rules: what a log line proves about a hop.
+    Rules(rules::RulesCommand),
 }
 
 impl Cli {
@@ -36,6 +39,7 @@ impl Cli {
             Command::Run(command) => command.run(),
             Command::Validate(command) => command.run(),
             Command::Hop(command) => command.run(),
+            Command::Rules(command) => command.run(),
         }
     }
 }

@@ -14,5 +14,6 @@ pub mod internal_event;
 pub mod manifest;
 pub mod parameters;
 pub mod pipeline;
+pub mod rule_files;
 pub mod source;
 pub mod telemetry;

@@ -14,6 +14,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::domain::event::HopIdentity;
 use crate::domain::ruleset::RuleSet;
 use crate::internal_event::pipeline::{PipelineMetrics, SourceConnected, SourceFailed};
 use crate::source::{Source, SourceError};

@@ -4,7 +4,8 @@ use clap::Args;
 use miette::{IntoDiagnostic, miette};
 
 use crate::config::RunConfig;
-use crate::{app, telemetry};
+use crate::domain::ruleset::RuleSet;
+use crate::{app, rule_files, telemetry};
 
 /// Runs the operator: reads the log stream, creates incidents, and, while it leads, keeps every VpnChain working.
 #[derive(Debug, Args)]
@@ -20,7 +21,10 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn run(self) -> miette::Result<()> {
         telemetry::start(&self.config.log, self.config.log_format).into_diagnostic()?;
-        let rules = crate::domain::ruleset::RuleSet::shipped();
+        let rules = match &self.config.rules {
+            Some(directory) => rule_files::load(directory).map_err(|e| miette!("{}", telemetry::error_chain(&e)))?.rules,
+            None => RuleSet::shipped(),
+        };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().into_diagnostic()?;
         runtime.block_on(app::run(self.config, rules)).map_err(|error| miette!("{error:#}"))
     }

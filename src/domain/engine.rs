@@ -20,6 +20,9 @@ use pods::Pods;
 
 /// Lines older than this after the parameters changed may still be about the old ones.
 pub const SETTLING: SignedDuration = SignedDuration::from_secs(3);
+/// A fault inside the pod that no other parameters mend (`own`, `alert`) explains its `path` symptoms for so long after
+/// its last line: a pod whose kill switch drops every packet must not lose candidates over the silence.
+const EXPLAINS: SignedDuration = SignedDuration::from_mins(2);
 /// How much of the line that fired is kept.
 const MAX_TRIGGER_CHARS: usize = 512;
 
@@ -53,6 +56,8 @@ pub struct Tally {
     pub matched: u64,
     /// Lines older than the hop's parameters, or than its last sign of health.
     pub stale: u64,
+    /// Lines not counted since a fault inside the pod explains them.
+    pub explained: u64,
     /// Windows given up because there were too many.
     pub evicted: u64,
 }
@@ -76,13 +81,13 @@ impl Engine {
         let mut detections = Vec::new();
         let Some(client) = Client::of(hop.implementation, &event.container) else { return detections };
         let rules = Arc::clone(&self.rules);
-        for (number, line) in line::logical_lines(&event.text).iter().enumerate() {
-            if is_stale(event, hop) {
-                self.tally.stale += 1;
-                continue;
-            }
-            self.pods.of(hop).saw(event.time);
-            let Some(rule) = rules.decide(client, line) else { continue };
+        if is_stale(event, hop) {
+            self.tally.stale += 1;
+            return detections;
+        }
+        self.pods.of(hop).saw(event.time);
+        for (number, (line, rule)) in rules.decide_record(client, &event.text).iter().enumerate() {
+            let Some(rule) = rule else { continue };
             self.tally.matched += 1;
             detections.extend(self.count(rule, event, hop, line, number));
         }
@@ -110,9 +115,16 @@ impl Engine {
             }
             Verdict::Rotate | Verdict::Restart | Verdict::Alert => {}
         }
+        if rule.evidence == Evidence::Path && pod.is_explained(event.time, EXPLAINS) {
+            self.tally.explained += 1;
+            return None;
+        }
         let last = LineRef { time: event.time, position: event.position.clone() };
         let hit = Hit { line: last.clone(), fingerprint: fingerprint(event, line, number) };
         let first = self.pods.window(hop, rule).count(&rule.threshold, hit);
+        if (rule.evidence, rule.verdict) == (Evidence::Own, Verdict::Alert) {
+            self.pods.of(hop).blame(event.time, EXPLAINS, first.is_some());
+        }
         self.tally.evicted += self.pods.evict();
         let first = first?;
         Some(Detection {

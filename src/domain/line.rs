@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::Regex;
+use serde::Deserialize;
 
 /// Longer lines are cut here: no program's message is longer, and cost stays bounded.
 pub const MAX_LINE_BYTES: usize = 64 * 1024;
@@ -40,6 +41,19 @@ pub fn logical_lines(text: &str) -> Vec<Cow<'_, str>> {
     lines
 }
 
+/// The text inside a JSON log record (docker's `{"log": …}`, or `message`, `msg`); other text as it is.
+pub fn unwrap_json(text: &str) -> Cow<'_, str> {
+    #[derive(Deserialize)]
+    struct JsonLog {
+        #[serde(alias = "message", alias = "msg")]
+        log: String,
+    }
+    if !text.trim_start().starts_with('{') {
+        return Cow::Borrowed(text);
+    }
+    serde_json::from_str(text).map_or(Cow::Borrowed(text), |record: JsonLog| Cow::Owned(record.log))
+}
+
 /// The text that the program itself printed: a logical line without the timestamps, levels and names that the program's
 /// logger, the container runtime, syslog or a supervisor put before it.
 pub fn program_text(line: &str) -> &str {
@@ -51,7 +65,16 @@ pub fn program_text(line: &str) -> &str {
             // ctime: OpenVPN 2.4 and before.
             r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2} \d\d:\d\d:\d\d \d{4}",
             // syslog and journald, with host and program.
-            r"(?:<\d{1,3}>)?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2} \d\d:\d\d:\d\d(?: [\w.-]+){1,2}(?:\([\w.-]+\))?(?:\[\d+\])?:",
+            concat!(
+                r"(?:<\d{1,3}>)?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2} \d\d:\d\d:\d\d",
+                r"(?:(?: [\w.-]+){1,2}(?:\([\w.-]+\))?\[\d+\]:",
+                r"|(?: [\w.-]+)? (?:(?:nm-)?openvpn|ovpn-[\w.-]+|kernel|boringtun|wireguard-go|wg-quick):)?"
+            ),
+            // logfmt, up to its `msg="`.
+            r#"time="?[\dT:.+Z-]+"?"#,
+            r"level=\w+",
+            // WireGuard's own apps.
+            r"\[TUN\](?: \[[\w.-]{1,32}\])?",
             r"(?:nm-|ovpn-[\w.@-]*)?(?:openvpn|boringtun|wireguard-go|wireguard)(?:@[\w.@-]+)?\[\d+\]:",
             r"ovpn-[\w.@-]+\[\d+\]:",
             r"kernel:",
@@ -67,7 +90,7 @@ pub fn program_text(line: &str) -> &str {
             r"(?:DEBUG|ERROR|INFO): \([\w.@-]{1,15}\)",
         ]
         .join("|");
-        Regex::new(&format!(r"^\s*(?:(?:{prefix})(?:\s+|$))*")).expect("should be a valid pattern")
+        Regex::new(&format!(r#"^\s*(?:(?:{prefix})(?:\s+|$))*(?:msg=")?"#)).expect("should be a valid pattern")
     });
     // Prefixes are short: a huge line is not scanned beyond its start.
     let found = PREFIXES.find(line).map_or(0, |m| m.end());
@@ -150,12 +173,25 @@ mod tests {
             "2026/11/22 16:25:43 INFO openvpn: ",
             "[2026-11-22 16:25:43] ",
             "openvpn[77]: ",
+            "Nov 22 16:25:43 ",
+            "Nov 22 16:25:43 gateway openvpn: ",
+            "time=2026-11-22T16:25:43.210+02:00 level=DEBUG msg=\"",
+            "transmission-openvpn_1  | Sun Nov 22 16:25:43 2026 ",
         ] {
             assert_eq!(texts(&format!("{prefix}{text}")), [text], "after {prefix:?}");
         }
         assert_eq!(texts("DEBUG: (wg0) 2026/11/22 16:49:15 UAPI listener started"), ["UAPI listener started"]);
+        assert_eq!(texts("2021-02-10 16:08:58.676514: [TUN] [client] peer(a…b) - x"), ["peer(a…b) - x"]);
         assert_eq!(texts("[ 1234.567890] wireguard: wg0: x"), ["wireguard: wg0: x"]);
         assert_eq!(texts("Nov 22 16:25:43 node kernel: [ 12.345678] wireguard: wg0: x"), ["wireguard: wg0: x"]);
+    }
+
+    #[test]
+    fn a_json_record_is_unwrapped() {
+        assert_eq!(unwrap_json(r#"{"log":"AUTH: x\n","stream":"stdout","time":"2026-11-22T16:25:43Z"}"#), "AUTH: x\n");
+        assert_eq!(unwrap_json(r#"{"level":"info","msg":"AUTH: x"}"#), "AUTH: x");
+        assert_eq!(unwrap_json("{ no json"), "{ no json");
+        assert_eq!(unwrap_json(r#"{"log":1}"#), r#"{"log":1}"#);
     }
 
     #[test]
@@ -165,6 +201,7 @@ mod tests {
             "PUSH: Received control message: 'PUSH_REPLY,foo AUTH: Received control message: AUTH_FAILED'",
             "VERIFY OK: depth=0, CN=| AUTH: Received control message: AUTH_FAILED",
             "WARNING: Your certificate has expired!",
+            "TLS Error: TLS handshake failed",
             "ERROR: Cannot open TUN/TAP dev /dev/net/tun: No such file or directory (errno=2)",
         ] {
             assert_eq!(program_text(line), line);

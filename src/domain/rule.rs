@@ -97,7 +97,7 @@ impl fmt::Display for Client {
 pub struct Threshold {
     /// Matching lines needed.
     pub count: usize,
-    /// The longest time from the first to the last of them; after a verdict, the rule rests as long.
+    /// The longest time from the first to the last of them.
     pub within: Duration,
 }
 

@@ -7,6 +7,7 @@ pub mod literal;
 pub mod pack;
 pub mod samples;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use aho_corasick::AhoCorasick;
@@ -67,6 +68,16 @@ impl RuleSet {
     /// A rule by its name.
     pub fn get(&self, id: &RuleId) -> Option<&Rule> {
         self.by_id.get(id).map(|index| &self.rules[*index])
+    }
+
+    /// What a client's record comes to, line by line: each logical line and the rule that decides it.
+    ///
+    /// This is the way of every line, in production, in `rules explain` and for samples.
+    pub fn decide_record(&self, client: Client, text: &str) -> Vec<(String, Option<&Rule>)> {
+        // The health sidecar's lines are JSON themselves.
+        let text = if client == Client::Health { Cow::Borrowed(text) } else { line::unwrap_json(text) };
+        let lines = line::logical_lines(&text);
+        lines.into_iter().map(|line| (self.decide(client, &line), line.into_owned())).map(|(r, l)| (l, r)).collect()
     }
 
     /// The rule that decides a logical line (see `line::logical_lines`), if any does.

@@ -1,6 +1,7 @@
 //! Counts one rule's lines of one pod in event time: has it been seen often enough within long enough?
 //!
-//! A window slides over the last `count` lines. After it fires it rests for `within`, so that one outage is one verdict.
+//! A window slides over the last `count` lines. After it fires it rests, so that one outage is one verdict and not one
+//! each minute; a sign of health, or other parameters, end the rest.
 
 use std::collections::VecDeque;
 
@@ -8,6 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::event::LineRef;
 use super::rule::Threshold;
+
+/// How long a rule rests after it fired; longer where its window is.
+pub const REST: SignedDuration = SignedDuration::from_mins(5);
 
 /// One counted line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +59,7 @@ impl Window {
             return None;
         }
         self.fired = true;
-        self.rests_until = Some(newest.saturating_add(reach).unwrap_or(Timestamp::MAX));
+        self.rests_until = Some(newest.saturating_add(reach.max(REST)).unwrap_or(Timestamp::MAX));
         // Only the first line is still needed: from there a replay comes to the same verdict under the same name.
         self.hits.truncate(1);
         self.hits.front().map(|first| first.line.clone())

@@ -24,6 +24,7 @@ pub struct PipelineMetrics {
     discarded: IntCounterVec,
     matched: IntCounter,
     stale: IntCounter,
+    explained: IntCounter,
     detections: IntCounterVec,
     incidents: IntCounterVec,
     create_errors: IntCounter,
@@ -71,6 +72,10 @@ impl PipelineMetrics {
             stale: counter(
                 "hopkeeper_lines_stale_total",
                 "Lines older than the hop's parameters or its last sign of health.",
+            )?,
+            explained: counter(
+                "hopkeeper_lines_explained_total",
+                "Lines not counted, as symptoms of a fault inside the pod.",
             )?,
             detections: counters("hopkeeper_detections_total", "Rules that fired.", &["verdict", "evidence"])?,
             incidents: counters("hopkeeper_incidents_total", "Incidents handed over.", &["result"])?,
@@ -183,6 +188,7 @@ impl LinesCounted {
     pub(crate) fn emit(self, metrics: &PipelineMetrics) {
         metrics.matched.inc_by(self.tally.matched);
         metrics.stale.inc_by(self.tally.stale);
+        metrics.explained.inc_by(self.tally.explained);
         metrics.evicted.inc_by(self.tally.evicted);
         metrics.windows.set(i64::try_from(self.open_windows).unwrap_or(i64::MAX));
         if self.tally.evicted > 0 {

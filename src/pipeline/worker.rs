@@ -94,6 +94,7 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
                 // The windows stay as they are; `next` does not move, so the record comes again.
                 return;
             }
+            fail::fail_point!("pipeline::created");
         }
         if let Some(progress) = self.shards.get_mut(&record.position.shard) {
             progress.next = record.position.sequence + 1;

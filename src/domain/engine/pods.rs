@@ -24,6 +24,8 @@ pub(super) struct Pod {
     /// Older lines are history: the tunnel worked after them.
     pub(super) recovered_at: Option<Timestamp>,
     windows: HashMap<RuleId, Window>,
+    /// The last line of a fault inside the pod that explains its other symptoms.
+    blamed_at: Option<Timestamp>,
     /// The newest line's time.
     newest: Timestamp,
     /// Grows with each use, over all pods.
@@ -37,7 +39,19 @@ impl Pod {
         self.newest = self.newest.max(time);
     }
 
+    /// A line of a fault inside the pod: counts when its rule fired, or while it goes on.
+    pub(super) fn blame(&mut self, at: Timestamp, lasts: SignedDuration, fired: bool) {
+        if fired || self.is_explained(at, lasts) {
+            self.blamed_at = self.blamed_at.max(Some(at));
+        }
+    }
+
+    pub(super) fn is_explained(&self, at: Timestamp, lasts: SignedDuration) -> bool {
+        self.blamed_at.is_some_and(|blamed| at.duration_since(blamed) <= lasts)
+    }
+
     pub(super) fn recover(&mut self, at: Timestamp) {
+        self.blamed_at = self.blamed_at.filter(|blamed| *blamed > at);
         self.recovered_at = Some(self.recovered_at.map_or(at, |before| before.max(at)));
         self.windows.retain(|_, window| window.settle(at));
     }
@@ -58,6 +72,7 @@ impl Pods {
             applied_at: hop.applied_at,
             recovered_at: None,
             windows: HashMap::new(),
+            blamed_at: None,
             newest: Timestamp::MIN,
             used: 0,
             idle: None,

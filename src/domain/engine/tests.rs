@@ -117,13 +117,13 @@ fn open_windows_hold_their_records_until_they_are_over() {
     engine.observe(&event(10, AUTH_FAILED), &hop());
     engine.observe(&event(12, AUTH_FAILED), &hop());
     assert_eq!(engine.needed_from(&shard), Some(10));
-    engine.observe(&event(60, "another line"), &hop());
-    assert_eq!(engine.expire(at(60)), 0);
-    engine.observe(&event(73, "another line"), &hop());
-    assert_eq!(engine.expire(at(73)), 1);
+    engine.observe(&event(311, "another line"), &hop());
+    assert_eq!(engine.expire(at(311)), 0);
+    engine.observe(&event(312, "another line"), &hop());
+    assert_eq!(engine.expire(at(312)), 1);
     assert_eq!(engine.needed_from(&shard), None);
 
-    engine.observe(&event(80, AUTH_FAILED), &hop());
+    engine.observe(&event(400, AUTH_FAILED), &hop());
     engine.drop_shard(&shard);
     assert_eq!(engine.needed_from(&shard), None);
 }
@@ -134,6 +134,22 @@ fn a_silent_pod_holds_its_records_for_ten_minutes() {
     engine.observe(&event(10, AUTH_FAILED), &hop());
     let forgotten = [0, 300, 599, 601].map(|later| engine.expire(at(10_000 + later)));
     assert_eq!(forgotten, [0, 0, 0, 1]);
+}
+
+#[test]
+fn a_fault_inside_the_pod_explains_its_silence() {
+    const NOT_PERMITTED: &str = "write UDPv4 []: Operation not permitted (fd=3,code=1)";
+    const NO_ANSWER: &str =
+        "TLS Error: TLS key negotiation failed to occur within 60 seconds (check your network connectivity)";
+    let mut engine = engine();
+    let verdicts = |found: Vec<Detection>| found.iter().map(|d| d.verdict).collect::<Vec<_>>();
+    assert_eq!(verdicts(engine.observe(&event(5, NO_ANSWER), &hop())), [Verdict::Rotate]);
+    for second in [300, 301, 302, 380] {
+        engine.observe(&event(second, NOT_PERMITTED), &hop());
+    }
+    assert!(engine.observe(&event(450, NO_ANSWER), &hop()).is_empty());
+    assert_eq!(engine.take_tally().explained, 1);
+    assert_eq!(verdicts(engine.observe(&event(501, NO_ANSWER), &hop())), [Verdict::Rotate]);
 }
 
 #[test]

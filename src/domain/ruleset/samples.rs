@@ -3,7 +3,6 @@
 use std::fmt;
 
 use super::RuleSet;
-use crate::domain::line;
 use crate::domain::rule::{Client, Rule, RuleId};
 
 /// A sample that another rule, or none, decides; or that a rule must not decide but does.
@@ -61,8 +60,6 @@ impl RuleSet {
     /// A rule for any client is tried as each of them would be; the first that it decides counts.
     fn decide_sample(&self, rule: &Rule, sample: &str) -> Option<&RuleId> {
         let clients = Client::SOURCES.into_iter().filter(|source| rule.client.reads(*source));
-        let lines = line::logical_lines(sample);
-        let mut decisions = clients.filter_map(|client| lines.iter().find_map(|line| self.decide(client, line)));
-        decisions.next().map(|rule| &rule.id)
+        clients.flat_map(|client| self.decide_record(client, sample)).find_map(|(_, rule)| rule).map(|rule| &rule.id)
     }
 }
