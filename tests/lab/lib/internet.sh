@@ -58,7 +58,7 @@ server_start() { # SERVER: its daemons, unless they run
 server_up() {
   local s=$1 ip
   ip=$(server_ip "$s")
-  alive "inet-$s" || { server_kill "$s"; spawn_namespace "inet-$s"; }
+  alive "inet-$s" || { server_kill "$s"; rm -f "$INET/faults/delay.$s".* "$INET/faults/link-down.$s."; spawn_namespace "inet-$s"; } # those two faults went with the namespace
   has_link eth0 in_server "$s" || {
     in_router ip link del "$s" 2>/dev/null || true
     in_router ip link add "$s" type veth peer name eth0 netns "$(pid_of "inet-$s")"

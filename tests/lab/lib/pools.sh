@@ -25,7 +25,7 @@ T
 profile_wireguard() { # NAME SERVER ADDRESS
   printf '[Interface]\nPrivateKey = %s\nAddress = %s/32\n\n[Peer]\nPublicKey = %s\n' "$(cat "$KEYS/$1.wg")" "$3" "$(cat "$INET/$2/public")"
   [ ! -e "$KEYS/$1.psk" ] || printf 'PresharedKey = %s\n' "$(cat "$KEYS/$1.psk")"
-  printf 'AllowedIPs = 0.0.0.0/0\nEndpoint = %s:%s\nPersistentKeepalive = 25\n' "$(server_ip "$2")" $WG_PORT
+  printf 'AllowedIPs = 0.0.0.0/0\nEndpoint = %s:%s\nPersistentKeepalive = 25\n' "$(server_ip "$2")" "$WG_PORT"
 }
 
 # Files first: POOLS/<hop>/<candidate>.json holds the fields as OpenBao gets them, .ovpn or .conf the same in one text.

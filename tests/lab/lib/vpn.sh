@@ -130,7 +130,7 @@ wireguard_start() {
   in_server "$s" ip link del wg0 2>/dev/null || true
   LOG_LEVEL=error spawn_server "$s" "vpn-$s" wireguard-go -f wg0
   await "vpn-$s" 10 in_server "$s" wg show wg0
-  in_server "$s" wg set wg0 listen-port $WG_PORT private-key "$INET/$s/private"
+  in_server "$s" wg set wg0 listen-port "$WG_PORT" private-key "$INET/$s/private"
   in_server "$s" sh -ec "ip addr add 10.9.0.1/24 dev wg0; ip link set wg0 mtu 1420 up"
   while read -r name _ _ _ extra; do
     if [ -e "$INET/faults/replace-peer-key.$s.$name" ]; then wg_peer "$s" "$(cat "$INET/faults/replace-peer-key.$s.$name")" "$extra"
