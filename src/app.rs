@@ -42,7 +42,8 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
     let controller_metrics = Arc::new(ControllerMetrics::register(&registry)?);
     let vault = vault(&config.vault).await?;
     let client = Client::try_default().await.context("no kubernetes API: set KUBECONFIG, or run in a pod")?;
-    let listener = http::listen(config.listen).await.with_context(|| format!("failed to listen on {}", config.listen))?;
+    let listener =
+        http::listen(config.listen).await.with_context(|| format!("failed to listen on {}", config.listen))?;
     let kafka = KafkaConfig {
         brokers: config.kafka.brokers.clone(),
         topics: vec![config.kafka.topic.clone()],
@@ -55,14 +56,19 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
     let chains = hop_watch::ChainUids::default();
     let ready = Arc::new(watch::Sender::new(false));
 
-    let watches = hop_watch::run(client.clone(), config.namespace.clone(), directory.clone(), chains.clone(), stop.clone());
-    tasks.spawn(named("hop watch", async { Ok(watches.await) }));
+    let watches =
+        hop_watch::run(client.clone(), config.namespace.clone(), directory.clone(), chains.clone(), stop.clone());
+    tasks.spawn(named("hop watch", async {
+        watches.await;
+        Ok(())
+    }));
 
     let sink = kubernetes_sink::KubernetesSink::new(client.clone(), chains);
     let pipeline = Pipeline::new(Arc::new(rules), directory.clone(), sink, pipeline_metrics);
     let pipeline_stop = stop.clone();
     tasks.spawn(named("pipeline", async move {
-        Ok(pipeline.run(move || KafkaSource::connect(&kafka), pipeline_stop).await)
+        pipeline.run(move || KafkaSource::connect(&kafka), pipeline_stop).await;
+        Ok(())
     }));
 
     let endpoints = Endpoints { registry, ready: ready.clone() };
@@ -79,12 +85,18 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
     supervise(tasks, stop).await
 }
 
-async fn named(name: &'static str, task: impl Future<Output = anyhow::Result<()>>) -> (&'static str, anyhow::Result<()>) {
+async fn named(
+    name: &'static str,
+    task: impl Future<Output = anyhow::Result<()>>,
+) -> (&'static str, anyhow::Result<()>) {
     (name, task.await)
 }
 
 /// Waits for a signal or for the first task that ends, then lets the others finish.
-async fn supervise(mut tasks: JoinSet<(&'static str, anyhow::Result<()>)>, stop: CancellationToken) -> anyhow::Result<()> {
+async fn supervise(
+    mut tasks: JoinSet<(&'static str, anyhow::Result<()>)>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let outcome = tokio::select! {
@@ -116,7 +128,8 @@ async fn lead(
     metrics: Arc<ControllerMetrics>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let identity = format!("{}-{}", std::env::var("HOSTNAME").unwrap_or_else(|_| "hopkeeper".into()), std::process::id());
+    let identity =
+        format!("{}-{}", std::env::var("HOSTNAME").unwrap_or_else(|_| "hopkeeper".into()), std::process::id());
     let seconds = config.lease_duration.as_secs().max(3);
     let manager = LeaseManagerBuilder::new(client.clone(), LEASE)
         .with_namespace(&config.lease_namespace)
@@ -187,7 +200,8 @@ async fn vault(args: &VaultArgs) -> anyhow::Result<Option<Vault>> {
         },
         VaultAuth::Token => {
             let path = &args.credential_file;
-            let token = tokio::fs::read_to_string(path).await.with_context(|| format!("failed to read {}", path.display()))?;
+            let token =
+                tokio::fs::read_to_string(path).await.with_context(|| format!("failed to read {}", path.display()))?;
             Login::Token(token.trim().into())
         }
     };

@@ -21,10 +21,13 @@ pub struct RunConfig {
     #[arg(long, env = "HOPKEEPER_RULES", value_name = "DIR")]
     pub rules: Option<PathBuf>,
 
+    /// The log stream.
     #[command(flatten)]
     pub kafka: KafkaArgs,
+    /// Vault.
     #[command(flatten)]
     pub vault: VaultArgs,
+    /// The hops' images.
     #[command(flatten)]
     pub images: ImageArgs,
 
@@ -134,19 +137,44 @@ pub enum VaultAuth {
 #[command(next_help_heading = "Images of the hops")]
 pub struct ImageArgs {
     /// hopkeeper with ip and nft, for the hops' net containers.
-    #[arg(long = "image-hopkeeper", env = "HOPKEEPER_IMAGE", default_value = "hopkeeper/hopkeeper:latest", value_name = "IMAGE")]
+    #[arg(
+        long = "image-hopkeeper",
+        env = "HOPKEEPER_IMAGE",
+        default_value = "hopkeeper/hopkeeper:latest",
+        value_name = "IMAGE"
+    )]
     hopkeeper: String,
     /// The OpenVPN client.
-    #[arg(long = "image-openvpn", env = "HOPKEEPER_IMAGE_OPENVPN", default_value = "hopkeeper/openvpn:latest", value_name = "IMAGE")]
+    #[arg(
+        long = "image-openvpn",
+        env = "HOPKEEPER_IMAGE_OPENVPN",
+        default_value = "hopkeeper/openvpn:latest",
+        value_name = "IMAGE"
+    )]
     openvpn: String,
     /// boringtun.
-    #[arg(long = "image-boringtun", env = "HOPKEEPER_IMAGE_BORINGTUN", default_value = "hopkeeper/boringtun:latest", value_name = "IMAGE")]
+    #[arg(
+        long = "image-boringtun",
+        env = "HOPKEEPER_IMAGE_BORINGTUN",
+        default_value = "hopkeeper/boringtun:latest",
+        value_name = "IMAGE"
+    )]
     boringtun: String,
     /// wireguard-go.
-    #[arg(long = "image-wireguard-go", env = "HOPKEEPER_IMAGE_WIREGUARD_GO", default_value = "hopkeeper/wireguard-go:latest", value_name = "IMAGE")]
+    #[arg(
+        long = "image-wireguard-go",
+        env = "HOPKEEPER_IMAGE_WIREGUARD_GO",
+        default_value = "hopkeeper/wireguard-go:latest",
+        value_name = "IMAGE"
+    )]
     wireguard_go: String,
     /// busybox, for the hops' health containers.
-    #[arg(long = "image-health", env = "HOPKEEPER_IMAGE_HEALTH", default_value = "hopkeeper/health:latest", value_name = "IMAGE")]
+    #[arg(
+        long = "image-health",
+        env = "HOPKEEPER_IMAGE_HEALTH",
+        default_value = "hopkeeper/health:latest",
+        value_name = "IMAGE"
+    )]
     health: String,
 }
 

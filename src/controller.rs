@@ -137,7 +137,9 @@ impl Error {
             Self::Plan(_) => "plan",
             Self::StillLeaving(_) => "still_leaving",
             Self::Finalizer(source) => match &**source {
-                kube::runtime::finalizer::Error::ApplyFailed(e) | kube::runtime::finalizer::Error::CleanupFailed(e) => e.category(),
+                kube::runtime::finalizer::Error::ApplyFailed(e) | kube::runtime::finalizer::Error::CleanupFailed(e) => {
+                    e.category()
+                }
                 _ => "finalizer",
             },
         }

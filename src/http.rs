@@ -46,10 +46,16 @@ pub async fn serve(listener: TcpListener, endpoints: Endpoints, stop: Cancellati
 async fn metrics(State(endpoints): State<Endpoints>) -> impl IntoResponse {
     match TextEncoder::new().encode_to_string(&endpoints.registry.gather()) {
         Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("failed to write the metrics: {error}\n")).into_response(),
+        Err(error) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("failed to write the metrics: {error}\n")).into_response()
+        }
     }
 }
 
 async fn readyz(State(endpoints): State<Endpoints>) -> impl IntoResponse {
-    if *endpoints.ready.borrow() { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "watches are not in sync\n") }
+    if *endpoints.ready.borrow() {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "watches are not in sync\n")
+    }
 }

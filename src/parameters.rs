@@ -55,9 +55,16 @@ impl PoolError {
 /// A hop's pool, ready to be read.
 pub enum Pool<'a> {
     /// A path in Vault.
-    Vault { vault: &'a Vault, mount: &'a str, path: &'a str },
+    Vault {
+        /// The server.
+        vault: &'a Vault,
+        /// The KV mount.
+        mount: &'a str,
+        /// The path below it.
+        path: &'a str,
+    },
     /// A Secret that was read when the pool was opened: one version for all of its keys.
-    Secret(Secret),
+    Secret(Box<Secret>),
 }
 
 impl<'a> Pool<'a> {
@@ -78,7 +85,7 @@ impl<'a> Pool<'a> {
         let name = parameters.secret_ref.as_ref().map(|s| s.name.clone()).unwrap_or_default();
         let found = Api::<Secret>::namespaced(client.clone(), namespace).get_opt(&name).await;
         match found {
-            Ok(Some(secret)) => Ok(Self::Secret(secret)),
+            Ok(Some(secret)) => Ok(Self::Secret(Box::new(secret))),
             Ok(None) => Err(PoolError::NoSecret(name)),
             Err(source) => Err(PoolError::Secret { name, source: Box::new(source) }),
         }

@@ -24,9 +24,23 @@ fn files_below(directory: &str) -> Vec<(PathBuf, String)> {
 #[test]
 fn the_domain_knows_no_runtime_no_client_and_no_clock() {
     let forbidden = [
-        "tokio::", "kube::", "k8s_openapi::", "rdkafka::", "vaultrs::", "axum::", "std::net::Tcp", "std::fs", "std::env",
-        "SystemTime::now", "Instant::now", "Timestamp::now", "crate::controller", "crate::crd", "crate::source",
-        "crate::pipeline", "crate::parameters",
+        "tokio::",
+        "kube::",
+        "k8s_openapi::",
+        "rdkafka::",
+        "vaultrs::",
+        "axum::",
+        "std::net::Tcp",
+        "std::fs",
+        "std::env",
+        "SystemTime::now",
+        "Instant::now",
+        "Timestamp::now",
+        "crate::controller",
+        "crate::crd",
+        "crate::source",
+        "crate::pipeline",
+        "crate::parameters",
     ];
     for (path, text) in files_below("src/domain") {
         // A file's own tests may read fixtures.
@@ -43,7 +57,11 @@ fn only_the_controller_writes_to_pods_secrets_and_deployments() {
     for directory in ["src/pipeline", "src/source"] {
         for (path, text) in files_below(directory) {
             for word in ["k8s_openapi::", "kube::", "crate::parameters", "crate::controller"] {
-                assert!(!text.contains(word), "{} uses {word}: the pipeline's only output is an incident", path.display());
+                assert!(
+                    !text.contains(word),
+                    "{} uses {word}: the pipeline's only output is an incident",
+                    path.display()
+                );
             }
         }
     }

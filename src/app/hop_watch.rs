@@ -8,8 +8,8 @@ use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::core::PartialObjectMeta;
-use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, ResourceExt};
 use tokio_util::sync::CancellationToken;
 
@@ -59,7 +59,8 @@ pub async fn run(
     let hops = watcher::Config::default().labels(names::HOP);
     let pods = watcher(api::<PartialObjectMeta<Pod>>(&client, namespace), hops.clone()).default_backoff();
     let secrets = watcher(api::<PartialObjectMeta<Secret>>(&client, namespace), hops).default_backoff();
-    let all_chains = watcher(api::<PartialObjectMeta<VpnChain>>(&client, namespace), watcher::Config::default()).default_backoff();
+    let all_chains =
+        watcher(api::<PartialObjectMeta<VpnChain>>(&client, namespace), watcher::Config::default()).default_backoff();
     let mut changes = pin!(stream::select(
         all_chains.map(|e| e.map(Change::Chain)),
         stream::select(pods.map(|e| e.map(Change::Pod)), secrets.map(|e| e.map(Change::Secret))),

@@ -22,10 +22,13 @@ impl Run {
     pub(super) fn run(self) -> miette::Result<()> {
         telemetry::start(&self.config.log, self.config.log_format).into_diagnostic()?;
         let rules = match &self.config.rules {
-            Some(directory) => rule_files::load(directory).map_err(|e| miette!("{}", telemetry::error_chain(&e)))?.rules,
+            Some(directory) => {
+                rule_files::load(directory).map_err(|e| miette!("{}", telemetry::error_chain(&e)))?.rules
+            }
             None => RuleSet::shipped(),
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().into_diagnostic()?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().into_diagnostic()?;
         runtime.block_on(app::run(self.config, rules)).map_err(|error| miette!("{error:#}"))
     }
 }

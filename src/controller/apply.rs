@@ -21,12 +21,19 @@ use crate::domain::plan::EndpointAddress;
 /// # Errors
 /// The first object that Kubernetes refuses.
 pub async fn apply(chain: &ValidChain<'_>, observed: &Observed, ctx: &Context) -> Result<(), Error> {
-    let definitions =
-        Api::<DynamicObject>::namespaced_with(ctx.client.clone(), &chain.namespace, &network_attachment::api_resource());
+    let definitions = Api::<DynamicObject>::namespaced_with(
+        ctx.client.clone(),
+        &chain.namespace,
+        &network_attachment::api_resource(),
+    );
     for definition in network_attachment::network_attachments(chain) {
         definitions.patch(&definition.name_any(), &params(), &Patch::Apply(&definition)).await.map_err(|source| {
             // Without Multus the kind itself is missing, and "not found" alone would explain nothing.
-            if matches!(&source, kube::Error::Api(status) if status.is_not_found()) { Error::NoMultus } else { source.into() }
+            if matches!(&source, kube::Error::Api(status) if status.is_not_found()) {
+                Error::NoMultus
+            } else {
+                source.into()
+            }
         })?;
     }
     object(&config_map::health_scripts(chain), chain, ctx).await?;
@@ -63,7 +70,11 @@ pub async fn hop_policy(
 
 async fn object<K>(object: &K, chain: &ValidChain<'_>, ctx: &Context) -> Result<(), Error>
 where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + std::fmt::Debug + Serialize + DeserializeOwned,
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + Serialize
+        + DeserializeOwned,
 {
     let api = Api::<K>::namespaced(ctx.client.clone(), &chain.namespace);
     api.patch(&object.name_any(), &params(), &Patch::Apply(object)).await?;

@@ -133,7 +133,9 @@ async fn addresses(parameters: &Parameters) -> BTreeMap<String, Vec<Ipv4Addr>> {
     let mut found = BTreeMap::new();
     for name in parameters.names() {
         let ips = match tokio::net::lookup_host((name, 0)).await {
-            Ok(addresses) => addresses.filter_map(|a| if let IpAddr::V4(ip) = a.ip() { Some(ip) } else { None }).collect(),
+            Ok(addresses) => {
+                addresses.filter_map(|a| if let IpAddr::V4(ip) = a.ip() { Some(ip) } else { None }).collect()
+            }
             Err(_) => Vec::new(),
         };
         found.insert(name.to_owned(), ips);

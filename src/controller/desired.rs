@@ -38,7 +38,9 @@ pub async fn supply(chain: &ValidChain<'_>, observed: &mut Observed, ctx: &Conte
     for (index, hop) in chain.hops().iter().enumerate() {
         let written = match observed.secrets.get(&hop.name) {
             None => first(chain, index, ctx, &mut supply).await?,
-            Some(secret) if secret.plan.network != chain.plan.hops[index] => Some(replan(chain, index, secret, ctx).await?),
+            Some(secret) if secret.plan.network != chain.plan.hops[index] => {
+                Some(replan(chain, index, secret, ctx).await?)
+            }
             Some(secret) => {
                 let busy = super::recover::is_busy(observed, &hop.name);
                 if busy { None } else { follow(chain, index, secret, ctx, &mut supply).await? }

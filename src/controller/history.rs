@@ -15,11 +15,8 @@ use crate::crd::HopIncident;
 /// When Kubernetes refuses.
 pub async fn forget_old(chain: &ValidChain<'_>, observed: &Observed, ctx: &Context) -> Result<(), Error> {
     let still_counts = ctx.now() - chain.policy.budget_per;
-    let mut closed: Vec<(Timestamp, &HopIncident)> = observed
-        .incidents
-        .iter()
-        .filter_map(|i| Some((i.status.as_ref()?.closed_at.as_ref()?.0, i)))
-        .collect();
+    let mut closed: Vec<(Timestamp, &HopIncident)> =
+        observed.incidents.iter().filter_map(|i| Some((i.status.as_ref()?.closed_at.as_ref()?.0, i))).collect();
     closed.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     let api = Api::<HopIncident>::namespaced(ctx.client.clone(), &chain.namespace);
     for (at, incident) in closed.into_iter().skip(ctx.settings.keep_incidents) {

@@ -37,10 +37,7 @@ pub struct Outcome {
 #[must_use]
 pub fn is_busy(observed: &Observed, hop: &str) -> bool {
     let acting = [IncidentPhase::Acting, IncidentPhase::Verifying];
-    observed
-        .incidents
-        .iter()
-        .any(|i| i.spec.hop == hop && i.status.as_ref().is_some_and(|s| acting.contains(&s.phase)))
+    observed.incidents.iter().any(|i| i.spec.hop == hop && i.status.as_ref().is_some_and(|s| acting.contains(&s.phase)))
 }
 
 /// Judges every open incident, outermost hop first, and takes at most one step.
@@ -61,7 +58,8 @@ pub async fn recover(chain: &ValidChain<'_>, observed: &mut Observed, ctx: &Cont
         let repair = Repair { chain, ctx, view: &view, incident: &incident };
         let judged = repair.judge(observed, &mut outcome).await?;
         if let Some(updated) = judged {
-            let acted = updated.status != incident.status && incident_view(&updated).steps.len() != incident_view(&incident).steps.len();
+            let acted = updated.status != incident.status
+                && incident_view(&updated).steps.len() != incident_view(&incident).steps.len();
             replace(&mut observed.incidents, updated);
             if acted {
                 outcome.wake = Some(Duration::ZERO);
@@ -194,7 +192,8 @@ impl Repair<'_> {
                 match self.read_again(index, &step).await {
                     Ok(Some(chosen)) => chosen,
                     Ok(None) => {
-                        let why = ("CandidateRemoved", format!("candidate {} was removed from the pool", step.candidate));
+                        let why =
+                            ("CandidateRemoved", format!("candidate {} was removed from the pool", step.candidate));
                         return self.close(status, IncidentPhase::Escalated, why).await;
                     }
                     Err(error) => return self.wait_for_pool(&error, outcome),
@@ -277,7 +276,9 @@ impl Repair<'_> {
 }
 
 fn is_written(secret: &HopSecret, step: &Step) -> bool {
-    *secret.candidate() == step.candidate && secret.plan.revision >= step.revision && secret.stamp.recreate >= step.recreate
+    *secret.candidate() == step.candidate
+        && secret.plan.revision >= step.revision
+        && secret.stamp.recreate >= step.recreate
 }
 
 /// The files that the hop has, for a step that keeps its candidate: Vault need not be asked.
@@ -286,6 +287,8 @@ fn files_of(secret: &HopSecret) -> Resolved {
     Resolved {
         endpoints: secret.plan.endpoints.clone(),
         tunnel_addresses: secret.plan.tunnel_addresses.clone(),
-        files: files.map(|(name, bytes)| (name.clone(), String::from_utf8_lossy(&bytes.0).into_owned().into())).collect(),
+        files: files
+            .map(|(name, bytes)| (name.clone(), String::from_utf8_lossy(&bytes.0).into_owned().into()))
+            .collect(),
     }
 }

@@ -92,7 +92,8 @@ async fn write(chain: &VpnChain, before: VpnChainStatus, status: VpnChainStatus,
     let patch = json!({
         "apiVersion": VpnChain::api_version(&()), "kind": VpnChain::kind(&()), "status": status,
     });
-    api.patch_status(&chain.name_any(), &PatchParams::apply(names::FIELD_MANAGER).force(), &Patch::Apply(patch)).await?;
+    api.patch_status(&chain.name_any(), &PatchParams::apply(names::FIELD_MANAGER).force(), &Patch::Apply(patch))
+        .await?;
     Ok(())
 }
 

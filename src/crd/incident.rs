@@ -2,6 +2,8 @@
 //!
 //! The spec is written once by the pipeline, the status by the reconciler only.
 
+#![allow(clippy::duplicated_attributes, reason = "the lint takes the columns' equal types for repetitions")]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;

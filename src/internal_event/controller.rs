@@ -43,8 +43,10 @@ impl ControllerMetrics {
             &["namespace", "chain", "hop"],
         )?;
         registry.register(Box::new(hop_up.clone()))?;
-        let reconciles =
-            Histogram::with_opts(HistogramOpts::new("hopkeeper_reconcile_seconds", "How long a reconcile of one chain took."))?;
+        let reconciles = Histogram::with_opts(HistogramOpts::new(
+            "hopkeeper_reconcile_seconds",
+            "How long a reconcile of one chain took.",
+        ))?;
         registry.register(Box::new(reconciles.clone()))?;
         Ok(Self {
             reconciles,
@@ -64,17 +66,12 @@ impl ControllerMetrics {
                 "Writes of a hop's parameters.",
                 &["chain", "hop"],
             )?,
-            candidates_skipped: counters(
-                "hopkeeper_candidates_skipped_total",
-                "Candidates found unusable.",
-                &["hop"],
-            )?,
+            candidates_skipped: counters("hopkeeper_candidates_skipped_total", "Candidates found unusable.", &["hop"])?,
             hop_up,
         })
     }
 
     /// Times a reconcile until it is dropped.
-    #[must_use]
     pub fn reconcile_timer(&self) -> HistogramTimer {
         self.reconciles.start_timer()
     }
@@ -115,7 +112,14 @@ impl ReconcileError<'_> {
         match self.error.category() {
             // Both end by themselves, and are how the guards on writes and on deletion work.
             category @ ("conflict" | "still_leaving") => {
-                tracing::debug!(namespace, chain, error, category, retry_seconds = retry, "The chain is looked at again.");
+                tracing::debug!(
+                    namespace,
+                    chain,
+                    error,
+                    category,
+                    retry_seconds = retry,
+                    "The chain is looked at again."
+                );
             }
             category => {
                 warn!(namespace, chain, error, category, retry_seconds = retry, "Reconciling the chain failed.");
@@ -154,7 +158,12 @@ pub struct CandidateSkipped<'a> {
 
 impl CandidateSkipped<'_> {
     pub(crate) fn emit(&self, metrics: &ControllerMetrics) {
-        warn!(hop = self.hop, candidate = self.candidate, reason = self.reason, "Skipped a candidate that cannot be used.");
+        warn!(
+            hop = self.hop,
+            candidate = self.candidate,
+            reason = self.reason,
+            "Skipped a candidate that cannot be used."
+        );
         metrics.candidates_skipped.with_label_values(&[self.hop]).inc();
     }
 }
@@ -178,8 +187,17 @@ impl IncidentDecided<'_> {
         let namespace = self.incident.namespace().unwrap_or_default();
         let (phase, reason) = (format!("{:?}", status.phase), status.reason.unwrap_or_default());
         let message = status.message.unwrap_or_default();
-        info!(namespace, chain = spec.chain, hop = spec.hop, incident = self.incident.name_any(), rule = spec.rule,
-            phase, reason, message, "Decided about an incident.");
+        info!(
+            namespace,
+            chain = spec.chain,
+            hop = spec.hop,
+            incident = self.incident.name_any(),
+            rule = spec.rule,
+            phase,
+            reason,
+            message,
+            "Decided about an incident."
+        );
         metrics.decisions.with_label_values(&[&namespace, &spec.chain, &spec.hop, &phase, &reason]).inc();
     }
 }
@@ -193,7 +211,8 @@ impl Publishable for IncidentDecided<'_> {
         };
         let reason = format!("{:?}{}", status.phase, status.reason.as_deref().unwrap_or_default());
         let why = status.message.as_deref().unwrap_or_default();
-        let note = format!("hop {:?}: {why} (rule {}: {}; {})", spec.hop, spec.rule, spec.title, self.incident.name_any());
+        let note =
+            format!("hop {:?}: {why} (rule {}: {}; {})", spec.hop, spec.rule, spec.title, self.incident.name_any());
         Some(event(type_, &reason, "Recover", note))
     }
 }

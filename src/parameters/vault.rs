@@ -24,9 +24,23 @@ pub enum Login {
     /// A fixed token.
     Token(SecretString),
     /// The pod's own service account token, read anew at each login because the kubelet replaces it.
-    Kubernetes { mount: String, role: String, token_file: PathBuf },
+    Kubernetes {
+        /// Where the auth method is mounted.
+        mount: String,
+        /// The role.
+        role: String,
+        /// The projected token.
+        token_file: PathBuf,
+    },
     /// A role id, and a file that holds its secret id.
-    AppRole { mount: String, role_id: String, secret_id_file: PathBuf },
+    AppRole {
+        /// Where the auth method is mounted.
+        mount: String,
+        /// The role id.
+        role_id: String,
+        /// The file with the secret id.
+        secret_id_file: PathBuf,
+    },
 }
 
 /// A Vault server.

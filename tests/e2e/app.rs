@@ -54,7 +54,10 @@ pub async fn until_page(chain: &Chain, since: Timestamp, limit: Duration) -> Tim
         let all = fetched(chain, since).await?;
         for (time, address) in &all {
             if let Some(address) = address {
-                assert!(EXIT_SERVERS.contains(&address.as_str()), "the web server saw {address}: a leak around the chain");
+                assert!(
+                    EXIT_SERVERS.contains(&address.as_str()),
+                    "the web server saw {address}: a leak around the chain"
+                );
                 return Ok(*time);
             }
         }
@@ -67,7 +70,10 @@ pub async fn until_page(chain: &Chain, since: Timestamp, limit: Duration) -> Tim
 pub async fn until_down(chain: &Chain, since: Timestamp, limit: Duration) -> Timestamp {
     until("the application notices the fault", limit, || async {
         let all = fetched(chain, since).await?;
-        all.iter().find(|(_, address)| address.is_none()).map(|(time, _)| *time).ok_or_else(|| "still fetching".to_owned())
+        all.iter()
+            .find(|(_, address)| address.is_none())
+            .map(|(time, _)| *time)
+            .ok_or_else(|| "still fetching".to_owned())
     })
     .await
 }

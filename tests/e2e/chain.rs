@@ -25,7 +25,8 @@ pub struct Chain {
 pub fn berlin() -> Value {
     let text = std::fs::read_to_string(lab::root().join("examples/berlin.yaml")).expect("the example should be there");
     let mut chain: Value = serde_saphyr::from_str(&text).expect("the example should be YAML");
-    chain["spec"]["recovery"] = json!({"cooldown": "5s", "verifyWithin": "25s", "budget": {"actions": 100, "per": "15s"}});
+    chain["spec"]["recovery"] =
+        json!({"cooldown": "5s", "verifyWithin": "25s", "budget": {"actions": 100, "per": "15s"}});
     chain["spec"]["mtu"] = json!(1500);
     chain
 }
@@ -104,7 +105,8 @@ impl Chain {
     /// Waits until every hop carries traffic.
     pub async fn until_up(&self, limit: Duration) {
         until("the chain is Up", limit, || async {
-            let status = self.api::<VpnChain>().get("berlin").await.map_err(|e| e.to_string())?.status.unwrap_or_default();
+            let status =
+                self.api::<VpnChain>().get("berlin").await.map_err(|e| e.to_string())?.status.unwrap_or_default();
             let all_up = status.hops_up.as_deref() == Some("3/3");
             if all_up { Ok(()) } else { Err(format!("{:?} {:?}", status.hops_up, status.message)) }
         })
@@ -158,7 +160,13 @@ impl Chain {
     }
 
     /// The first incident of a hop that satisfies `fits`.
-    pub async fn until_incident(&self, hop: &str, what: &str, limit: Duration, fits: impl Fn(&HopIncident) -> bool) -> HopIncident {
+    pub async fn until_incident(
+        &self,
+        hop: &str,
+        what: &str,
+        limit: Duration,
+        fits: impl Fn(&HopIncident) -> bool,
+    ) -> HopIncident {
         until(&format!("an incident of {hop} {what}"), limit, || async {
             let all = self.api::<HopIncident>().list(&ListParams::default()).await.map_err(|e| e.to_string())?.items;
             let found = all.iter().find(|i| i.spec.hop == hop && fits(i)).cloned();
@@ -177,7 +185,15 @@ pub fn phase(incident: &HopIncident) -> IncidentPhase {
 pub fn describe(incidents: &[HopIncident]) -> String {
     let line = |i: &HopIncident| {
         let status = i.status.clone().unwrap_or_default();
-        format!("{} {} {:?} {:?} cause {:?} steps {}", i.spec.hop, i.spec.rule, status.phase, status.reason, status.cause, status.steps.len())
+        format!(
+            "{} {} {:?} {:?} cause {:?} steps {}",
+            i.spec.hop,
+            i.spec.rule,
+            status.phase,
+            status.reason,
+            status.cause,
+            status.steps.len()
+        )
     };
     incidents.iter().map(line).collect::<Vec<_>>().join("; ")
 }

@@ -20,7 +20,13 @@ pub fn lab(arguments: &[&str]) -> String {
     let script = root().join("tests/lab/lab.sh");
     let output = Command::new(script).args(arguments).output().expect("the lab's script should run");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "lab.sh {}: {}{}", arguments.join(" "), text(&output.stdout), text(&output.stderr));
+    assert!(
+        output.status.success(),
+        "lab.sh {}: {}{}",
+        arguments.join(" "),
+        text(&output.stdout),
+        text(&output.stderr)
+    );
     text(&output.stdout)
 }
 
@@ -63,8 +69,7 @@ impl Capture {
     pub fn stop(self) -> Vec<String> {
         lab(&["capture", "stop", &self.name]);
         let output = Command::new("tcpdump").args(["-nn", "-r"]).arg(&self.file).output().expect("tcpdump should run");
-        let lines = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
-        lines
+        String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
     }
 }
 

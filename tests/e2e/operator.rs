@@ -33,7 +33,12 @@ impl Start {
     /// An operator for a test's namespace.
     pub fn new(namespace: &str) -> Self {
         let group = format!("e2e-{namespace}");
-        Self { namespace: namespace.to_owned(), group, failpoints: String::new(), log: "info,hopkeeper=debug".to_owned() }
+        Self {
+            namespace: namespace.to_owned(),
+            group,
+            failpoints: String::new(),
+            log: "info,hopkeeper=debug".to_owned(),
+        }
     }
 
     /// Starts it and waits until its watches are in sync.
@@ -108,11 +113,6 @@ impl Operator {
     pub fn kill(&mut self) {
         self.child.kill().expect("it should be killed");
         self.child.wait().expect("it should be gone");
-    }
-
-    /// Whether it ended by itself.
-    pub fn has_ended(&mut self) -> bool {
-        self.child.try_wait().expect("it should be asked").is_some()
     }
 }
 

@@ -51,7 +51,10 @@ impl World {
         change(&mut manifest);
         chain.apply(&manifest).await.expect("the chain should be accepted");
         chain.until_up(Duration::from_secs(90)).await;
-        println!("{name}: chain Up after {:.1} s", (Timestamp::now() - began).total(jiff::Unit::Second).unwrap_or_default());
+        println!(
+            "{name}: chain Up after {:.1} s",
+            (Timestamp::now() - began).total(jiff::Unit::Second).unwrap_or_default()
+        );
         app::start(&chain).await;
         let page = app::until_page(&chain, began, Duration::from_secs(30)).await;
         println!("{name}: first page after {:.1} s", seconds(began, page));

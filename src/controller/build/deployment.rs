@@ -114,8 +114,11 @@ fn net(
     verb: &str,
     policy: &crate::domain::view::Policy,
 ) -> Container {
-    let mut args: Vec<String> =
-        ["hop", "net", verb, "--plan"].map(str::to_owned).into_iter().chain([format!("{SECRET_DIR}/{PLAN_FILE}")]).collect();
+    let mut args: Vec<String> = ["hop", "net", verb, "--plan"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain([format!("{SECRET_DIR}/{PLAN_FILE}")])
+        .collect();
     if verb == "run" && !policy.in_place {
         args.push("--no-reload".to_owned());
     }

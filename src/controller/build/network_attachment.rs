@@ -50,7 +50,9 @@ pub fn network_attachments(chain: &ValidChain<'_>) -> Vec<DynamicObject> {
     let mut all: Vec<_> = plan
         .links
         .iter()
-        .map(|link| definition(chain, &link_suffix(link.index), bridge(&bridge_name(chain, &format!("l{}", link.index)))))
+        .map(|link| {
+            definition(chain, &link_suffix(link.index), bridge(&bridge_name(chain, &format!("l{}", link.index))))
+        })
         .collect();
     all.push(definition(chain, EXIT_SUFFIX, bridge(&gateway)));
     let application_side = json!([{"type": "bridge", "bridge": gateway, "isGateway": false, "ipam": applications}]);

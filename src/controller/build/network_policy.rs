@@ -17,7 +17,7 @@ pub const APPLICATIONS_SUFFIX: &str = "applications";
 #[must_use]
 pub fn hop_policy(chain: &ValidChain<'_>, index: usize, servers: &[EndpointAddress]) -> NetworkPolicy {
     let hop = &chain.hops()[index].name;
-    let egress = (index == 0).then(|| servers.iter().map(to_server).collect::<Vec<_>>()).unwrap_or_default();
+    let egress = if index == 0 { servers.iter().map(to_server).collect() } else { Vec::new() };
     let pods = LabelSelector { match_labels: Some(labels(&chain.name(), Some(hop))), ..LabelSelector::default() };
     policy(chain, hop, Some(hop), pods, egress)
 }

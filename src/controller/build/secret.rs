@@ -44,10 +44,8 @@ pub fn hop_secret(
         (names::REVISION.into(), plan.revision.to_string()),
         (names::RECREATE.into(), stamp.recreate.to_string()),
     ]));
-    let mut data: BTreeMap<_, _> = files
-        .iter()
-        .map(|(name, text)| (name.clone(), ByteString(text.expose_secret().as_bytes().to_vec())))
-        .collect();
+    let mut data: BTreeMap<_, _> =
+        files.iter().map(|(name, text)| (name.clone(), ByteString(text.expose_secret().as_bytes().to_vec()))).collect();
     data.insert(PLAN_FILE.into(), ByteString(plan.to_json().into_bytes()));
     Secret { metadata, data: Some(data), type_: Some("hopkeeper.io/hop".into()), ..Secret::default() }
 }

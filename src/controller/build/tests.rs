@@ -53,7 +53,8 @@ fn the_entry_hops_deployment() {
 #[test]
 fn a_wireguard_hop_has_no_right_at_all_in_its_client() {
     with_berlin(|chain| {
-        let pod = deployment::hop_deployment(chain, &chain.plan.hops[1], 0, &images()).spec.unwrap().template.spec.unwrap();
+        let pod =
+            deployment::hop_deployment(chain, &chain.plan.hops[1], 0, &images()).spec.unwrap().template.spec.unwrap();
         let vpn = pod.containers.iter().find(|c| c.name == "vpn").unwrap();
         assert_yaml_snapshot!(vpn);
     });
@@ -80,7 +81,8 @@ fn only_net_has_a_capability_in_every_hop_of_the_chain() {
 #[test]
 fn the_health_container_never_sees_the_parameters() {
     with_berlin(|chain| {
-        let pod = deployment::hop_deployment(chain, &chain.plan.hops[0], 0, &images()).spec.unwrap().template.spec.unwrap();
+        let pod =
+            deployment::hop_deployment(chain, &chain.plan.hops[0], 0, &images()).spec.unwrap().template.spec.unwrap();
         let health = pod.containers.iter().find(|c| c.name == "health").unwrap();
         let mounted: Vec<&str> = health.volume_mounts.iter().flatten().map(|m| m.name.as_str()).collect();
         assert_eq!(mounted, ["shared", "plan", "scripts"]);

@@ -37,7 +37,8 @@ async fn repaired_once(world: &World, began: Timestamp, revision_before: &str) {
 #[tokio::test]
 async fn an_operator_that_is_killed_after_any_step_leaves_one_rotation() {
     let mut world = World::up("crash", |_| ()).await;
-    for point in ["pipeline::created", "recover::recorded", "recover::written", "recover::nudged", "recover::verifying"] {
+    for point in ["pipeline::created", "recover::recorded", "recover::written", "recover::nudged", "recover::verifying"]
+    {
         // The one that stops at the point; it must lead, so the other one is killed first.
         world.start.failpoints = format!("{point}=pause");
         world.restart_operator().await;
@@ -87,7 +88,9 @@ async fn outages_of_kafka_vault_and_kubernetes_lose_nothing() {
     let (fault, began) = refuse(&world, "entry").await;
     world
         .chain
-        .until_incident("entry", "was created", LIMIT, |i| i.spec.last.time.0 > began && i.spec.candidate.to_string() == before.split('#').next().unwrap_or_default())
+        .until_incident("entry", "was created", LIMIT, |i| {
+            i.spec.last.time.0 > began && i.spec.candidate.to_string() == before.split('#').next().unwrap_or_default()
+        })
         .await;
     until("the chain says that vault is sealed", LIMIT, || async {
         let message = world.chain.get().await.status.and_then(|s| s.message).unwrap_or_default();

@@ -11,7 +11,8 @@ use crate::lab::Fault;
 
 #[tokio::test]
 async fn inner_hops_are_held_as_symptoms_while_the_entry_is_repaired() {
-    let world = World::up("outage", |chain| chain["spec"]["recovery"]["ladder"] = json!(["InPlace", "NextCandidate"])).await;
+    let world =
+        World::up("outage", |chain| chain["spec"]["recovery"]["ladder"] = json!(["InPlace", "NextCandidate"])).await;
     let before = world.chain.state().await;
     let began = Timestamp::now();
     let _fault = Fault::new(&["link-down", "entry"]);
@@ -31,7 +32,11 @@ async fn inner_hops_are_held_as_symptoms_while_the_entry_is_repaired() {
 
     let incident = until_repaired(&world, "entry", began).await;
     let page = app::until_page(&world.chain, incident.spec.last.time.0, LIMIT).await;
-    println!("    outage to page: {:.1} s, steps {}", seconds(began, page), incident.status.unwrap_or_default().steps.len());
+    println!(
+        "    outage to page: {:.1} s, steps {}",
+        seconds(began, page),
+        incident.status.unwrap_or_default().steps.len()
+    );
     world.chain.until_up(LIMIT).await;
     let after = world.chain.state().await;
     assert_eq!((&after["middle"], &after["exit"]), (&before["middle"], &before["exit"]), "symptoms are left alone");

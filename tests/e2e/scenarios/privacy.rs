@@ -55,7 +55,12 @@ async fn no_packet_leaves_beside_the_tunnels() {
     until_repaired(&world, "entry", began).await;
     drop(fault);
     let pod = world.chain.pod("middle").await;
-    world.chain.api::<k8s_openapi::api::core::v1::Pod>().delete(&pod.name_any(), &DeleteParams::default()).await.expect("it should go");
+    world
+        .chain
+        .api::<k8s_openapi::api::core::v1::Pod>()
+        .delete(&pod.name_any(), &DeleteParams::default())
+        .await
+        .expect("it should go");
     for _ in 0..5 {
         for hop in ["entry", "exit"] {
             try_to_leak(&address(&world, hop).await);
@@ -86,7 +91,11 @@ async fn each_segment_carries_only_its_outer_tunnel_and_the_web_server_sees_the_
     let bridges = lab(&["node", "sh", "-c", "/usr/sbin/ip -o link show type bridge"]);
     let bridge = |suffix: &str| {
         let names = bridges.lines().filter_map(|l| l.split(": ").nth(1)).map(|n| n.split('@').next().unwrap_or(n));
-        names.filter(|n| n.starts_with("hk")).find(|n| n.ends_with(suffix)).expect("the bridge should be there").to_owned()
+        names
+            .filter(|n| n.starts_with("hk"))
+            .find(|n| n.ends_with(suffix))
+            .expect("the bridge should be there")
+            .to_owned()
     };
     let segments = [
         ("exit to middle", bridge("l1"), "198.51.100.13.1194"),
@@ -124,7 +133,9 @@ fn canaries() -> Vec<String> {
                 if inside && !line.starts_with('-') && line.len() >= 16 {
                     found.push(line.to_owned());
                 }
-                if let Some((key, value)) = line.split_once(" = ").filter(|(k, _)| k.ends_with("Key") && !k.contains("Public")) {
+                if let Some((key, value)) =
+                    line.split_once(" = ").filter(|(k, _)| k.ends_with("Key") && !k.contains("Public"))
+                {
                     assert!(!key.is_empty());
                     found.push(value.to_owned());
                 }
@@ -155,7 +166,8 @@ async fn no_secret_reaches_any_output_at_trace() {
         let pod = world.chain.pod(hop).await.name_any();
         for container in ["net-init", "net", "health", "vpn"] {
             let params = LogParams { container: Some(container.to_owned()), ..LogParams::default() };
-            let text = world.chain.api::<k8s_openapi::api::core::v1::Pod>().logs(&pod, &params).await.unwrap_or_default();
+            let text =
+                world.chain.api::<k8s_openapi::api::core::v1::Pod>().logs(&pod, &params).await.unwrap_or_default();
             outputs.push((format!("{hop}/{container}"), text));
         }
     }
@@ -165,7 +177,10 @@ async fn no_secret_reaches_any_output_at_trace() {
             assert!(!text.contains(canary.as_str()), "a secret is in {name}");
         }
     }
-    assert!(outputs[0].1.contains(" TRACE ") || outputs[0].1.contains(" DEBUG "), "the operator should have logged in detail");
+    assert!(
+        outputs[0].1.contains(" TRACE ") || outputs[0].1.contains(" DEBUG "),
+        "the operator should have logged in detail"
+    );
     let bytes: usize = outputs.iter().map(|(_, text)| text.len()).sum();
     println!("    {} secrets looked for in {} outputs, {} kB: none found", canaries.len(), outputs.len(), bytes / 1024);
 }
@@ -185,6 +200,7 @@ async fn a_deleted_chain_leaves_nothing_behind() {
     .await;
     println!("    gone after {:.1} s", super::seconds(began, Timestamp::now()));
     let interfaces = lab(&["node", "sh", "-c", "/usr/sbin/ip -o link"]);
-    let left: Vec<_> = interfaces.lines().filter(|l| l.split(": ").nth(1).is_some_and(|n| n.starts_with("hk"))).collect();
+    let left: Vec<_> =
+        interfaces.lines().filter(|l| l.split(": ").nth(1).is_some_and(|n| n.starts_with("hk"))).collect();
     assert!(left.is_empty(), "interfaces of the chain's links stay on the node: {left:#?}");
 }

@@ -10,7 +10,8 @@ use crate::lab;
 fn validate(chain: &Value) -> (bool, String) {
     let file = tempfile::NamedTempFile::with_suffix(".yaml").expect("a file should be made");
     std::fs::write(file.path(), chain.to_string()).expect("it should be written");
-    let output = Command::new(env!("CARGO_BIN_EXE_hopkeeper")).arg("validate").arg(file.path()).output().expect("it should run");
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_hopkeeper")).arg("validate").arg(file.path()).output().expect("it should run");
     (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
@@ -22,9 +23,17 @@ async fn a_wrong_chain_is_refused_everywhere_with_the_same_sentence() {
     let cases: [(&str, Value, &str); 5] = [
         ("/spec/hops", json!([]), "a chain needs at least one hop: list the entry hop first, the exit hop last"),
         ("/spec/hops/1", duplicate, "every hop needs a name of its own within the chain: two hops share one"),
-        ("/spec/gateway/cidr", json!("198.18.0.0/16"), "gateway.cidr and links.cidr overlap: choose another range for one of them"),
+        (
+            "/spec/gateway/cidr",
+            json!("198.18.0.0/16"),
+            "gateway.cidr and links.cidr overlap: choose another range for one of them",
+        ),
         ("/spec/hopz", json!([]), "unknown field \"spec.hopz\""),
-        ("/spec/hops/0/client", json!("Tinc"), "spec.hops[0].client: Unsupported value: \"Tinc\": supported values: \"OpenVPN\", \"WireGuard\""),
+        (
+            "/spec/hops/0/client",
+            json!("Tinc"),
+            "spec.hops[0].client: Unsupported value: \"Tinc\": supported values: \"OpenVPN\", \"WireGuard\"",
+        ),
     ];
     let (valid, said) = validate(&berlin());
     assert!(valid, "the chain of the README: {said}");

@@ -51,7 +51,8 @@ async fn each_hop_heals_in_place_when_its_server_refuses_it() {
 
 #[tokio::test]
 async fn each_hop_heals_in_a_new_pod_when_in_place_is_left_out() {
-    let world = World::up("recreate", |chain| chain["spec"]["recovery"]["ladder"] = json!(["Recreate", "NextCandidate"])).await;
+    let world =
+        World::up("recreate", |chain| chain["spec"]["recovery"]["ladder"] = json!(["Recreate", "NextCandidate"])).await;
     let by = StepAction::RotateAndRecreate;
     heals(&world, "entry", &["revoke-password", "entry", "a"], by).await;
     heals(&world, "middle", &["replace-peer-key", "middle", "a"], by).await;

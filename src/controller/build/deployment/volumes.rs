@@ -1,7 +1,8 @@
 //! A hop's volumes: the same path in every container that has them.
 
 use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, EmptyDirVolumeSource, HostPathVolumeSource, KeyToPath, SecretVolumeSource, Volume, VolumeMount,
+    ConfigMapVolumeSource, EmptyDirVolumeSource, HostPathVolumeSource, KeyToPath, SecretVolumeSource, Volume,
+    VolumeMount,
 };
 
 use super::super::{ValidChain, config_map, object_name, secret};
