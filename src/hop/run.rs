@@ -82,7 +82,8 @@ impl Runner {
             health: Health::default(),
             started: Instant::now(),
             probed_at: None,
-            reported_at: None,
+            // A former `net` of this pod may have left a state that still holds: no "down" before the client is looked for.
+            reported_at: Some(Duration::ZERO),
             state: None,
         };
         runner.network.open(&runner.parameters.plan).await?;

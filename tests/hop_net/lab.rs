@@ -160,7 +160,7 @@ impl Lab {
             join(server, &format!("srv{index}"), SERVERS[index]);
             // No other forwarding than between tunnel and internet, as with a provider.
             server.sh(
-                "echo 1 >/proc/sys/net/ipv4/ip_forward
+                "echo 1 >/proc/sys/net/ipv4/ip_forward; ip route add default via 203.0.113.1
                  nft 'table ip nat { chain post { type nat hook postrouting priority srcnat; oifname \"eth0\" masquerade; }; }'",
             );
         }

@@ -86,7 +86,9 @@ fn story(lab: &mut Lab, transport: &str) {
     // `net` itself restarts: the client is found running and nothing is reloaded.
     let reloads = log("vpn").matches("SIGHUP[hard").count();
     hop.start_net(lab);
-    hop.until_ready("net restarted: ready", 10);
+    until("net restarted: client found", Duration::from_secs(5), || log("net").contains("The client runs already"));
+    sleep(Duration::from_secs(3));
+    hop.until_ready("net restarted: ready", 1);
     assert_eq!(log("vpn").matches("SIGHUP[hard").count(), reloads);
 
     hop.kill_client();

@@ -74,6 +74,7 @@ fn story(lab: &mut Lab, implementation: Implementation) {
     hop.until_ready("another key at the same server: ready", 10);
 
     hop.start_net(lab);
+    sleep(Duration::from_secs(1));
     hop.until_ready("net restarted: ready", 10);
 
     hop.kill_client();
