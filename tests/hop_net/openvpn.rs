@@ -120,6 +120,30 @@ fn an_openvpn_hop_heals_in_place_over_tcp() {
 }
 
 #[test]
+fn openvpn_itself_accepts_what_is_made_of_a_providers_profile() {
+    in_namespaces("openvpn::openvpn_itself_accepts_what_is_made_of_a_providers_profile", |lab| {
+        servers(lab, "udp");
+        sh("openvpn --genkey secret /run/static.key");
+        let block = |tag: &str, text: &str, new: &str| {
+            let (open, close) = (format!("<{tag}>\n"), format!("</{tag}>"));
+            let (head, rest) = text.split_once(&open).expect("should have the block");
+            let (_, tail) = rest.split_once(&close).expect("should close the block");
+            format!("{head}{open}{new}{close}{tail}")
+        };
+        let read = |path: &str| fs::read_to_string(path).expect("should have been made");
+        let profile = include_str!("../../src/domain/candidate/testdata/provider.ovpn");
+        let profile = block("ca", &block("tls-crypt", profile, &read("/run/static.key")), &read("/run/ca.crt"));
+        let fields = [("profile", profile), ("username", "user".to_owned()), ("password", "good".to_owned())];
+        let mut hop = Hop::start(lab, Implementation::OpenVpn, "provider", &fields);
+        hop.start_client(lab);
+        until("profile read", Duration::from_secs(5), || {
+            log("vpn").contains("UDPv4 link remote: [AF_INET]203.0.113.77:5060")
+        });
+        assert!(!log("vpn").contains("Options error"));
+    });
+}
+
+#[test]
 fn no_packet_leaves_an_openvpn_hop_outside_its_tunnel() {
     in_namespaces("openvpn::no_packet_leaves_an_openvpn_hop_outside_its_tunnel", |lab| {
         servers(lab, "udp");
