@@ -40,6 +40,8 @@ struct Runner {
     client: Client,
     /// OpenVPN only: whether it is connected, with address and route set.
     connected: bool,
+    /// Whether a client held the tunnel's device when last looked.
+    carrier: bool,
     health: Health,
     started: Instant,
     probed_at: Option<Duration>,
@@ -79,10 +81,12 @@ impl Runner {
             network: Network::default(),
             client,
             connected: false,
+            carrier: system::carrier(),
             health: Health::default(),
             started: Instant::now(),
             probed_at: None,
-            reported_at: None,
+            // A former `net` of this pod may have left a state that still holds: no "down" before the client is looked for.
+            reported_at: Some(Duration::ZERO),
             state: None,
         };
         runner.network.open(&runner.parameters.plan).await?;
@@ -131,27 +135,35 @@ impl Runner {
         if self.mount.is_changed() {
             self.changed().await?;
         }
+        let carrier = system::carrier();
+        let client_changed = std::mem::replace(&mut self.carrier, carrier) != carrier;
         match &mut self.client {
             Client::OpenVpn(client) => client.tick().await,
             Client::WireGuard(client) => {
-                if client.tick().await {
+                if client.tick(client_changed).await {
                     if let Some(address) = self.plan().tunnel_addresses.first().map(ipnet::Ipv4Net::addr) {
                         self.network.set_address(&self.parameters.plan, address).await?;
                     }
                     self.finish().await?;
                     self.report();
+                    // boringtun begins a handshake only when there is something to send.
+                    self.probed_at = None;
                 }
             }
         }
         let now = self.now();
         let due = |last: Option<Duration>, every| last.is_none_or(|last| now.saturating_sub(last) >= every);
-        if due(self.probed_at, PROBE_EVERY) && matches!(self.state, Some(State::Up | State::Stalled)) {
+        let can_probe = match &self.client {
+            Client::OpenVpn(_) => self.connected,
+            Client::WireGuard(client) => client.is_present(),
+        };
+        if can_probe && due(self.probed_at, PROBE_EVERY) {
             self.probed_at = Some(now);
             if probe::send().is_ok() {
                 self.health.probe_sent(now);
             }
         }
-        if due(self.reported_at, REPORT_EVERY) {
+        if client_changed || due(self.reported_at, REPORT_EVERY) {
             self.network.repair(&self.parameters.plan).await?;
             self.report();
         }
@@ -260,7 +272,7 @@ impl Runner {
             info!(state = state_file::state(report.state), applied = self.applied, "The tunnel's state has changed.");
         }
         self.reported_at = Some(self.now());
-        if let Err(error) = state_file::write(&self.paths.shared, &self.applied, system::carrier(), &seen, &report) {
+        if let Err(error) = state_file::write(&self.paths.shared, &self.applied, self.carrier, &seen, &report) {
             warn!(%error, "The state file cannot be written.");
         }
     }

@@ -97,8 +97,9 @@ impl WireGuard {
         }
     }
 
-    /// Gives the parameters to a client that lacks them and asks for its counters; whether it was given them.
-    pub(super) async fn tick(&mut self) -> bool {
+    /// Gives the parameters to a client that lacks them and asks for its counters, at once if it `has_changed`; whether
+    /// it was given them.
+    pub(super) async fn tick(&mut self, has_changed: bool) -> bool {
         let Some(id) = self.identity() else {
             (self.present, self.configured, self.peer) = (false, None, Peer::default());
             return false;
@@ -106,7 +107,7 @@ impl WireGuard {
         if self.configured != Some(id) {
             return self.configure(id).await;
         }
-        if self.asked_at.is_none_or(|at| at.elapsed() >= ASK_EVERY) {
+        if has_changed || self.asked_at.is_none_or(|at| at.elapsed() >= ASK_EVERY) {
             self.ask().await;
         }
         false

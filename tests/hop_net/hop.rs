@@ -6,18 +6,19 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use hopkeeper::domain::candidate::{RawCandidate, parse};
-use hopkeeper::domain::plan::{ChainInput, ChainPlan, HopInput, HopPlan, client_process};
+use hopkeeper::domain::plan::{ChainInput, ChainPlan, HopInput, HopNetwork, HopPlan, client_process};
 use hopkeeper::domain::types::{CandidateRef, Implementation, Transport};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::lab::{Lab, end, until, write_secret};
+use super::lab::{Lab, Place, end, until, write_secret};
 
 const HOPKEEPER: &str = env!("CARGO_BIN_EXE_hopkeeper");
 /// As Kubernetes gives `net` its rights: root without any capability but this one.
 const NET_RIGHTS: &str = "setpriv --bounding-set=-all,+net_admin --inh-caps=-all --no-new-privs";
 
 pub(crate) struct Hop {
-    implementation: Implementation,
+    place: Place,
+    network: HopNetwork,
     plan: HopPlan,
     net: Option<Child>,
     pub(crate) client: Option<Child>,
@@ -26,25 +27,31 @@ pub(crate) struct Hop {
 impl Hop {
     /// Builds the hop with a first candidate and starts `net`.
     pub(crate) fn start(lab: &Lab, implementation: Implementation, name: &str, fields: &[(&str, String)]) -> Self {
-        let plan = mount(implementation, name, fields, 0);
+        let network = chain(&[implementation]).hops.swap_remove(0);
+        Self::start_in(lab.hop.at, network, name, fields)
+    }
+
+    /// The same for one hop of a chain.
+    pub(crate) fn start_in(place: Place, network: HopNetwork, name: &str, fields: &[(&str, String)]) -> Self {
+        let plan = mount(place, &network, name, fields, 0);
         let init = format!("{NET_RIGHTS} {HOPKEEPER} hop net init");
-        lab.hop.sh(&init);
+        place.sh(&init);
         // Harmless to run again, as after a restart of the pod's sandbox.
-        lab.hop.sh(&init);
-        let mut hop = Self { implementation, plan, net: None, client: None };
-        hop.start_net(lab);
+        place.sh(&init);
+        let mut hop = Self { place, network, plan, net: None, client: None };
+        hop.start_net();
         hop
     }
 
-    pub(crate) fn start_net(&mut self, lab: &Lab) {
+    pub(crate) fn start_net(&mut self) {
         if let Some(net) = &mut self.net {
             end(net);
         }
-        self.net = Some(lab.hop.spawn("net", &format!("{NET_RIGHTS} {HOPKEEPER} hop net run")));
+        self.net = Some(self.place.spawn(&self.log("net"), &format!("{NET_RIGHTS} {HOPKEEPER} hop net run")));
     }
 
     /// Starts the client as its container would.
-    pub(crate) fn start_client(&mut self, lab: &Lab) {
+    pub(crate) fn start_client(&mut self) {
         if let Some(client) = &mut self.client {
             end(client);
         }
@@ -60,12 +67,12 @@ impl Hop {
         let env: Vec<_> = process.env.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let command: Vec<_> = process.command.iter().map(|word| format!("'{word}'")).collect();
         let script = format!("env PATH=/run/bin:$PATH {} {rights} {}", env.join(" "), command.join(" "));
-        self.client = Some(lab.hop.spawn("vpn", &script));
+        self.client = Some(self.place.spawn(&self.log("vpn"), &script));
     }
 
     /// Mounts another candidate, as the kubelet would.
     pub(crate) fn rotate(&mut self, name: &str, fields: &[(&str, String)]) {
-        self.plan = mount(self.implementation, name, fields, self.plan.revision + 1);
+        self.plan = mount(self.place, &self.network, name, fields, self.plan.revision + 1);
     }
 
     pub(crate) fn client_pid(&self) -> u32 {
@@ -76,16 +83,27 @@ impl Hop {
         end(self.client.as_mut().expect("should run"));
     }
 
+    /// The log of one of its containers, in `/run/log`.
+    fn log(&self, container: &str) -> String {
+        let suffix = if self.network.index == 0 { String::new() } else { self.network.index.to_string() };
+        format!("{container}{suffix}")
+    }
+
     /// One value of the state file.
     pub(crate) fn value(&self, key: &str) -> String {
-        let text = fs::read_to_string("/run/hopkeeper/state").unwrap_or_default();
+        let text = fs::read_to_string(self.place.root().join("run/hopkeeper/state")).unwrap_or_default();
         let of = |line: &str| line.strip_prefix(key)?.strip_prefix('=').map(ToOwned::to_owned);
         text.lines().find_map(of).unwrap_or_default()
     }
 
     /// What the pod's readiness probe says.
     pub(crate) fn is_ready(&self) -> bool {
-        Command::new("busybox").args(["sh", "src/hop/ready.sh"]).status().is_ok_and(|status| status.success())
+        Command::new("busybox")
+            .args(["sh", "src/hop/ready.sh"])
+            .env("HOPKEEPER_STATE", self.place.root().join("run/hopkeeper/state"))
+            .env("HOPKEEPER_PLAN", self.place.root().join("etc/hopkeeper/hop/hop.json"))
+            .status()
+            .is_ok_and(|status| status.success())
     }
 
     pub(crate) fn until_ready(&self, what: &str, within: u64) -> Duration {
@@ -107,22 +125,30 @@ impl Drop for Hop {
     }
 }
 
-/// Renders a candidate by the code that the operator uses, and mounts it.
-fn mount(implementation: Implementation, name: &str, fields: &[(&str, String)], revision: u64) -> HopPlan {
-    let hop = HopInput { name: "only".into(), implementation, transport: Transport::Any };
+/// A chain of these hops, planned by the code that the operator uses.
+pub(crate) fn chain(implementations: &[Implementation]) -> ChainPlan {
+    let hop = |(index, implementation): (usize, &Implementation)| HopInput {
+        name: format!("hop{index}"),
+        implementation: *implementation,
+        transport: Transport::Any,
+    };
     let net = |text: &str| text.parse().expect("should be a network");
     let (gateway, links) = (net("10.200.7.0/24"), net("198.18.255.0/24"));
-    let chain = ChainPlan::new(&ChainInput { hops: vec![hop], gateway, links, mtu: 1450 }).expect("should plan");
+    let hops = implementations.iter().enumerate().map(hop).collect();
+    ChainPlan::new(&ChainInput { hops, gateway, links, mtu: 1450 }).expect("should plan")
+}
+
+/// Renders a candidate by the code that the operator uses, and mounts it.
+fn mount(place: Place, network: &HopNetwork, name: &str, fields: &[(&str, String)], revision: u64) -> HopPlan {
     let fields = fields.iter().map(|(key, text)| ((*key).to_owned(), SecretString::from(text.as_str()))).collect();
     let raw = RawCandidate { name: name.into(), version: "1".into(), fields };
-    let resolved = parse(implementation, Transport::Any, &raw)
+    let resolved = parse(network.implementation, Transport::Any, &raw)
         .and_then(|parameters| parameters.resolve(&BTreeMap::new()))
         .unwrap_or_else(|error| panic!("{error}"));
     let candidate = CandidateRef { name: raw.name, version: raw.version };
-    let network = chain.hops.into_iter().next().expect("should have a hop");
-    let plan = HopPlan::new(network, &resolved, candidate, revision).expect("should plan");
+    let plan = HopPlan::new(network.clone(), &resolved, candidate, revision).expect("should plan");
     let mut files = vec![("hop.json".to_owned(), plan.to_json())];
     files.extend(resolved.files.iter().map(|(name, text)| (name.clone(), text.expose_secret().to_owned())));
-    write_secret(&files);
+    write_secret(place, &files);
     plan
 }

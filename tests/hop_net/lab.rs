@@ -73,7 +73,7 @@ pub(crate) fn until(what: &str, within: Duration, mut check: impl FnMut() -> boo
                 eprintln!("== {}", file.path().display());
                 tail.iter().rev().for_each(|line| eprintln!("{line}"));
             }
-            panic!("{what}: not within {within:?}\n{}", fs::read_to_string("/run/hopkeeper/state").unwrap_or_default());
+            panic!("{what}: not within {within:?}");
         }
         sleep(Duration::from_millis(20));
     }
@@ -82,33 +82,61 @@ pub(crate) fn until(what: &str, within: Duration, mut check: impl FnMut() -> boo
     took
 }
 
-/// A network namespace, kept by a sleeping process.
+/// What /sys shows of interfaces belongs to the namespace that mounted it; the other paths are a pod's own.
+const PRIVATE: &str = "mount -t sysfs sysfs /sys && mount -t tmpfs -o mode=777 tmpfs /run/hopkeeper \\
+    && mount -t tmpfs -o mode=777 tmpfs /run/wireguard && mount -t tmpfs tmpfs /etc/hopkeeper \\
+    && mkdir /etc/hopkeeper/hop && exec sleep infinity";
+
+/// A network and mount namespace, kept by a sleeping process.
 pub(crate) struct Node {
     holder: Child,
+    pub(crate) at: Place,
 }
+
+impl std::ops::Deref for Node {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        &self.at
+    }
+}
+
+/// Where commands run: the namespaces of this process.
+#[derive(Clone, Copy)]
+pub(crate) struct Place(u32);
 
 impl Node {
     fn new() -> Self {
-        let holder = Command::new("unshare")
-            // What /sys shows of interfaces belongs to the namespace that mounted it.
-            .args(["--net", "--mount", "sh", "-c", "mount -t sysfs sysfs /sys && exec sleep infinity"])
-            .spawn()
-            .expect("should unshare");
+        let holder =
+            Command::new("unshare").args(["--net", "--mount", "sh", "-c", PRIVATE]).spawn().expect("should unshare");
         let name = format!("/proc/{}/comm", holder.id());
         while fs::read_to_string(&name).is_ok_and(|name| name.trim() != "sleep") {
             sleep(Duration::from_millis(5));
         }
-        let node = Self { holder };
+        let node = Self { at: Place(holder.id()), holder };
         node.sh("ip link set lo up");
         node
     }
+}
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.holder.id()
+impl Drop for Node {
+    fn drop(&mut self) {
+        end(&mut self.holder);
+    }
+}
+
+impl Place {
+    pub(crate) fn pid(self) -> u32 {
+        self.0
+    }
+
+    /// Its file system, as seen from the test.
+    pub(crate) fn root(self) -> PathBuf {
+        format!("/proc/{}/root", self.0).into()
     }
 
     /// Starts a shell command in the namespace; its output goes to `/run/log/NAME`.
-    pub(crate) fn spawn(&self, name: &str, script: &str) -> Child {
+    pub(crate) fn spawn(self, name: &str, script: &str) -> Child {
         let log = fs::File::options().append(true).create(true).open(format!("/run/log/{name}")).expect("should log");
         Command::new("nsenter")
             .args(["-t", &self.pid().to_string(), "-n", "-m", "bash", "-euc", &format!("exec {script}")])
@@ -119,7 +147,7 @@ impl Node {
             .expect("should start")
     }
 
-    pub(crate) fn sh(&self, script: &str) -> String {
+    pub(crate) fn sh(self, script: &str) -> String {
         sh(&format!("nsenter -t {} -n -m bash -euc {}", self.pid(), quote(script)))
     }
 }
@@ -132,12 +160,12 @@ fn quote(text: &str) -> String {
 pub(crate) struct Lab {
     pub(crate) hop: Node,
     pub(crate) app: Node,
-    pub(crate) servers: [Node; 2],
+    pub(crate) servers: [Node; 3],
     children: Vec<Child>,
     _web: Node,
 }
 
-pub(crate) const SERVERS: [&str; 2] = ["203.0.113.11", "203.0.113.12"];
+pub(crate) const SERVERS: [&str; 3] = ["203.0.113.11", "203.0.113.12", "203.0.113.13"];
 
 impl Lab {
     fn new() -> Self {
@@ -145,7 +173,7 @@ impl Lab {
         sh("mount --make-rprivate / && mount -t tmpfs tmpfs /run && mkdir -p /run/bin /run/log /run/etc /run/work /run/www/cgi-bin
             mount -t overlay overlay -o lowerdir=/etc,upperdir=/run/etc,workdir=/run/work /etc
             mkdir -p -m 777 /run/hopkeeper /run/wireguard /run/clienttmp && chmod 777 /run/hopkeeper /run/wireguard /run/clienttmp
-            mkdir -p /etc/hopkeeper/hop /var/run/wireguard
+            mkdir -p /etc/hopkeeper /var/run/wireguard; head -c 3000000 /dev/zero >/run/www/large
             mount -t tmpfs tmpfs /dev/net && mknod /dev/net/tun c 10 200 && chmod 666 /dev/net/tun
             printf '#!/bin/sh\\necho; echo $REMOTE_ADDR\\n' >/run/www/cgi-bin/ip && chmod 755 /run/www/cgi-bin/ip
             ip link set lo up; ip link add br0 type bridge; ip link set br0 up");
@@ -153,14 +181,14 @@ impl Lab {
         fs::copy(boringtun, "/run/bin/boringtun-cli").expect("should copy boringtun");
 
         let (hop, app, web) = (Node::new(), Node::new(), Node::new());
-        let servers = [Node::new(), Node::new()];
+        let servers = [Node::new(), Node::new(), Node::new()];
         join(&hop, "hop", "203.0.113.100");
         join(&web, "web", WEB);
         for (index, server) in servers.iter().enumerate() {
             join(server, &format!("srv{index}"), SERVERS[index]);
             // No other forwarding than between tunnel and internet, as with a provider.
             server.sh(
-                "echo 1 >/proc/sys/net/ipv4/ip_forward
+                "echo 1 >/proc/sys/net/ipv4/ip_forward; ip route add default via 203.0.113.1
                  nft 'table ip nat { chain post { type nat hook postrouting priority srcnat; oifname \"eth0\" masquerade; }; }'",
             );
         }
@@ -170,6 +198,24 @@ impl Lab {
         app.sh("ip addr add 10.200.7.16/24 dev eth0 && ip link set eth0 up && ip route add default via 10.200.7.1");
         let httpd = web.spawn("web", "busybox httpd -f -p 80 -h /run/www");
         Self { hop, app, servers, children: vec![httpd], _web: web }
+    }
+
+    /// Another pod on the cluster network.
+    pub(crate) fn pod(&self, name: &str, address: &str) -> Node {
+        let pod = Node::new();
+        join(&pod, name, address);
+        pod.sh("ip route add default via 203.0.113.1");
+        pod
+    }
+
+    /// Fetches a large page and returns its size in bytes.
+    pub(crate) fn fetch_large(&self) -> usize {
+        let get = "exec 3<>/dev/tcp/$0/80; printf 'GET /large HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3 | wc -c";
+        let output = Command::new("nsenter")
+            .args(["-t", &self.app.pid().to_string(), "-n", "timeout", "20", "bash", "-c", get, WEB])
+            .output()
+            .expect("should run");
+        String::from_utf8_lossy(&output.stdout).trim().parse().unwrap_or(0)
     }
 
     pub(crate) fn keep(&mut self, child: Child) {
@@ -189,20 +235,13 @@ impl Lab {
         (output.status.success() && !address.is_empty()).then(|| address.to_owned())
     }
 
-    /// Sends all kinds of packets from the application and from the hop's own users, while `during` runs, and counts
+    /// Sends all kinds of packets from the application and from the hop's own users, while `during` runs, and shows
     /// those that left the hop by `eth0` to anything but its servers.
-    pub(crate) fn count_leaks(&self, during: impl FnOnce()) -> usize {
+    pub(crate) fn leaks(&self, during: impl FnOnce()) -> Vec<String> {
         let mac = self.hop.sh("cat /sys/class/net/eth0/address");
         let own = SERVERS.map(|ip| format!("not (dst host {ip} and (port 1194 or port 51820))")).join(" and ");
         let filter = format!("ether src {mac} and (ip or ip6) and {own}");
-        let file = fs::File::create("/run/leaks").expect("should create");
-        let mut dump = Command::new("tcpdump")
-            .args(["-i", "p-hop", "-nn", "-l", "-Z", "root", &filter])
-            .stdout(file)
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("should start tcpdump");
-        sleep(Duration::from_millis(700));
+        let capture = Capture::start("p-hop", &filter);
         let noise = |user: &str| {
             format!(
                 "while :; do {user} bash -c 'echo x >/dev/udp/{WEB}/53; echo x >/dev/udp/{}/53; (echo >/dev/tcp/{WEB}/80) & sleep 0.1; kill $! || :' || :; \
@@ -218,8 +257,35 @@ impl Lab {
         ];
         sleep(Duration::from_millis(500));
         during();
-        noises.iter_mut().chain([&mut dump]).for_each(end);
-        fs::read_to_string("/run/leaks").expect("should have been written").lines().count()
+        noises.iter_mut().for_each(end);
+        capture.lines()
+    }
+}
+
+/// Packets that a capture sees on an interface of the internet.
+pub(crate) struct Capture {
+    dump: Child,
+    file: PathBuf,
+}
+
+impl Capture {
+    pub(crate) fn start(interface: &str, filter: &str) -> Self {
+        let file = PathBuf::from(format!("/run/capture-{interface}"));
+        let out = fs::File::create(&file).expect("should create");
+        let dump = Command::new("tcpdump")
+            .args(["-i", interface, "-nn", "-l", "-Z", "root", filter])
+            .stdout(out)
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("should start tcpdump");
+        sleep(Duration::from_millis(700));
+        Self { dump, file }
+    }
+
+    pub(crate) fn lines(mut self) -> Vec<String> {
+        end(&mut self.dump);
+        let text = fs::read_to_string(&self.file).expect("should have been written");
+        text.lines().map(ToOwned::to_owned).collect()
     }
 }
 
@@ -245,8 +311,8 @@ impl Drop for Lab {
 }
 
 /// Writes the files of a Secret as the kubelet does: a new directory, then one rename.
-pub(crate) fn write_secret(files: &[(String, String)]) {
-    let directory = Path::new("/etc/hopkeeper/hop");
+pub(crate) fn write_secret(place: Place, files: &[(String, String)]) {
+    let directory = &place.root().join("etc/hopkeeper/hop");
     let version = format!("..v{}", fs::read_dir(directory).expect("should exist").count());
     fs::create_dir(directory.join(&version)).expect("should create");
     for (name, text) in files {

@@ -119,6 +119,7 @@ fn every_refusal_names_the_place_and_the_remedy() {
         profile(&openvpn("frobnicate s3cret")),
         profile(&openvpn("auth \"SHA256")),
         profile(&openvpn("auth")),
+        profile(&openvpn("data-ciphers AES-256-GCM:none")),
         profile(&openvpn("auth SHA\u{1}256")),
         profile(&openvpn(&format!("verify-x509-name {}", "x".repeat(300)))),
         profile(&openvpn("proto udp6")),

@@ -70,6 +70,13 @@ pub(super) fn complete(draft: &Draft, has_credentials: bool) -> Result<(), (Opti
     if let Some((directive, line)) = draft.files.iter().find(|(directive, _)| !has(*directive)) {
         return Err((Some(*line), Problem::ExternalFile(directive)));
     }
+    for directive in ["cipher", "data-ciphers", "ncp-ciphers", "data-ciphers-fallback", "auth"] {
+        let turns_off = |value: &str| value.split(':').any(|name| name.eq_ignore_ascii_case("none"));
+        if draft.value(directive).is_some_and(turns_off) {
+            let reason = "none turns encryption or its authentication off: take a profile that does not";
+            return Err((None, Problem::Refused { directive, reason }));
+        }
+    }
     let missing = |what| Err((None, Problem::Missing(what)));
     if !has("ca") && !has("pkcs12") && !has("peer-fingerprint") && draft.value("peer-fingerprint").is_none() {
         return missing("the block <ca>");

@@ -83,10 +83,7 @@ pub(in super::super) struct Profile {
 
 impl Profile {
     pub(super) fn new(mut draft: Draft, endpoints: &[Endpoint], auth: Option<SecretString>) -> Self {
-        // Both end OpenVPN with an error where any server is reached by TCP.
-        if endpoints.iter().any(|endpoint| endpoint.protocol == Protocol::Tcp) {
-            draft.kept.retain(|(name, _)| !["explicit-exit-notify", "fragment"].contains(name));
-        }
+        drop_what_ends_openvpn(&mut draft, endpoints);
         let mut out = Zeroizing::new(String::with_capacity(16 * 1024));
         out.push_str("client\n");
         for (_, line) in &draft.kept {
@@ -118,6 +115,23 @@ impl Profile {
         }
         SecretString::from(out.as_str())
     }
+}
+
+/// Usual in providers' profiles, and OpenVPN 2.6 does not start with it or does not notice a dead server.
+fn drop_what_ends_openvpn(draft: &mut Draft, endpoints: &[Endpoint]) {
+    let by_tcp = endpoints.iter().any(|endpoint| endpoint.protocol == Protocol::Tcp);
+    let keepalive = draft.value("keepalive").is_some();
+    draft.kept.retain(|(name, line)| match *name {
+        "explicit-exit-notify" | "fragment" => !by_tcp,
+        "ping" => !keepalive,
+        "ping-restart" => !keepalive && line != "ping-restart 0",
+        // OpenSSL 3 no longer has them; servers negotiate a better one.
+        "cipher" | "data-ciphers-fallback" => {
+            let cipher = line[name.len()..].trim().to_ascii_uppercase();
+            !["BF-", "CAST5-", "DES-CBC", "RC2-", "RC5-", "SEED-", "IDEA-"].iter().any(|old| cipher.starts_with(old))
+        }
+        _ => true,
+    });
 }
 
 /// What old profiles need from OpenVPN 2.6.

@@ -1,0 +1,105 @@
+//! The health scripts by busybox's shell, as in a hop's `health` container; needs `busybox`.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+fn has_busybox() -> bool {
+    let found = Command::new("busybox").arg("true").status().is_ok_and(|status| status.success());
+    assert!(found || std::env::var_os("CI").is_none(), "this test needs busybox, and CI must not skip it");
+    if !found {
+        eprintln!("SKIPPED: this test needs busybox");
+    }
+    found
+}
+
+fn script(name: &str, directory: &Path) -> Command {
+    let mut command = Command::new("busybox");
+    command
+        .args(["sh", &format!("{}/src/hop/{name}", env!("CARGO_MANIFEST_DIR"))])
+        .env("HOPKEEPER_STATE", directory.join("state"))
+        .env("HOPKEEPER_PLAN", directory.join("hop.json"));
+    command
+}
+
+fn write_state(directory: &Path, state: &str, applied: &str, age_seconds: u64) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("should be after 1970").as_secs();
+    let text = format!(
+        "applied={applied}\nstate={state}\ncarrier=1\nrx_bytes=10\ntx_bytes=20\nrx_age_seconds=3\n\
+         handshake_age_seconds=-1\nprobe=answered\nunix_seconds={}\n",
+        now - age_seconds
+    );
+    fs::write(directory.join("new"), text).expect("should write");
+    fs::rename(directory.join("new"), directory.join("state")).expect("should swap");
+}
+
+#[test]
+fn a_hop_is_ready_only_with_what_is_mounted_up_and_fresh() {
+    if !has_busybox() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("should make a directory");
+    let path = directory.path();
+    let ready = || script("ready.sh", path).status().expect("should run").success();
+    assert!(!ready(), "nothing is there yet");
+    fs::write(path.join("hop.json"), "{\n  \"id\": \"a%20b@3#7\",\n  \"other\": \"x\"\n}").expect("should write");
+    write_state(path, "up", "a%20b@3#7", 0);
+    assert!(ready());
+    for state in ["connecting", "stalled", "down", ""] {
+        write_state(path, state, "a%20b@3#7", 0);
+        assert!(!ready(), "{state}");
+    }
+    write_state(path, "up", "a%20b@3#6", 0);
+    assert!(!ready(), "other parameters are mounted");
+    write_state(path, "up", "a%20b@3#7", 30);
+    assert!(!ready(), "the state is old");
+    fs::write(path.join("hop.json"), "{}").expect("should write");
+    write_state(path, "up", "", 0);
+    assert!(!ready(), "no id is no match");
+}
+
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn health_lines_come_at_each_change_and_every_five_seconds_and_end_at_once() {
+    if !has_busybox() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("should make a directory");
+    let path = directory.path();
+    write_state(path, "connecting", "a@1#0", 0);
+    let start = Instant::now();
+    let mut health = Killed(script("health.sh", path).stdout(Stdio::piped()).spawn().expect("should run"));
+    let mut lines = BufReader::new(health.0.stdout.take().expect("should be piped")).lines();
+    let mut next = || -> serde_json::Value {
+        let line = lines.next().expect("should have a line").expect("should read");
+        serde_json::from_str(&line).expect("should be JSON")
+    };
+    let first = next();
+    assert_eq!(
+        first,
+        serde_json::json!({"hopkeeper": "health", "state": "connecting", "applied": "a@1#0", "carrier": 1, "rx_bytes": 10,
+            "tx_bytes": 20, "rx_age_seconds": 3, "handshake_age_seconds": -1, "probe": "answered"})
+    );
+    write_state(path, "up", "a@1#0", 0);
+    assert_eq!(next()["state"], "up");
+    assert!(start.elapsed() < Duration::from_secs(2), "a change should show at once");
+    // Nobody writes the state any more: first the line of every five seconds, then the change to `down`.
+    assert_eq!(next()["state"], "up");
+    assert!(start.elapsed() > Duration::from_secs(4));
+    assert_eq!(next()["state"], "down");
+
+    let end = Instant::now();
+    Command::new("kill").arg(health.0.id().to_string()).status().expect("should signal");
+    assert!(health.0.wait().expect("should end").success());
+    assert!(end.elapsed() < Duration::from_millis(300), "it should leave at once");
+}
