@@ -229,7 +229,7 @@ fn next_after(view: &ChainView, incident: &IncidentView, end: StepEnd) -> Result
 }
 
 fn next_allowed(view: &ChainView, incident: &IncidentView, steps: &[StepView]) -> Result<StepKind, Escalate> {
-    let kind = next_step(incident.verdict, &view.policy, steps).ok_or(Escalate::LadderExhausted)?;
+    let kind = next_step(incident.verdict, incident.evidence, &view.policy, steps).ok_or(Escalate::LadderExhausted)?;
     if steps_of_hop(view, incident).filter(|s| s.started_at > view.now - view.policy.budget_per).count()
         >= view.policy.budget_actions
     {

@@ -1,13 +1,16 @@
 //! Which step comes next: in place, then a new pod, then the next candidate, then nobody but a person.
 
-use super::types::Verdict;
+use super::types::{Evidence, Verdict};
 use super::view::{Policy, StepEnd, StepKind, StepView};
 
 /// The step after `steps`, or none when the ladder ends here.
+///
+/// A fault inside the pod (`restart` with `own` evidence) never costs a candidate: another one would meet the same fault.
 #[must_use]
-pub fn next_step(verdict: Verdict, policy: &Policy, steps: &[StepView]) -> Option<StepKind> {
+pub fn next_step(verdict: Verdict, evidence: Evidence, policy: &Policy, steps: &[StepView]) -> Option<StepKind> {
     let rotate = if policy.in_place { StepKind::RotateInPlace } else { StepKind::RotateAndRecreate };
-    let next_candidate = policy.next_candidate.then_some(rotate);
+    let inside_the_pod = (verdict, evidence) == (Verdict::Restart, Evidence::Own);
+    let next_candidate = (policy.next_candidate && !inside_the_pod).then_some(rotate);
     let recreate = policy.recreate.then_some(StepKind::Recreate);
     match (verdict, steps.last()) {
         (Verdict::Rotate, None) => Some(rotate),
@@ -28,11 +31,11 @@ mod tests {
 
     fn walk(verdict: Verdict, policy: &Policy, ends: &[StepEnd]) -> Vec<Option<StepKind>> {
         let mut steps = Vec::new();
-        let mut kinds = vec![next_step(verdict, policy, &steps)];
+        let mut kinds = vec![next_step(verdict, Evidence::Path, policy, &steps)];
         for end in ends {
             let Some(Some(kind)) = kinds.last().copied() else { break };
             steps.push(step(kind, "b", Some(*end)));
-            kinds.push(next_step(verdict, policy, &steps));
+            kinds.push(next_step(verdict, Evidence::Path, policy, &steps));
         }
         kinds
     }
@@ -55,6 +58,13 @@ mod tests {
         use StepKind::{Recreate, RestartInPlace, RotateInPlace};
         let kinds = walk(Verdict::Restart, &policy(), &[StepEnd::TimedOut; 2]);
         assert_eq!(kinds, [RestartInPlace, Recreate, RotateInPlace].map(Some));
+    }
+
+    #[test]
+    fn a_fault_inside_the_pod_never_costs_a_candidate() {
+        let steps = [step(StepKind::Recreate, "a", Some(StepEnd::TimedOut))];
+        assert_eq!(next_step(Verdict::Restart, Evidence::Own, &policy(), &steps), None);
+        assert_eq!(next_step(Verdict::Restart, Evidence::Path, &policy(), &steps), Some(StepKind::RotateInPlace));
     }
 
     #[test]
