@@ -6,11 +6,11 @@ no_page() { ! page "$1" >/dev/null 2>&1; }
 bytes() { local n; n=$(page "$1" bytes/1000000 | wc -c); [ "$n" = 1000000 ] || { echo "$n bytes"; return 1; }; }
 logged() { k logs "$1" -c vpn --since="${3:-30s}" | grep -q -- "$2"; } # POD TEXT [SINCE]
 packets() { test "$(tcpdump -nr "$1" "$3" 2>/dev/null | wc -l)" "$2" 0; } # FILE -eq|-gt FILTER
-kafka_count() { kafka_tool org.apache.kafka.tools.GetOffsetShell --bootstrap-server 127.0.0.1:9092 --topic "$KAFKA_TOPIC" | awk -F: '{n += $3} END {print n}'; }
 kafka_events() { # JQ_FILTER: over the events of this namespace, with the key as .key
   # Bounded twice: the topic may be quiet, or other pods may never stop logging.
-  kafka_tool org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server 127.0.0.1:9092 --topic "$KAFKA_TOPIC" --from-beginning --timeout-ms 3000 --max-messages "$(kafka_count)" \
-    --property print.key=true --property key.separator=' ' 2>/dev/null | grep -F "\"namespace\":\"$ns\"" | sed -E 's/^([^ ]+) \{/{"key":"\1",/' | jq -se "$1"
+  { timeout 12 "$(find_java 17)/bin/java" -Dorg.slf4j.simpleLogger.defaultLogLevel=error -cp "$KAFKA_DIR/libs/*" org.apache.kafka.tools.consumer.ConsoleConsumer \
+    --bootstrap-server 127.0.0.1:9092 --topic "$KAFKA_TOPIC" --from-beginning --timeout-ms 3000 \
+    --property print.key=true --property key.separator=' ' 2>/dev/null || true; } | grep -F "\"namespace\":\"$ns\"" | sed -E 's/^([^ ]+) \{/{"key":"\1",/' | jq -se "$1"
 }
 
 selftest_vpn() {
@@ -98,6 +98,6 @@ slow() { local a b; a=$(date +%s%N); page "$1" >/dev/null || return 1; b=$(date 
 quick() { ! slow "$@"; }
 all_lines_shipped() { # [JQ_FILTER] what kubectl logs shows = what is in Kafka, in order
   local a b; a=$(k logs entry-a -c vpn)
-  b=$(kafka_events 'map(select(.kubernetes.pod.name=="entry-a" and .kubernetes.container.name=="vpn")) | sort_by(.log.offset) | '"${1:-.}"' | map(.message)' | jq -r '.[]')
+  b=$(kafka_events "map(select(.key==\"$(k get pod entry-a -o 'jsonpath={.metadata.uid}')\"))"' | map(select(.kubernetes.container.name=="vpn")) | sort_by(.log.offset) | '"${1:-.}"' | map(.message)' | jq -r '.[]')
   [ -n "$a" ] && [ "$a" = "$b" ] || { diff <(echo "$a") <(echo "$b") | head -5; return 1; }
 }
