@@ -18,7 +18,7 @@ pub const EXIT_SERVERS: [&str; 2] = ["198.51.100.13", "198.51.100.23"];
 /// Starts the application.
 pub async fn start(chain: &Chain) {
     let fetch = format!(
-        "while :; do a=$(wget -q -T 1 -O - {PAGE} 2>/dev/null) && echo \"ok $a\" || echo down; sleep 0.1; done"
+        "while :; do a=$(timeout 1 wget -q -O - {PAGE} 2>/dev/null) && echo \"ok $a\" || echo down; sleep 0.1; done"
     );
     let pod: Pod = serde_json::from_value(json!({
         "metadata": {

@@ -46,6 +46,7 @@ impl Chain {
         let client = client().await;
         let namespace = format!("e2e-{name}");
         let api = Api::<Namespace>::all(client.clone());
+        release(&namespace);
         let _ = api.delete(&namespace, &DeleteParams::default()).await;
         until("the old namespace is gone", Duration::from_secs(90), || async {
             match api.get_opt(&namespace).await {
@@ -204,11 +205,16 @@ impl Drop for Chain {
             return;
         }
         // The runtime may be going down: processes do it. The operator is gone, so nobody else takes the finalizer away.
-        let finalizer = r#"{"metadata":{"finalizers":null}}"#;
-        kubectl(&["-n", &self.namespace, "delete", "vpnchain", "--all", "--wait=false"]);
-        kubectl(&["-n", &self.namespace, "patch", "vpnchain", "berlin", "--type", "merge", "-p", finalizer]);
+        release(&self.namespace);
         kubectl(&["delete", "namespace", &self.namespace, "--wait=false", "--ignore-not-found"]);
     }
+}
+
+/// Deletes the namespace's chain where no operator is left to take its finalizer away.
+fn release(namespace: &str) {
+    let finalizer = r#"{"metadata":{"finalizers":null}}"#;
+    kubectl(&["-n", namespace, "delete", "vpnchain", "--all", "--wait=false"]);
+    kubectl(&["-n", namespace, "patch", "vpnchain", "berlin", "--type", "merge", "-p", finalizer]);
 }
 
 /// Runs kubectl; its output is what it printed, also when it failed.
