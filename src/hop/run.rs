@@ -239,6 +239,10 @@ impl Runner {
             error!(%address, %network, "The server gave an address of the hop's own network: set links.cidr or gateway.cidr to another range.");
             return Ok(());
         }
+        if address.is_unspecified() || address.is_loopback() || address.is_multicast() || address.is_broadcast() {
+            error!(%address, "The server gave an address that no hop can have.");
+            return Ok(());
+        }
         self.network.set_address(&self.parameters.plan, address).await?;
         self.connected = true;
         Ok(())
