@@ -106,6 +106,15 @@ fn story(lab: &mut Lab, transport: &str) {
     hop.until_fetched(lab, "server back: page", SERVERS[0], 90);
     hop.until_ready("server back: ready", 10);
 
+    // From a server that does not answer to one that does, while the client waits or connects.
+    sh("ip link set p-srv1 down");
+    hop.rotate("e", &candidate(1, transport, "better"));
+    sleep(Duration::from_secs(3));
+    assert_eq!(hop.value("state"), "connecting");
+    hop.rotate("f", &candidate(0, transport, "better"));
+    hop.until_fetched(lab, "away from a dead server: page", SERVERS[0], 15);
+    assert!(lab.hop.sh("nft list set inet vpn endpoints").matches("203.0.113.").count() == 1);
+
     let status = lab.hop.sh(
         "setpriv --reuid 65534 --regid 65534 --clear-groups bash -c 'echo state=up >/run/hopkeeper/x && mv /run/hopkeeper/x /run/hopkeeper/state || echo refused'",
     );

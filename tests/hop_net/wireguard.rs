@@ -92,6 +92,13 @@ fn story(lab: &mut Lab, implementation: Implementation) {
     hop.until_fetched(lab, "server back: page", SERVERS[1], 90);
     hop.until_ready("server back: ready", 10);
 
+    sh("ip link set p-srv0 down");
+    hop.rotate("dead", &candidate(0, 0));
+    sleep(Duration::from_secs(3));
+    assert_eq!(hop.value("state"), "connecting");
+    hop.rotate("alive", &candidate(1, 1));
+    hop.until_fetched(lab, "away from a dead server: page", SERVERS[1], 15);
+
     for file in ["net", "vpn"] {
         let log = fs::read_to_string(format!("/run/log/{file}")).unwrap_or_default();
         assert!(!log.contains(&read("key0")) && !log.contains(&read("key1")), "no log should hold a key");
