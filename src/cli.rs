@@ -1,8 +1,12 @@
 //! The command line: what the user typed. What it means lives in the modules that the commands call.
 
-mod hop;
-
 use clap::{Parser, Subcommand};
+
+mod crd;
+mod hop;
+mod rules;
+mod run;
+mod validate;
 
 /// Keeps multi-hop VPN chains on Kubernetes working.
 #[derive(Debug, Parser)]
@@ -14,8 +18,14 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Prints the CRDs (VpnChain, HopIncident) as YAML: `hopkeeper crd | kubectl apply --server-side -f -`.
+    Crd,
+    Run(Box<run::Run>),
+    Validate(validate::Validate),
     #[command(subcommand)]
     Hop(hop::HopCommand),
+    /// Write, check and try rules: what a log line proves about a hop.
+    Rules(rules::RulesCommand),
 }
 
 impl Cli {
@@ -25,7 +35,11 @@ impl Cli {
     /// Whatever the command could not do, in words for a person.
     pub fn run(self) -> miette::Result<()> {
         match self.command {
+            Command::Crd => crd::run(),
+            Command::Run(command) => command.run(),
+            Command::Validate(command) => command.run(),
             Command::Hop(command) => command.run(),
+            Command::Rules(command) => command.run(),
         }
     }
 }

@@ -2,6 +2,22 @@
 //!
 //! No tokio, no client, no clock: time and randomness are arguments. `tests/architecture.rs` holds it to that.
 
+pub mod attribution;
+pub mod burned;
 pub mod candidate;
+pub mod decision;
+pub mod engine;
+pub mod envelope;
+pub mod event;
+pub mod incident;
+pub mod ladder;
+pub mod line;
 pub mod plan;
+pub mod redact;
+pub mod rule;
+pub mod ruleset;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod types;
+pub mod view;
+pub mod window;

@@ -114,3 +114,11 @@ pub enum HopError {
         source: std::io::Error,
     },
 }
+
+/// The scripts of the `health` container.
+pub mod scripts {
+    /// Prints the hop's state, again and again.
+    pub const HEALTH: &str = include_str!("hop/health.sh");
+    /// Exits with 0 while the hop is ready.
+    pub const READY: &str = include_str!("hop/ready.sh");
+}

@@ -2,6 +2,18 @@
 //!
 //! `ARCHITECTURE.md` follows one log line through these modules.
 
+pub mod app;
 pub mod cli;
+pub mod config;
+pub mod controller;
+pub mod crd;
 pub mod domain;
 pub mod hop;
+pub mod http;
+pub mod internal_event;
+pub mod manifest;
+pub mod parameters;
+pub mod pipeline;
+pub mod rule_files;
+pub mod source;
+pub mod telemetry;

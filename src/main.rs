@@ -3,5 +3,7 @@
 use clap::Parser;
 
 fn main() -> miette::Result<()> {
+    // One TLS provider for every client; the first one installed stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     hopkeeper::cli::Cli::parse().run()
 }

@@ -22,7 +22,13 @@ pub(super) enum NetCommand {
     /// Builds the namespace before the client starts: kill switch, tunnel device, routes.
     Init(NetArgs),
     /// Keeps it: hands the client its parameters, sets the tunnel's address and route, writes the hop's state.
-    Run(NetArgs),
+    Run {
+        #[command(flatten)]
+        files: NetArgs,
+        /// Leaves the running client alone when the parameters change: a new pod takes them up.
+        #[arg(long)]
+        no_reload: bool,
+    },
 }
 
 /// Where the hop's files lie; the defaults are the layout of a hop's pod.
@@ -62,8 +68,8 @@ impl HopCommand {
                 NetCommand::Init(args) => {
                     hop::init(&args.into()).await.into_diagnostic().wrap_err("failed to build the hop's network")
                 }
-                NetCommand::Run(args) => {
-                    hop::run(&args.into()).await.into_diagnostic().wrap_err("failed to keep the hop's network")
+                NetCommand::Run { files, no_reload } => {
+                    hop::run(&files.into(), !no_reload).await.into_diagnostic().wrap_err("failed to keep the hop's network")
                 }
             }
         })

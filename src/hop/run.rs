@@ -32,6 +32,8 @@ enum Client {
 
 struct Runner {
     paths: Paths,
+    /// Whether new parameters are loaded into the running client; else they wait for the next pod.
+    in_place: bool,
     mount: Mount,
     parameters: Parameters,
     /// The id of what the client runs with; empty before the first.
@@ -53,19 +55,19 @@ struct Runner {
 ///
 /// # Errors
 /// When the network cannot be changed any more; the kill switch stays as it is.
-pub async fn run(paths: &Paths) -> Result<(), HopError> {
+pub async fn run(paths: &Paths, in_place: bool) -> Result<(), HopError> {
     let handler = |kind| signal(kind).map_err(|source| HopError::Setup { what: "watch for signals", source });
     let (mut terminate, mut interrupt) = (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
     hardening::forbid_core_dumps()?;
     tokio::select! {
-        result = Runner::start(paths) => result,
+        result = Runner::start(paths, in_place) => result,
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
     }
 }
 
 impl Runner {
-    async fn start(paths: &Paths) -> Result<(), HopError> {
+    async fn start(paths: &Paths, in_place: bool) -> Result<(), HopError> {
         let mut mount = Mount::new(&paths.plan);
         let parameters = mount.read()?;
         let implementation = parameters.plan.network.implementation;
@@ -76,6 +78,7 @@ impl Runner {
         let mut runner = Self {
             applied: state_file::applied(&paths.shared).unwrap_or_default(),
             paths: paths.clone(),
+            in_place,
             mount,
             parameters,
             network: Network::default(),
@@ -132,7 +135,7 @@ impl Runner {
     }
 
     async fn tick(&mut self) -> Result<(), HopError> {
-        if self.mount.is_changed() {
+        if self.in_place && self.mount.is_changed() {
             self.changed().await?;
         }
         let carrier = system::carrier();

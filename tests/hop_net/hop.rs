@@ -64,7 +64,7 @@ impl Hop {
         if let Some(client) = &mut self.client {
             end(client);
         }
-        let process = client_process(&self.plan).expect("should have a client");
+        let process = client_process(self.plan.network.implementation).expect("should have a client");
         let rights = if process.net_admin {
             NET_RIGHTS.to_owned()
         } else {

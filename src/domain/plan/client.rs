@@ -1,6 +1,7 @@
 //! The client's command line: the same for every candidate of a hop, so that a rotation need not touch the pod.
 
-use super::{CONFIG_FILE, HopPlan, MANAGEMENT_SOCKET, SECRET_DIR, SHARED_DIR, TUNNEL_INTERFACE};
+use super::hop::client_uid;
+use super::{CONFIG_FILE, MANAGEMENT_SOCKET, SECRET_DIR, SHARED_DIR, TUNNEL_INTERFACE};
 use crate::domain::types::Implementation;
 
 /// What a hop's `vpn` container runs.
@@ -17,8 +18,8 @@ pub struct ClientProcess {
 }
 
 /// What a hop's `vpn` container runs; none with the kernel's WireGuard, which `net` configures by itself.
-pub fn client_process(plan: &HopPlan) -> Option<ClientProcess> {
-    let (command, env, net_admin) = match plan.network.implementation {
+pub fn client_process(implementation: Implementation) -> Option<ClientProcess> {
+    let (command, env, net_admin) = match implementation {
         Implementation::OpenVpn => (openvpn(), vec![], false),
         // boringtun makes its control socket under the container's umask, 022, so that nobody but its own user could
         // connect; `net` is another user without DAC_OVERRIDE. A default ACL does not help: the kernel applies the
@@ -41,7 +42,7 @@ pub fn client_process(plan: &HopPlan) -> Option<ClientProcess> {
         ),
         Implementation::Kernel => return None,
     };
-    Some(ClientProcess { command, env, uid: plan.uid, net_admin })
+    Some(ClientProcess { command, env, uid: client_uid(implementation), net_admin })
 }
 
 /// Options after `--config` overrule the profile's.

@@ -13,6 +13,11 @@ use crate::domain::types::{CandidateRef, Implementation};
 /// The user that clients run as.
 const CLIENT_UID: u32 = 65534;
 
+/// The user that an implementation's client runs as; wireguard-go opens its own device, so it runs as root.
+pub(super) fn client_uid(implementation: Implementation) -> u32 {
+    if implementation == Implementation::WireGuardGo { 0 } else { CLIENT_UID }
+}
+
 /// Everything that a hop's namespace is built from; holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "Document")]
@@ -89,8 +94,7 @@ impl HopPlan {
                 return Err(PlanError::EndpointClash { candidate: candidate.name, address, network: own });
             }
         }
-        // wireguard-go opens its own device, so it runs as root.
-        let uid = if network.implementation == Implementation::WireGuardGo { 0 } else { CLIENT_UID };
+        let uid = client_uid(network.implementation);
         Ok(Self {
             network,
             endpoints: resolved.endpoints.clone(),

@@ -66,7 +66,7 @@ fn each_kind_of_hop_is_rendered() {
             lines(init_commands(&plan)),
             lines(address_commands(&plan, [10, 66, 1, 2].into())),
             lines(close_endpoint_commands(&plan, &[old])),
-            client_process(&plan),
+            client_process(plan.network.implementation),
         );
         insta::assert_snapshot!(plan.network.name.clone(), rendered);
     }

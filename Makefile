@@ -1,0 +1,49 @@
+# The vocabulary of this repository. `make` alone explains it.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+LAB := tests/lab/lab.sh
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+BIN := $(CARGO_TARGET_DIR)/debug/hopkeeper
+# The crash tests stop the operator at named places; a release never has them.
+CARGO_FLAGS := --features failpoints
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: lab-up ## the main job, told step by step, on a real cluster on this machine
+	tests/demo.sh
+
+test: lab-up ## every test, on real components
+	cargo test $(CARGO_FLAGS) --lib --bins
+	cargo test $(CARGO_FLAGS) --tests --examples -- --nocapture --test-threads=1
+
+unit: ## the tests that need nothing but Rust
+	cargo test $(CARGO_FLAGS) --lib --bins
+
+lint: ## formatting, clippy, generated files, dependency bans, shell scripts
+	cargo fmt --check
+	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+	tests/lint.sh
+
+build: ## the program, quickly linked
+	cargo build $(CARGO_FLAGS) --bins --examples
+
+lab-up: build ## a Kubernetes node, Kafka, OpenBao, an internet with VPN servers: real programs, no Docker
+	$(LAB) deps
+	$(LAB) build core
+	$(LAB) up core
+	$(LAB) images $(BIN)
+	$(LAB) pools
+	$(LAB) up shipper
+
+lab-down: ## stops all of it and leaves nothing behind
+	$(LAB) down all
+
+bench: lab-up ## the figures that ARCHITECTURE.md quotes
+	cargo test $(CARGO_FLAGS) --test e2e -- --ignored --nocapture --test-threads=1 bench
+
+generate: build ## the generated files that are committed: CRDs, snapshots
+	$(BIN) crd > k8s/crd.yaml
+	INSTA_UPDATE=always cargo test $(CARGO_FLAGS) --lib
+
+.PHONY: help demo test unit lint build lab-up lab-down bench generate

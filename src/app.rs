@@ -1,0 +1,209 @@
+//! The operator, put together: the only place that knows every part. Each task is required: the first one that ends,
+//! ends the process, so that a pod never looks alive with a dead controller in it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use kube::Client;
+use kube::runtime::events::{Recorder, Reporter};
+use kube_lease_manager::LeaseManagerBuilder;
+use prometheus::Registry;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{RunConfig, VaultArgs, VaultAuth};
+use crate::controller::{self, Settings};
+use crate::domain::ruleset::RuleSet;
+use crate::http::{self, Endpoints};
+use crate::internal_event::controller::ControllerMetrics;
+use crate::internal_event::pipeline::PipelineMetrics;
+use crate::parameters::vault::{Login, Vault};
+use crate::pipeline::{HopDirectory, Pipeline};
+use crate::source::kafka::{KafkaConfig, KafkaSource};
+
+pub mod hop_watch;
+pub mod kubernetes_sink;
+
+const LEASE: &str = "hopkeeper";
+/// Tasks get this long to finish what they do.
+const SHUTDOWN: Duration = Duration::from_secs(10);
+
+/// Runs the operator until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When something needed is missing at the start, or a required task ended.
+pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
+    let stop = CancellationToken::new();
+    let registry = Registry::new();
+    let pipeline_metrics = PipelineMetrics::register(&registry)?;
+    let controller_metrics = Arc::new(ControllerMetrics::register(&registry)?);
+    let vault = vault(&config.vault).await?;
+    let client = Client::try_default().await.context("no kubernetes API: set KUBECONFIG, or run in a pod")?;
+    let listener =
+        http::listen(config.listen).await.with_context(|| format!("failed to listen on {}", config.listen))?;
+    let kafka = KafkaConfig {
+        brokers: config.kafka.brokers.clone(),
+        topics: vec![config.kafka.topic.clone()],
+        group: config.kafka.group.clone(),
+        options: config.kafka.options().context("failed to read a file named by --kafka-option")?,
+    };
+
+    let mut tasks = JoinSet::new();
+    let directory = HopDirectory::new();
+    let chains = hop_watch::ChainUids::default();
+    let ready = Arc::new(watch::Sender::new(false));
+
+    let watches =
+        hop_watch::run(client.clone(), config.namespace.clone(), directory.clone(), chains.clone(), stop.clone());
+    tasks.spawn(named("hop watch", async {
+        watches.await;
+        Ok(())
+    }));
+
+    let sink = kubernetes_sink::KubernetesSink::new(client.clone(), chains);
+    let pipeline = Pipeline::new(Arc::new(rules), directory.clone(), sink, pipeline_metrics);
+    let pipeline_stop = stop.clone();
+    tasks.spawn(named("pipeline", async move {
+        pipeline.run(move || KafkaSource::connect(&kafka), pipeline_stop).await;
+        Ok(())
+    }));
+
+    let endpoints = Endpoints { registry, ready: ready.clone() };
+    let serve = http::serve(listener, endpoints, stop.clone());
+    tasks.spawn(named("http", async { Ok(serve.await?) }));
+    tasks.spawn(named("leader", lead(client, config, vault, controller_metrics, stop.clone())));
+    let synced = stop.clone();
+    tasks.spawn(named("readiness", async move {
+        directory.synced().await;
+        ready.send_replace(true);
+        synced.cancelled().await;
+        Ok(())
+    }));
+    supervise(tasks, stop).await
+}
+
+async fn named(
+    name: &'static str,
+    task: impl Future<Output = anyhow::Result<()>>,
+) -> (&'static str, anyhow::Result<()>) {
+    (name, task.await)
+}
+
+/// Waits for a signal or for the first task that ends, then lets the others finish.
+async fn supervise(
+    mut tasks: JoinSet<(&'static str, anyhow::Result<()>)>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let outcome = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        ended = tasks.join_next() => Err(match ended {
+            Some(Ok((name, Ok(())))) => anyhow!("task {name:?} ended, which it never should"),
+            Some(Ok((name, Err(error)))) => error.context(format!("task {name:?} failed")),
+            Some(Err(panicked)) => anyhow!(panicked).context("a task panicked"),
+            None => anyhow!("there were no tasks"),
+        }),
+    };
+    tracing::info!("Stopping.");
+    stop.cancel();
+    let finish = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(SHUTDOWN, finish).await.is_err() {
+        tracing::warn!(seconds = SHUTDOWN.as_secs(), "Some tasks did not finish in time; leaving them.");
+    }
+    outcome
+}
+
+/// Waits for the lease, then reconciles until the lease is lost: the process ends then, and begins again as a follower.
+///
+/// The lease only keeps two operators from doing the same work. Safety rests on the guards of each write.
+async fn lead(
+    client: Client,
+    config: RunConfig,
+    vault: Option<Vault>,
+    metrics: Arc<ControllerMetrics>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let identity =
+        format!("{}-{}", std::env::var("HOSTNAME").unwrap_or_else(|_| "hopkeeper".into()), std::process::id());
+    let seconds = config.lease_duration.as_secs().max(3);
+    let manager = LeaseManagerBuilder::new(client.clone(), LEASE)
+        .with_namespace(&config.lease_namespace)
+        .with_identity(&identity)
+        .with_duration(seconds)
+        .with_grace((seconds / 3).max(1))
+        .build()
+        .await
+        .context("failed to prepare leader election")?;
+    let (mut leading, election) = manager.watch().await;
+    let reporter = Reporter { controller: "hopkeeper".into(), instance: Some(identity) };
+    let recorder = Recorder::new(client.clone(), reporter);
+    let settings = Settings {
+        images: config.images.into(),
+        parameters_poll: config.parameters_poll,
+        pool_retry: Duration::from_secs(2),
+        keep_incidents: config.keep_incidents,
+        concurrency: config.concurrency,
+    };
+    let ctx = Arc::new(controller::Context::new(client, vault, settings, recorder, metrics));
+
+    let outcome = async {
+        let elected = leading.wait_for(|leads| *leads).await.is_ok();
+        if !elected {
+            return Err(anyhow!("leader election ended"));
+        }
+        tracing::info!("Leading: reconciling chains.");
+        let step_down = stop.child_token();
+        let work = controller::run(ctx, config.namespace.as_deref(), step_down.clone());
+        tokio::pin!(work);
+        tokio::select! {
+            () = &mut work => Ok(()),
+            () = until_lost(&mut leading) => {
+                step_down.cancel();
+                work.await;
+                Err(anyhow!("lost the leader election"))
+            }
+        }
+    };
+    let result = stop.run_until_cancelled(outcome).await.unwrap_or(Ok(()));
+    // Closing the channel ends the election task, which gives the lease back.
+    drop(leading);
+    let released = tokio::time::timeout(Duration::from_secs(3), election).await;
+    if !matches!(released, Ok(Ok(Ok(_)))) {
+        tracing::warn!("The lease was not given back; it expires by itself.");
+    }
+    result
+}
+
+async fn until_lost(leading: &mut watch::Receiver<bool>) {
+    // A closed channel is a lost election too.
+    let _ = leading.wait_for(|leads| !*leads).await;
+}
+
+async fn vault(args: &VaultArgs) -> anyhow::Result<Option<Vault>> {
+    let Some(address) = &args.address else { return Ok(None) };
+    let mount = |default: &str| args.mount.clone().unwrap_or_else(|| default.to_owned());
+    let login = match args.auth {
+        VaultAuth::Kubernetes => Login::Kubernetes {
+            mount: mount("kubernetes"),
+            role: args.role.clone(),
+            token_file: args.credential_file.clone(),
+        },
+        VaultAuth::Approle => Login::AppRole {
+            mount: mount("approle"),
+            role_id: args.role.clone(),
+            secret_id_file: args.credential_file.clone(),
+        },
+        VaultAuth::Token => {
+            let path = &args.credential_file;
+            let token =
+                tokio::fs::read_to_string(path).await.with_context(|| format!("failed to read {}", path.display()))?;
+            Login::Token(token.trim().into())
+        }
+    };
+    Ok(Some(Vault::new(address, args.ca.as_deref(), login)?))
+}

@@ -1,0 +1,82 @@
+//! Incidents as objects: `create` of a `HopIncident`, the only thing that the pipeline does to the cluster.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference};
+use kube::api::PostParams;
+use kube::{Api, Client, Resource};
+
+use super::hop_watch::ChainUids;
+use crate::controller::build::labels;
+use crate::crd::incident::LineRef;
+use crate::crd::{HopIncident, HopIncidentSpec, VpnChain, names};
+use crate::domain::engine::Detection;
+use crate::domain::event;
+use crate::domain::incident::incident_name;
+use crate::pipeline::{Created, IncidentSink, SinkError};
+
+/// Creates incidents in the namespace of their chain.
+pub struct KubernetesSink {
+    client: Client,
+    chains: ChainUids,
+}
+
+impl KubernetesSink {
+    /// A sink that finds the incidents' owners in `chains`.
+    #[must_use]
+    pub fn new(client: Client, chains: ChainUids) -> Self {
+        Self { client, chains }
+    }
+}
+
+impl IncidentSink for KubernetesSink {
+    async fn create(&self, detection: &Detection) -> Result<Created, SinkError> {
+        let hop = &detection.hop.id;
+        let Some(uid) = self.chains.get(&hop.namespace, &hop.chain) else {
+            return Err(SinkError::Refused(format!("chain {}/{} is gone", hop.namespace, hop.chain).into()));
+        };
+        let params = PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let api = Api::<HopIncident>::namespaced(self.client.clone(), &hop.namespace);
+        match api.create(&params, &incident(detection, uid)).await {
+            Ok(_) => Ok(Created::New),
+            Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(Created::AlreadyThere),
+            // 4xx but for "too many requests" and "not allowed yet": the same object would be refused again.
+            Err(kube::Error::Api(status)) if matches!(status.code, 400 | 404 | 413 | 422) => {
+                Err(SinkError::Refused(kube::Error::Api(status).into()))
+            }
+            Err(error) => Err(SinkError::Unavailable(error.into())),
+        }
+    }
+}
+
+fn incident(detection: &Detection, chain_uid: String) -> HopIncident {
+    let hop = &detection.hop;
+    let spec = HopIncidentSpec {
+        chain: hop.id.chain.clone(),
+        hop: hop.id.hop.clone(),
+        pod_uid: hop.pod_uid.clone(),
+        pod: hop.pod_name.clone(),
+        candidate: hop.candidate.clone(),
+        rule: detection.rule.to_string(),
+        title: detection.title.clone(),
+        verdict: detection.verdict,
+        evidence: detection.evidence,
+        first: line(&detection.first),
+        last: line(&detection.last),
+        line: detection.trigger.clone(),
+    };
+    let mut incident = HopIncident::new(&incident_name(detection), spec);
+    incident.metadata.namespace = Some(hop.id.namespace.clone());
+    incident.metadata.labels = Some(labels(&hop.id.chain, Some(&hop.id.hop)));
+    incident.metadata.owner_references = Some(vec![OwnerReference {
+        api_version: VpnChain::api_version(&()).into_owned(),
+        kind: VpnChain::kind(&()).into_owned(),
+        name: hop.id.chain.clone(),
+        uid: chain_uid,
+        controller: Some(true),
+        block_owner_deletion: Some(true),
+    }]);
+    incident
+}
+
+fn line(line: &event::LineRef) -> LineRef {
+    LineRef { time: MicroTime(line.time), position: line.position.to_string() }
+}

@@ -1,0 +1,34 @@
+//! `hopkeeper run`: the operator.
+
+use clap::Args;
+use miette::{IntoDiagnostic, miette};
+
+use crate::config::RunConfig;
+use crate::domain::ruleset::RuleSet;
+use crate::{app, rule_files, telemetry};
+
+/// Runs the operator: reads the log stream, creates incidents, and, while it leads, keeps every VpnChain working.
+#[derive(Debug, Args)]
+#[command(after_help = "Example, outside of a cluster:\n  \
+    KUBECONFIG=~/.kube/config hopkeeper run --kafka-brokers localhost:9092 \\\n    \
+    --vault-address http://localhost:8200 --vault-auth token --vault-credential-file ~/.vault-token\n\n\
+    Each setting is also an environment variable. Ends with an error when a required task ends; SIGTERM ends it cleanly.")]
+pub(super) struct Run {
+    #[command(flatten)]
+    config: RunConfig,
+}
+
+impl Run {
+    pub(super) fn run(self) -> miette::Result<()> {
+        telemetry::start(&self.config.log, self.config.log_format).into_diagnostic()?;
+        let rules = match &self.config.rules {
+            Some(directory) => {
+                rule_files::load(directory).map_err(|e| miette!("{}", telemetry::error_chain(&e)))?.rules
+            }
+            None => RuleSet::shipped(),
+        };
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().into_diagnostic()?;
+        runtime.block_on(app::run(self.config, rules)).map_err(|error| miette!("{error:#}"))
+    }
+}

@@ -1,0 +1,199 @@
+//! The operator's settings as the user typed them: flags, each also an environment variable.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use kube::core::Duration as KubeDuration;
+
+use crate::controller::build::Images;
+use crate::telemetry::LogFormat;
+
+/// Settings of `hopkeeper run`.
+#[derive(Clone, Debug, Args)]
+pub struct RunConfig {
+    /// Namespace to work in; all namespaces where it is not given.
+    #[arg(long, env = "HOPKEEPER_NAMESPACE")]
+    pub namespace: Option<String>,
+    /// Directory of rule files (*.yaml); the shipped packs where it is not given.
+    #[arg(long, env = "HOPKEEPER_RULES", value_name = "DIR")]
+    pub rules: Option<PathBuf>,
+
+    /// The log stream.
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
+    /// Vault.
+    #[command(flatten)]
+    pub vault: VaultArgs,
+    /// The hops' images.
+    #[command(flatten)]
+    pub images: ImageArgs,
+
+    /// Where /metrics, /livez and /readyz are served.
+    #[arg(long, env = "HOPKEEPER_LISTEN", default_value = "127.0.0.1:8088", help_heading = "Running")]
+    pub listen: SocketAddr,
+    /// What to log, in tracing's syntax. Libraries are never heard below info: they print requests, and with them secrets.
+    #[arg(long, env = "HOPKEEPER_LOG", default_value = "info", help_heading = "Running")]
+    pub log: String,
+    /// How log lines look.
+    #[arg(long, env = "HOPKEEPER_LOG_FORMAT", value_enum, default_value_t, help_heading = "Running")]
+    pub log_format: LogFormat,
+    /// Namespace of the leader election's Lease.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "default", help_heading = "Running")]
+    pub lease_namespace: String,
+    /// How long a leader that died keeps the others waiting.
+    #[arg(long, env = "HOPKEEPER_LEASE_DURATION", default_value = "15s", value_parser = duration, help_heading = "Running")]
+    pub lease_duration: Duration,
+    /// How often the candidate in use is looked up for a new version.
+    #[arg(long, env = "HOPKEEPER_PARAMETERS_POLL", default_value = "30s", value_parser = duration, help_heading = "Running")]
+    pub parameters_poll: Duration,
+    /// How many closed incidents of a chain are kept.
+    #[arg(long, env = "HOPKEEPER_KEEP_INCIDENTS", default_value_t = 50, value_name = "N", help_heading = "Running")]
+    pub keep_incidents: usize,
+    /// Chains looked after at the same time.
+    #[arg(long, env = "HOPKEEPER_CONCURRENCY", default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Running")]
+    pub concurrency: u16,
+}
+
+/// The log stream.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Log stream (Kafka)")]
+pub struct KafkaArgs {
+    /// Brokers, host:port, comma-separated.
+    #[arg(long = "kafka-brokers", env = "HOPKEEPER_KAFKA_BROKERS", value_name = "LIST")]
+    pub brokers: String,
+    /// Topic that Filebeat writes to.
+    #[arg(long = "kafka-topic", env = "HOPKEEPER_KAFKA_TOPIC", default_value = "vpn-logs", value_name = "NAME")]
+    pub topic: String,
+    /// Consumer group; operators with the same one share the partitions.
+    #[arg(long = "kafka-group", env = "HOPKEEPER_KAFKA_GROUP", default_value = "hopkeeper", value_name = "NAME")]
+    pub group: String,
+    /// Further librdkafka setting, for TLS and SASL; may be repeated. For a secret use KEY=@FILE.
+    #[arg(long = "kafka-option", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub options: Vec<(String, String)>,
+}
+
+impl KafkaArgs {
+    /// The further settings; a value `@FILE` is the file's content.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn options(&self) -> Result<BTreeMap<String, String>, std::io::Error> {
+        let read = |(key, value): &(String, String)| {
+            let value = match value.strip_prefix('@') {
+                Some(path) => std::fs::read_to_string(path)?.trim().to_owned(),
+                None => value.clone(),
+            };
+            Ok((key.clone(), value))
+        };
+        self.options.iter().map(read).collect()
+    }
+}
+
+/// Vault, or OpenBao.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Vault")]
+pub struct VaultArgs {
+    /// Vault's URL; without it only pools in Secrets work.
+    #[arg(long = "vault-address", env = "VAULT_ADDR", value_name = "URL")]
+    pub address: Option<String>,
+    /// CA certificates (PEM) that Vault's certificate is checked against, besides the system's.
+    #[arg(long = "vault-ca", env = "VAULT_CACERT", value_name = "FILE")]
+    pub ca: Option<String>,
+    /// How to log in.
+    #[arg(long = "vault-auth", env = "HOPKEEPER_VAULT_AUTH", value_enum, default_value = "kubernetes")]
+    pub auth: VaultAuth,
+    /// Where the auth method is mounted; `kubernetes` or `approle` where it is not given.
+    #[arg(long = "vault-auth-mount", env = "HOPKEEPER_VAULT_AUTH_MOUNT", value_name = "PATH")]
+    pub mount: Option<String>,
+    /// Kubernetes: the role. AppRole: the role id.
+    #[arg(long = "vault-role", env = "HOPKEEPER_VAULT_ROLE", default_value = "hopkeeper", value_name = "ROLE")]
+    pub role: String,
+    /// Kubernetes: the projected token, read anew at each login. AppRole: the secret id. Token: the token.
+    #[arg(
+        long = "vault-credential-file",
+        env = "HOPKEEPER_VAULT_CREDENTIAL_FILE",
+        default_value = "/var/run/secrets/kubernetes.io/serviceaccount/token",
+        value_name = "FILE"
+    )]
+    pub credential_file: PathBuf,
+}
+
+/// Vault's auth methods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum VaultAuth {
+    /// The pod's service account.
+    Kubernetes,
+    /// A role id and a secret id.
+    Approle,
+    /// A token in a file.
+    Token,
+}
+
+/// The hops' images.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Images of the hops")]
+pub struct ImageArgs {
+    /// hopkeeper with ip and nft, for the hops' net containers.
+    #[arg(
+        long = "image-hopkeeper",
+        env = "HOPKEEPER_IMAGE",
+        default_value = "hopkeeper/hopkeeper:latest",
+        value_name = "IMAGE"
+    )]
+    hopkeeper: String,
+    /// The OpenVPN client.
+    #[arg(
+        long = "image-openvpn",
+        env = "HOPKEEPER_IMAGE_OPENVPN",
+        default_value = "hopkeeper/openvpn:latest",
+        value_name = "IMAGE"
+    )]
+    openvpn: String,
+    /// boringtun.
+    #[arg(
+        long = "image-boringtun",
+        env = "HOPKEEPER_IMAGE_BORINGTUN",
+        default_value = "hopkeeper/boringtun:latest",
+        value_name = "IMAGE"
+    )]
+    boringtun: String,
+    /// wireguard-go.
+    #[arg(
+        long = "image-wireguard-go",
+        env = "HOPKEEPER_IMAGE_WIREGUARD_GO",
+        default_value = "hopkeeper/wireguard-go:latest",
+        value_name = "IMAGE"
+    )]
+    wireguard_go: String,
+    /// busybox, for the hops' health containers.
+    #[arg(
+        long = "image-health",
+        env = "HOPKEEPER_IMAGE_HEALTH",
+        default_value = "hopkeeper/health:latest",
+        value_name = "IMAGE"
+    )]
+    health: String,
+}
+
+impl From<ImageArgs> for Images {
+    fn from(args: ImageArgs) -> Self {
+        let ImageArgs { hopkeeper, openvpn, boringtun, wireguard_go, health } = args;
+        Self { hopkeeper, openvpn, boringtun, wireguard_go, health }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed: KubeDuration = text.parse().map_err(|e| format!("{e}; for example 30s"))?;
+    if parsed.is_negative() || Duration::from(parsed) < Duration::from_secs(1) {
+        return Err("must be at least 1s".to_owned());
+    }
+    Ok(parsed.into())
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("must be KEY=VALUE, for example security.protocol=SSL")?;
+    Ok((key.to_owned(), value.to_owned()))
+}

@@ -1,0 +1,224 @@
+//! The only actor: dereference → validate → desired state → build and apply → recover → status, for one chain at a time.
+//!
+//! Everything that it does is a write to an object; the hops do the rest.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::core::PartialObjectMeta;
+use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::events::Recorder;
+use kube::runtime::finalizer::{Event, finalizer};
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::watcher;
+use kube::{Api, Client, Resource, ResourceExt};
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+
+use crate::crd::{HopIncident, VpnChain, names};
+use crate::domain::plan::PlanError;
+use crate::internal_event::controller::{ControllerMetrics, Publishable, ReconcileError};
+use crate::parameters::vault::Vault;
+
+pub mod apply;
+mod backoff;
+pub mod build;
+mod candidates;
+mod desired;
+mod history;
+mod incident_status;
+pub mod observe;
+mod recover;
+mod teardown;
+mod update_status;
+pub mod validate;
+pub mod view;
+mod words;
+
+/// How the controller behaves.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The hops' images.
+    pub images: build::Images,
+    /// How often the candidate in use is looked up for a new version.
+    pub parameters_poll: Duration,
+    /// How soon a pool that could not be read is asked again.
+    pub pool_retry: Duration,
+    /// How many closed incidents of a chain are kept at least.
+    pub keep_incidents: usize,
+    /// Chains reconciled at the same time.
+    pub concurrency: u16,
+}
+
+/// What every reconcile shares.
+pub struct Context {
+    /// Kubernetes.
+    pub client: Client,
+    /// Vault, where there is one.
+    pub vault: Option<Vault>,
+    /// How to behave.
+    pub settings: Settings,
+    /// Kubernetes Events.
+    pub recorder: Recorder,
+    /// What is counted.
+    pub metrics: Arc<ControllerMetrics>,
+    /// When pools were last asked.
+    pub polls: desired::Polls,
+    /// Failures in a row.
+    pub backoff: backoff::Backoff,
+}
+
+impl Context {
+    /// A context that has seen nothing yet.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        vault: Option<Vault>,
+        settings: Settings,
+        recorder: Recorder,
+        metrics: Arc<ControllerMetrics>,
+    ) -> Self {
+        let (polls, backoff) = Default::default();
+        Self { client, vault, settings, recorder, metrics, polls, backoff }
+    }
+}
+
+impl Context {
+    /// Publishes an Event about a chain; one that cannot be written is not worth a failed reconcile.
+    pub(crate) async fn publish(&self, chain: &VpnChain, event: &impl Publishable) {
+        if let Some(event) = event.event()
+            && let Err(error) = self.recorder.publish(&event, &chain.object_ref(&())).await
+        {
+            tracing::warn!(%error, "failed to publish a Kubernetes Event");
+        }
+    }
+}
+
+/// Why a reconcile did not finish.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// Kubernetes refused or could not be reached.
+    #[error("failed to talk to the kubernetes api")]
+    Kubernetes(#[source] Box<kube::Error>),
+    /// There is no NetworkAttachmentDefinition kind.
+    #[error("the cluster does not know NetworkAttachmentDefinitions: install Multus")]
+    NoMultus,
+    /// A candidate does not fit the hop; found out before, so somebody changed the spec in between.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A chain that is being deleted still has pods.
+    #[error("{0} pods of the deleted chain are still leaving")]
+    StillLeaving(usize),
+    /// The finalizer could not be set or taken away.
+    #[error("failed to handle the finalizer")]
+    Finalizer(#[source] Box<kube::runtime::finalizer::Error<Error>>),
+}
+
+impl From<kube::Error> for Error {
+    fn from(source: kube::Error) -> Self {
+        Self::Kubernetes(Box::new(source))
+    }
+}
+
+impl Error {
+    /// A stable category for metrics.
+    #[must_use]
+    pub fn category(&self) -> &'static str {
+        match self {
+            Self::Kubernetes(source) => match &**source {
+                kube::Error::Api(status) if status.is_conflict() => "conflict",
+                kube::Error::Api(_) => "kubernetes_refused",
+                _ => "kubernetes_unreachable",
+            },
+            Self::NoMultus => "no_multus",
+            Self::Plan(_) => "plan",
+            Self::StillLeaving(_) => "still_leaving",
+            Self::Finalizer(source) => match &**source {
+                kube::runtime::finalizer::Error::ApplyFailed(e) | kube::runtime::finalizer::Error::CleanupFailed(e) => {
+                    e.category()
+                }
+                _ => "finalizer",
+            },
+        }
+    }
+}
+
+/// Reconciles chains until `stop`.
+pub async fn run(ctx: Arc<Context>, namespace: Option<&str>, stop: CancellationToken) {
+    let of_chain = watcher::Config::default().labels(names::CHAIN);
+    let config = Config::default().concurrency(ctx.settings.concurrency);
+    // Only their metadata: what is decided on is read anew in each reconcile.
+    Controller::new(api::<VpnChain>(&ctx.client, namespace), watcher::Config::default())
+        .with_config(config)
+        .owns(api::<PartialObjectMeta<Deployment>>(&ctx.client, namespace), of_chain.clone())
+        .owns(api::<PartialObjectMeta<Secret>>(&ctx.client, namespace), of_chain.clone())
+        .owns(api::<PartialObjectMeta<HopIncident>>(&ctx.client, namespace), watcher::Config::default())
+        .watches(api::<PartialObjectMeta<Pod>>(&ctx.client, namespace), of_chain, |pod: PartialObjectMeta<Pod>| {
+            let chain = pod.labels().get(names::CHAIN)?;
+            Some(ObjectRef::new(chain).within(&pod.namespace()?))
+        })
+        .graceful_shutdown_on(stop.cancelled_owned())
+        .run(reconcile, error_policy, ctx)
+        .for_each(|_| std::future::ready(()))
+        .await;
+}
+
+/// A namespaced API, or the whole cluster's.
+pub fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<Scope = k8s_openapi::NamespaceResourceScope>,
+    K::DynamicType: Default,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+async fn reconcile(chain: Arc<VpnChain>, ctx: Arc<Context>) -> Result<Action, Error> {
+    let _timer = ctx.metrics.reconcile_timer();
+    let api = Api::<VpnChain>::namespaced(ctx.client.clone(), &chain.namespace().unwrap_or_default());
+    let result = finalizer(&api, names::FINALIZER, chain, |event| async {
+        match event {
+            Event::Apply(chain) => keep_up(&chain, &ctx).await,
+            Event::Cleanup(chain) => teardown::teardown(&chain, &ctx).await.map(|()| Action::await_change()),
+        }
+    });
+    result.await.map_err(|e| Error::Finalizer(Box::new(e)))
+}
+
+async fn keep_up(chain: &VpnChain, ctx: &Context) -> Result<Action, Error> {
+    let valid = match validate::validate(chain) {
+        Ok(valid) => valid,
+        Err(why) => {
+            update_status::invalid(chain, &why, ctx).await?;
+            // Nothing but a change of the spec helps.
+            return Ok(Action::await_change());
+        }
+    };
+    let mut observed = observe::observe(&ctx.client, &valid.namespace, &valid.name()).await?;
+    // Judged before anything else: a repair must not wait for a slow pool or for objects that are right already.
+    let outcome = recover::recover(&valid, &mut observed, ctx).await?;
+    let supply = desired::supply(&valid, &mut observed, ctx).await?;
+    apply::apply(&valid, &observed, ctx).await?;
+    if chain.status.as_ref().and_then(|s| s.observed_generation) != chain.meta().generation {
+        apply::prune(&valid, ctx).await?;
+    }
+    update_status::update(&valid, &observed, &supply, &outcome, ctx).await?;
+    history::forget_old(&valid, &observed, ctx).await?;
+    ctx.backoff.succeeded(chain);
+    let wake = outcome.wake.unwrap_or(ctx.settings.parameters_poll).min(ctx.settings.parameters_poll);
+    Ok(Action::requeue(wake.max(MINIMUM_WAKE)))
+}
+
+/// Timers end on the second boundary of a decision; a little later they have surely passed.
+const MINIMUM_WAKE: Duration = Duration::from_millis(20);
+
+fn error_policy(chain: Arc<VpnChain>, error: &Error, ctx: Arc<Context>) -> Action {
+    let retry = ctx.backoff.failed(&chain, error);
+    ReconcileError { chain: &chain, error, retry }.emit(&ctx.metrics);
+    Action::requeue(retry)
+}

@@ -1,0 +1,136 @@
+//! Golden manifests of the README's chain: what a change does to the cluster is read in the snapshots' difference.
+
+use std::collections::BTreeMap;
+
+use insta::assert_yaml_snapshot;
+use jiff::Timestamp;
+use kube::ResourceExt;
+use serde_json::Value;
+
+use super::*;
+use crate::controller::build::secret::{Stamp, hop_secret};
+use crate::controller::validate::{ValidChain, validate};
+use crate::crd::VpnChain;
+use crate::domain::candidate::Resolved;
+use crate::domain::plan::{EndpointAddress, HopPlan, Protocol};
+use crate::domain::types::CandidateRef;
+
+fn images() -> Images {
+    let image = |name: &str| format!("example/{name}:1");
+    Images {
+        hopkeeper: image("hopkeeper"),
+        openvpn: image("openvpn"),
+        boringtun: image("boringtun"),
+        wireguard_go: image("wireguard-go"),
+        health: image("health"),
+    }
+}
+
+fn berlin() -> VpnChain {
+    let manifest: Value = serde_saphyr::from_str(include_str!("../../../examples/berlin.yaml")).unwrap();
+    let mut chain = crate::manifest::check(&manifest).unwrap();
+    chain.metadata.namespace = Some("demo".into());
+    chain.metadata.uid = Some("11111111-2222-3333-4444-555555555555".into());
+    chain
+}
+
+fn with_berlin(look: impl FnOnce(&ValidChain<'_>)) {
+    let chain = berlin();
+    look(&validate(&chain).unwrap());
+}
+
+fn server() -> EndpointAddress {
+    EndpointAddress { ip: [198, 51, 100, 11].into(), port: 1194, protocol: Protocol::Udp }
+}
+
+#[test]
+fn the_entry_hops_deployment() {
+    with_berlin(|chain| {
+        assert_yaml_snapshot!(deployment::hop_deployment(chain, &chain.plan.hops[0], 0, &images()));
+    });
+}
+
+#[test]
+fn a_wireguard_hop_has_no_right_at_all_in_its_client() {
+    with_berlin(|chain| {
+        let pod =
+            deployment::hop_deployment(chain, &chain.plan.hops[1], 0, &images()).spec.unwrap().template.spec.unwrap();
+        let vpn = pod.containers.iter().find(|c| c.name == "vpn").unwrap();
+        assert_yaml_snapshot!(vpn);
+    });
+}
+
+#[test]
+fn only_net_has_a_capability_in_every_hop_of_the_chain() {
+    with_berlin(|chain| {
+        for network in &chain.plan.hops {
+            let pod = deployment::hop_deployment(chain, network, 0, &images()).spec.unwrap().template.spec.unwrap();
+            for container in pod.containers.iter().chain(pod.init_containers.iter().flatten()) {
+                let rights = container.security_context.as_ref().unwrap();
+                let capabilities = rights.capabilities.as_ref().unwrap();
+                assert_eq!(capabilities.drop.as_deref(), Some(&["ALL".to_owned()][..]), "{}", container.name);
+                let expected = container.name.starts_with("net").then(|| vec!["NET_ADMIN".to_owned()]);
+                assert_eq!(capabilities.add, expected, "{}", container.name);
+                assert_eq!(rights.run_as_non_root, Some(expected.is_none()), "{}", container.name);
+                assert_eq!(rights.read_only_root_filesystem, Some(true), "{}", container.name);
+            }
+        }
+    });
+}
+
+#[test]
+fn the_health_container_never_sees_the_parameters() {
+    with_berlin(|chain| {
+        let pod =
+            deployment::hop_deployment(chain, &chain.plan.hops[0], 0, &images()).spec.unwrap().template.spec.unwrap();
+        let health = pod.containers.iter().find(|c| c.name == "health").unwrap();
+        let mounted: Vec<&str> = health.volume_mounts.iter().flatten().map(|m| m.name.as_str()).collect();
+        assert_eq!(mounted, ["shared", "plan", "scripts"]);
+    });
+}
+
+#[test]
+fn the_links_and_the_gateway_network() {
+    with_berlin(|chain| {
+        let all: BTreeMap<String, Value> = network_attachment::network_attachments(chain)
+            .into_iter()
+            .map(|n| (n.name_any(), serde_json::from_str(n.data["spec"]["config"].as_str().unwrap()).unwrap()))
+            .collect();
+        assert_yaml_snapshot!(all);
+    });
+}
+
+#[test]
+fn bridges_of_different_chains_differ_and_fit_the_kernel() {
+    with_berlin(|chain| {
+        let name = bridge_name(chain, "l13");
+        assert!(name.len() <= 15, "{name}");
+        let mut other = berlin();
+        other.metadata.namespace = Some("other".into());
+        assert_ne!(name, bridge_name(&validate(&other).unwrap(), "l13"));
+    });
+}
+
+#[test]
+fn only_the_entry_hop_may_reach_anything_on_the_cluster_network() {
+    with_berlin(|chain| {
+        assert_yaml_snapshot!(network_policy::hop_policy(chain, 0, &[server()]));
+        let inner = network_policy::hop_policy(chain, 1, &[server()]).spec.unwrap();
+        assert_eq!((inner.egress, inner.ingress), (None, None));
+        assert_eq!(inner.policy_types.unwrap(), ["Ingress", "Egress"]);
+    });
+}
+
+#[test]
+fn a_hops_secret_says_which_candidate_it_is() {
+    with_berlin(|chain| {
+        let files = BTreeMap::from([("client.conf".to_owned(), "remote 198.51.100.11".into())]);
+        let resolved = Resolved { endpoints: vec![server()], tunnel_addresses: vec![], files };
+        let candidate = CandidateRef { name: "a".into(), version: "3".into() };
+        let plan = HopPlan::new(chain.plan.hops[0].clone(), &resolved, candidate, 2).unwrap();
+        let stamp = Stamp { applied_at: Timestamp::UNIX_EPOCH, recreate: 1 };
+        let secret = hop_secret(chain, &plan, &resolved.files, stamp);
+        let texts = secret.data.iter().flatten().map(|(k, v)| (k.clone(), String::from_utf8_lossy(&v.0).into_owned()));
+        assert_yaml_snapshot!((&secret.metadata, texts.collect::<BTreeMap<_, _>>()));
+    });
+}

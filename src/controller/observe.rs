@@ -1,0 +1,105 @@
+//! Reads all that a reconcile of one chain depends on: its pods, hop Secrets and incidents.
+//!
+//! Lists, not a cache: a decision made on a stale cache would repeat an action that was already taken.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
+
+use super::build::secret::Stamp;
+use crate::crd::{HopIncident, names};
+use crate::domain::plan::{HopPlan, PLAN_FILE};
+use crate::domain::types::CandidateRef;
+use crate::domain::view::{Desired, PodView};
+
+/// What there is of a chain.
+pub struct Observed {
+    /// The live pods, by hop.
+    pub pods: BTreeMap<String, Pod>,
+    /// The hop Secrets, by hop.
+    pub secrets: BTreeMap<String, HopSecret>,
+    /// All incidents.
+    pub incidents: Vec<HopIncident>,
+}
+
+/// A hop's Secret, understood.
+pub struct HopSecret {
+    /// The object, for its resourceVersion and files.
+    pub object: Secret,
+    /// Its plan.
+    pub plan: HopPlan,
+    /// Its annotations.
+    pub stamp: Stamp,
+}
+
+impl HopSecret {
+    /// Reads a Secret that the operator wrote; one that somebody spoiled counts as none.
+    fn read(object: Secret) -> Option<Self> {
+        let text = object.data.as_ref()?.get(PLAN_FILE)?;
+        let plan = serde_json::from_slice(&text.0).ok()?;
+        let annotation = |name: &str| object.annotations().get(name);
+        let applied_at = annotation(names::APPLIED_AT)?.parse().ok()?;
+        let recreate = annotation(names::RECREATE)?.parse().ok()?;
+        Some(Self { plan, stamp: Stamp { applied_at, recreate }, object })
+    }
+
+    /// The candidate in use.
+    #[must_use]
+    pub fn candidate(&self) -> &CandidateRef {
+        &self.plan.candidate
+    }
+
+    /// For attribution and decision.
+    #[must_use]
+    pub fn desired(&self) -> Desired {
+        Desired {
+            candidate: self.plan.candidate.clone(),
+            applied_at: self.stamp.applied_at,
+            revision: self.plan.revision,
+            recreate: self.stamp.recreate,
+        }
+    }
+}
+
+/// Lists a chain's pods, hop Secrets and incidents.
+///
+/// # Errors
+/// When the API cannot be asked.
+pub async fn observe(client: &Client, namespace: &str, chain: &str) -> kube::Result<Observed> {
+    let ours = ListParams::default().labels(&format!("{}={chain}", names::CHAIN));
+    let hops = ListParams::default().labels(&format!("{}={chain},{}", names::CHAIN, names::HOP));
+    let (pods, secrets, incidents) = tokio::try_join!(
+        async { Api::<Pod>::namespaced(client.clone(), namespace).list(&hops).await },
+        async { Api::<Secret>::namespaced(client.clone(), namespace).list(&hops).await },
+        async { Api::<HopIncident>::namespaced(client.clone(), namespace).list(&ours).await },
+    )?;
+    let live = pods.items.into_iter().filter(|p| p.metadata.deletion_timestamp.is_none());
+    let secrets = secrets.items.into_iter().filter_map(|s| Some((hop_of(&s)?, HopSecret::read(s)?)));
+    Ok(Observed {
+        // While a Deployment makes a pod anew there may be none, but never two: its strategy is Recreate.
+        pods: live.filter_map(|p| Some((hop_of(&p)?, p))).collect(),
+        secrets: secrets.collect(),
+        incidents: incidents.items,
+    })
+}
+
+/// The hop that an object belongs to.
+pub fn hop_of(object: &impl ResourceExt) -> Option<String> {
+    object.labels().get(names::HOP).cloned()
+}
+
+/// A pod, as attribution sees it.
+#[must_use]
+pub fn pod_view(pod: &Pod) -> PodView {
+    let ready = pod.status.iter().flat_map(|s| s.conditions.iter().flatten()).find(|c| c.type_ == "Ready");
+    let created = pod.metadata.creation_timestamp.as_ref().map(|t| t.0).unwrap_or(Timestamp::UNIX_EPOCH);
+    PodView {
+        uid: pod.uid().unwrap_or_default(),
+        ready: ready.is_some_and(|c| c.status == "True"),
+        ready_since: ready.and_then(|c| c.last_transition_time.as_ref()).map_or(created, |t| t.0),
+        recreate: pod.annotations().get(names::RECREATE).and_then(|n| n.parse().ok()).unwrap_or_default(),
+    }
+}

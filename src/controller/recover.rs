@@ -1,0 +1,294 @@
+//! Carries out what `domain::decision` says about a chain's incidents: the only place that rotates or restarts a hop.
+//!
+//! A step is recorded in the incident's status before its objects are written, every write carries the resourceVersion
+//! that the decision was made on, and a step whose objects are already there is not repeated. So a process that dies
+//! anywhere is continued by the next one, and a deposed leader changes nothing.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::ResourceExt;
+
+use super::build::secret::Stamp;
+use super::candidates::{ChoiceError, Chosen, choose, newest};
+use super::desired::{self, nudge};
+use super::observe::{HopSecret, Observed};
+use super::validate::ValidChain;
+use super::view::{action_of, chain_view, incident_view, outcome_of};
+use super::{Context, Error, incident_status, words};
+use crate::crd::HopIncident;
+use crate::crd::incident::{HopIncidentStatus, IncidentPhase, Step};
+use crate::domain::burned::burned;
+use crate::domain::candidate::Resolved;
+use crate::domain::decision::{Decision, decide};
+use crate::domain::view::{ChainView, StepEnd, StepKind};
+use crate::internal_event::controller::{IncidentDecided, StepTaken};
+
+/// What recovery asks of the reconcile loop.
+#[derive(Default)]
+pub struct Outcome {
+    /// Look again after this long, whatever happens.
+    pub wake: Option<Duration>,
+    /// Hops whose repair waits for something outside, and for what.
+    pub problems: Vec<(String, String)>,
+}
+
+/// Whether a repair of the hop is under way.
+#[must_use]
+pub fn is_busy(observed: &Observed, hop: &str) -> bool {
+    let acting = [IncidentPhase::Acting, IncidentPhase::Verifying];
+    observed.incidents.iter().any(|i| i.spec.hop == hop && i.status.as_ref().is_some_and(|s| acting.contains(&s.phase)))
+}
+
+/// Judges every open incident, outermost hop first, and takes at most one step.
+///
+/// # Errors
+/// When Kubernetes refuses a write; the next reconcile continues from the objects.
+pub async fn recover(chain: &ValidChain<'_>, observed: &mut Observed, ctx: &Context) -> Result<Outcome, Error> {
+    let mut outcome = Outcome::default();
+    let place = |i: &HopIncident| {
+        let hop = chain.hops().iter().position(|h| h.name == i.spec.hop).unwrap_or(usize::MAX);
+        (hop, i.spec.last.time.clone(), i.name_any())
+    };
+    let is_open = |i: &&HopIncident| !i.status.as_ref().is_some_and(|s| s.phase.is_closed());
+    let mut open: Vec<_> = observed.incidents.iter().filter(is_open).cloned().collect();
+    open.sort_by_key(place);
+    for incident in open {
+        let view = chain_view(chain, observed, ctx.now());
+        let repair = Repair { chain, ctx, view: &view, incident: &incident };
+        let judged = repair.judge(observed, &mut outcome).await?;
+        if let Some(updated) = judged {
+            let acted = updated.status != incident.status
+                && incident_view(&updated).steps.len() != incident_view(&incident).steps.len();
+            replace(&mut observed.incidents, updated);
+            if acted {
+                outcome.wake = Some(Duration::ZERO);
+                break;
+            }
+        }
+    }
+    Ok(outcome)
+}
+
+fn replace(incidents: &mut [HopIncident], updated: HopIncident) {
+    let name = updated.name_any();
+    if let Some(place) = incidents.iter_mut().find(|i| i.name_any() == name) {
+        *place = updated;
+    }
+}
+
+/// One incident that is being judged.
+struct Repair<'a> {
+    chain: &'a ValidChain<'a>,
+    ctx: &'a Context,
+    view: &'a ChainView,
+    incident: &'a HopIncident,
+}
+
+impl Repair<'_> {
+    async fn judge(&self, observed: &mut Observed, outcome: &mut Outcome) -> Result<Option<HopIncident>, Error> {
+        let decision = decide(self.view, &incident_view(self.incident));
+        let mut status = self.incident.status.clone().unwrap_or_default();
+        match decision {
+            Decision::Hold { why, cause, until } => {
+                if let Some(until) = until {
+                    let wait = until.duration_since(self.view.now).unsigned_abs();
+                    outcome.wake = Some(outcome.wake.map_or(wait, |w| w.min(wait)));
+                }
+                if status.phase == IncidentPhase::Verifying {
+                    return Ok(None);
+                }
+                status.phase = IncidentPhase::Held;
+                // An outer hop that has just recovered stays the named cause.
+                status.cause = cause;
+                words::explain_hold(&mut status, why);
+                self.record(status).await
+            }
+            Decision::Suppress(why) => self.close(status, IncidentPhase::Suppressed, words::suppress(why)).await,
+            Decision::CauseRecovered(cause) => {
+                let why = ("CauseRecovered", format!("outer hop {cause:?} was repaired, and this one followed"));
+                self.close(status, IncidentPhase::Recovered, why).await
+            }
+            Decision::Escalate(why) => self.close(status, IncidentPhase::Escalated, words::escalate(why)).await,
+            Decision::Begin(kind) => self.begin(status, kind, observed, outcome).await,
+            Decision::CarryOut => self.carry_out(status, observed, outcome).await,
+            Decision::EndStep { end, then } => {
+                self.end_step(&mut status, end);
+                match (end, then) {
+                    (StepEnd::Up, _) => self.close(status, IncidentPhase::Recovered, words::recovered()).await,
+                    (_, Ok(kind)) => self.begin(status, kind, observed, outcome).await,
+                    (_, Err(why)) => self.close(status, IncidentPhase::Escalated, words::escalate(why)).await,
+                }
+            }
+        }
+    }
+
+    fn end_step(&self, status: &mut HopIncidentStatus, end: StepEnd) {
+        if let Some(step) = status.steps.last_mut() {
+            step.outcome = Some(outcome_of(end));
+            step.finished_at = Some(MicroTime(self.view.now));
+        }
+    }
+
+    /// Records the step, then carries it out.
+    async fn begin(
+        &self,
+        mut status: HopIncidentStatus,
+        kind: StepKind,
+        observed: &mut Observed,
+        outcome: &mut Outcome,
+    ) -> Result<Option<HopIncident>, Error> {
+        let Some((index, secret)) = self.hop(observed) else { return Ok(None) };
+        let hop = &self.incident.spec.hop;
+        let candidate = if kind.rotates() {
+            let pool = match desired::open(self.chain, index, self.ctx).await {
+                Ok(pool) => pool,
+                Err(error) => return self.wait_for_pool(&error.into(), outcome),
+            };
+            match choose(self.chain, index, &pool, Some(secret.candidate()), &burned(self.view, hop)).await {
+                Ok((chosen, _)) => chosen.candidate,
+                Err(error @ ChoiceError::Exhausted { .. }) => {
+                    let why = ("PoolExhausted", error.to_string());
+                    return self.close(status, IncidentPhase::Escalated, why).await;
+                }
+                Err(error) => return self.wait_for_pool(&error, outcome),
+            }
+        } else {
+            secret.candidate().clone()
+        };
+        status.phase = IncidentPhase::Acting;
+        status.cause = None;
+        words::explain_step(&mut status, kind, &candidate);
+        status.steps.push(Step {
+            action: action_of(kind),
+            candidate,
+            revision: secret.plan.revision + 1,
+            recreate: secret.stamp.recreate + u64::from(kind.recreates()),
+            started_at: MicroTime(self.ctx.now()),
+            applied_at: None,
+            finished_at: None,
+            outcome: None,
+        });
+        let Some(recorded) = self.record(status.clone()).await? else { return Ok(None) };
+        fail::fail_point!("recover::recorded");
+        let next = Repair { incident: &recorded, ..*self };
+        Ok(next.carry_out(status, observed, outcome).await?.or(Some(recorded)))
+    }
+
+    /// Brings the hop's objects into the state that the recorded step wants, then waits for the tunnel.
+    async fn carry_out(
+        &self,
+        mut status: HopIncidentStatus,
+        observed: &mut Observed,
+        outcome: &mut Outcome,
+    ) -> Result<Option<HopIncident>, Error> {
+        let Some((index, secret)) = self.hop(observed) else { return Ok(None) };
+        let Some(step) = status.steps.last().cloned() else { return Ok(None) };
+        let hop = self.incident.spec.hop.clone();
+        if !is_written(secret, &step) {
+            let chosen = if step.candidate == *secret.candidate() {
+                Chosen { candidate: step.candidate.clone(), resolved: files_of(secret) }
+            } else {
+                match self.read_again(index, &step).await {
+                    Ok(Some(chosen)) => chosen,
+                    Ok(None) => {
+                        let why =
+                            ("CandidateRemoved", format!("candidate {} was removed from the pool", step.candidate));
+                        return self.close(status, IncidentPhase::Escalated, why).await;
+                    }
+                    Err(error) => return self.wait_for_pool(&error, outcome),
+                }
+            };
+            if chosen.candidate != step.candidate {
+                // A newer version was written since: say so before it is used.
+                if let Some(last) = status.steps.last_mut() {
+                    last.candidate = chosen.candidate;
+                }
+                return self.record(status).await;
+            }
+            let stamp = Stamp { applied_at: self.ctx.now(), recreate: step.recreate };
+            let over = Some(&secret.object);
+            let written = desired::write(self.chain, index, &chosen, step.revision, stamp, over, self.ctx).await?;
+            observed.secrets.insert(hop.clone(), written);
+            fail::fail_point!("recover::written");
+        }
+        let secret = &observed.secrets[&hop];
+        if step.recreate > 0 {
+            super::apply::hop_deployment(self.chain, index, secret.stamp.recreate, self.ctx).await?;
+        }
+        if let Some(pod) = observed.pods.get(&hop) {
+            nudge(self.ctx, pod, secret).await?;
+        }
+        fail::fail_point!("recover::nudged");
+        status.phase = IncidentPhase::Verifying;
+        if let Some(last) = status.steps.last_mut() {
+            last.applied_at = Some(MicroTime(secret.stamp.applied_at));
+        }
+        let (namespace, chain, incident) = (&self.chain.namespace, &self.chain.name(), &self.incident.name_any());
+        StepTaken { namespace, chain, hop: &hop, incident, step: &step }.emit(&self.ctx.metrics);
+        let recorded = self.record(status).await;
+        fail::fail_point!("recover::verifying");
+        recorded
+    }
+
+    /// The candidate that the step recorded, or a newer version of it.
+    async fn read_again(&self, index: usize, step: &Step) -> Result<Option<Chosen>, ChoiceError> {
+        let pool = desired::open(self.chain, index, self.ctx).await?;
+        let found = newest(self.chain, index, &pool, &step.candidate.name).await?;
+        Ok(found.and_then(Result::ok))
+    }
+
+    fn wait_for_pool(&self, error: &ChoiceError, outcome: &mut Outcome) -> Result<Option<HopIncident>, Error> {
+        outcome.problems.push((self.incident.spec.hop.clone(), desired::error_text(error)));
+        let retry = self.ctx.settings.pool_retry;
+        outcome.wake = Some(outcome.wake.map_or(retry, |w| w.min(retry)));
+        Ok(None)
+    }
+
+    fn hop<'o>(&self, observed: &'o Observed) -> Option<(usize, &'o HopSecret)> {
+        let index = self.chain.hops().iter().position(|h| h.name == self.incident.spec.hop)?;
+        Some((index, observed.secrets.get(&self.incident.spec.hop)?))
+    }
+
+    async fn close(
+        &self,
+        mut status: HopIncidentStatus,
+        phase: IncidentPhase,
+        (reason, message): (&'static str, String),
+    ) -> Result<Option<HopIncident>, Error> {
+        status.phase = phase;
+        status.reason = Some(reason.to_owned());
+        status.message = Some(message);
+        status.closed_at = Some(MicroTime(self.view.now));
+        self.record(status).await
+    }
+
+    /// Writes the status if it differs, guarded by the resourceVersion that the decision was made on.
+    async fn record(&self, status: HopIncidentStatus) -> Result<Option<HopIncident>, Error> {
+        let updated = incident_status::write(self.ctx, self.incident, status).await?;
+        if let Some(updated) = &updated {
+            let event = IncidentDecided { incident: updated };
+            event.emit(&self.ctx.metrics);
+            self.ctx.publish(self.chain.chain, &event).await;
+        }
+        Ok(updated)
+    }
+}
+
+fn is_written(secret: &HopSecret, step: &Step) -> bool {
+    *secret.candidate() == step.candidate
+        && secret.plan.revision >= step.revision
+        && secret.stamp.recreate >= step.recreate
+}
+
+/// The files that the hop has, for a step that keeps its candidate: Vault need not be asked.
+fn files_of(secret: &HopSecret) -> Resolved {
+    let files = secret.object.data.iter().flatten().filter(|(name, _)| *name != crate::domain::plan::PLAN_FILE);
+    Resolved {
+        endpoints: secret.plan.endpoints.clone(),
+        tunnel_addresses: secret.plan.tunnel_addresses.clone(),
+        files: files
+            .map(|(name, bytes)| (name.clone(), String::from_utf8_lossy(&bytes.0).into_owned().into()))
+            .collect(),
+    }
+}

@@ -1,0 +1,163 @@
+//! The chain's status: whole, deterministic, and written only when it differs.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Resource, ResourceExt};
+use serde_json::json;
+
+use super::desired::Supply;
+use super::incident_status::set_condition;
+use super::observe::{Observed, pod_view};
+use super::recover::Outcome;
+use super::validate::{InvalidChain, ValidChain};
+use super::{Context, Error};
+use crate::crd::chain::{ChainPhase, HopState, HopStatus};
+use crate::crd::incident::IncidentPhase;
+use crate::crd::{HopIncident, VpnChain, VpnChainStatus, names};
+
+/// Writes what was found and done.
+///
+/// # Errors
+/// When Kubernetes refuses.
+pub async fn update(
+    chain: &ValidChain<'_>,
+    observed: &Observed,
+    supply: &Supply,
+    outcome: &Outcome,
+    ctx: &Context,
+) -> Result<(), Error> {
+    let before = chain.chain.status.clone().unwrap_or_default();
+    let hops: Vec<_> = chain.hops().iter().map(|hop| hop_status(&hop.name, observed)).collect();
+    let up = hops.iter().filter(|h| h.state == HopState::Up).count();
+    let phase = phase(chain, &hops, up);
+    let problems: Vec<_> = supply.problems.iter().chain(&outcome.problems).collect();
+    let open = observed.incidents.iter().filter(|i| !phase_of(i).is_closed()).count();
+    let recovered = observed.incidents.iter().filter(|i| phase_of(i) == IncidentPhase::Recovered);
+    let last_recovery = recovered.filter_map(|i| i.status.as_ref()?.closed_at.as_ref()).map(|t| t.0).max();
+    let message = message(phase, &hops, &problems);
+    let mut skipped = before.skipped_candidates.clone();
+    skipped.retain(|key, _| chain.hops().iter().any(|h| key.starts_with(&format!("{}/", h.name))));
+    let found = supply.skipped.iter().map(|(hop, s)| (format!("{hop}/{}", s.name), s.reason.clone()));
+    skipped.extend(found.collect::<BTreeMap<_, _>>());
+
+    let mut status = VpnChainStatus {
+        observed_generation: chain.chain.meta().generation,
+        phase: Some(phase),
+        hops_up: Some(format!("{up}/{}", hops.len())),
+        open_incidents: i64::try_from(open).unwrap_or(i64::MAX),
+        last_recovery: last_recovery.map(Time).or(before.last_recovery.clone()),
+        message: Some(message.clone()),
+        conditions: before.conditions.clone(),
+        skipped_candidates: skipped,
+        hops,
+    };
+    let now = ctx.now();
+    let mut set = |type_: &str, value: bool, reason: &str, message: &str| {
+        set_condition(&mut status.conditions, type_, value, reason, message, status.observed_generation, now);
+    };
+    set("Ready", phase == ChainPhase::Up, &format!("{phase:?}"), &message);
+    set("Reconciled", true, "Applied", "every object of the chain is as the spec wants it");
+    match problems.first() {
+        Some((hop, why)) => set("ParametersAvailable", false, "PoolUnreadable", &format!("hop {hop:?}: {why}")),
+        None => set("ParametersAvailable", true, "PoolsReadable", "every hop has parameters"),
+    }
+    write(chain.chain, before, status, ctx).await
+}
+
+/// Says that the spec cannot be carried out.
+///
+/// # Errors
+/// When Kubernetes refuses.
+pub async fn invalid(chain: &VpnChain, why: &InvalidChain, ctx: &Context) -> Result<(), Error> {
+    let before = chain.status.clone().unwrap_or_default();
+    let mut status = before.clone();
+    let message = crate::telemetry::error_chain(why);
+    status.observed_generation = chain.meta().generation;
+    status.phase = Some(ChainPhase::Invalid);
+    status.message = Some(message.clone());
+    let generation = status.observed_generation;
+    set_condition(&mut status.conditions, "Reconciled", false, "InvalidSpec", &message, generation, ctx.now());
+    set_condition(&mut status.conditions, "Ready", false, "InvalidSpec", &message, generation, ctx.now());
+    write(chain, before, status, ctx).await
+}
+
+async fn write(chain: &VpnChain, before: VpnChainStatus, status: VpnChainStatus, ctx: &Context) -> Result<(), Error> {
+    ctx.metrics.chain_state(chain, &status);
+    if before == status {
+        return Ok(());
+    }
+    let api = Api::<VpnChain>::namespaced(ctx.client.clone(), &chain.namespace().unwrap_or_default());
+    let patch = json!({
+        "apiVersion": VpnChain::api_version(&()), "kind": VpnChain::kind(&()), "status": status,
+    });
+    api.patch_status(&chain.name_any(), &PatchParams::apply(names::FIELD_MANAGER).force(), &Patch::Apply(patch))
+        .await?;
+    Ok(())
+}
+
+fn phase_of(incident: &HopIncident) -> IncidentPhase {
+    incident.status.as_ref().map(|s| s.phase).unwrap_or_default()
+}
+
+fn hop_status(hop: &str, observed: &Observed) -> HopStatus {
+    let pod = observed.pods.get(hop);
+    let view = pod.map(pod_view);
+    let incidents = || observed.incidents.iter().filter(|i| i.spec.hop == hop);
+    let in_phase = |wanted: &[IncidentPhase]| incidents().find(|i| wanted.contains(&phase_of(i)));
+    let repair = in_phase(&[IncidentPhase::Acting, IncidentPhase::Verifying]);
+    let held = in_phase(&[IncidentPhase::Held]);
+    let up = view.as_ref().is_some_and(|v| v.ready);
+    let escalated = incidents().any(|i| {
+        let closed = i.status.as_ref().and_then(|s| s.closed_at.as_ref()).map(|t| t.0);
+        phase_of(i) == IncidentPhase::Escalated && view.as_ref().is_some_and(|v| closed > Some(v.ready_since))
+    });
+    let was_up = pod.is_some_and(|p| {
+        let created = p.metadata.creation_timestamp.as_ref().map(|t| t.0);
+        view.as_ref().is_some_and(|v| Some(v.ready_since) > created.map(|c| c + jiff::SignedDuration::from_secs(5)))
+    });
+    let state = match () {
+        () if repair.is_some() => HopState::Recovering,
+        () if up => HopState::Up,
+        () if held.is_some() || escalated => HopState::Held,
+        () if pod.is_none() && observed.secrets.contains_key(hop) => HopState::Connecting,
+        () if pod.is_none() => HopState::Unknown,
+        () if was_up => HopState::Suspect,
+        () => HopState::Connecting,
+    };
+    HopStatus {
+        name: hop.to_owned(),
+        state,
+        candidate: observed.secrets.get(hop).map(|s| s.candidate().to_string()),
+        pod: pod.map(ResourceExt::name_any),
+        since: view.map(|v| Time(v.ready_since)),
+        cause: held.filter(|_| !up).and_then(|i| i.status.as_ref()?.cause.clone()),
+    }
+}
+
+fn phase(chain: &ValidChain<'_>, hops: &[HopStatus], up: usize) -> ChainPhase {
+    let any = |state: HopState| hops.iter().any(|h| h.state == state);
+    match () {
+        () if chain.chain.spec.paused => ChainPhase::Paused,
+        () if up == hops.len() => ChainPhase::Up,
+        () if any(HopState::Recovering) => ChainPhase::Recovering,
+        () if hops.iter().any(|h| h.state == HopState::Held && h.cause.is_none()) => ChainPhase::Held,
+        () if any(HopState::Suspect) || any(HopState::Held) => ChainPhase::Degraded,
+        () => ChainPhase::Connecting,
+    }
+}
+
+fn message(phase: ChainPhase, hops: &[HopStatus], problems: &[&(String, String)]) -> String {
+    if let Some((hop, why)) = problems.first() {
+        return format!("hop {hop:?}: {why}");
+    }
+    let not_up = |h: &&HopStatus| h.state != HopState::Up;
+    match (phase, hops.iter().find(not_up)) {
+        (ChainPhase::Up, _) | (_, None) => "every hop carries traffic".to_owned(),
+        (_, Some(hop)) => match &hop.cause {
+            Some(cause) => format!("hop {:?} is {:?}: a symptom of outer hop {cause:?}", hop.name, hop.state),
+            None => format!("hop {:?} is {:?}", hop.name, hop.state),
+        },
+    }
+}

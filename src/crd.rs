@@ -1,0 +1,23 @@
+//! The custom resources, from which `hopkeeper crd` prints the CRDs that `k8s/crd.yaml` holds.
+//!
+//! Leaves what they mean to `domain` and what is done about them to `controller`.
+
+use kube::CustomResourceExt;
+
+pub mod chain;
+pub mod incident;
+pub mod names;
+
+pub use chain::{VpnChain, VpnChainSpec, VpnChainStatus};
+pub use incident::{HopIncident, HopIncidentSpec, HopIncidentStatus};
+
+/// Both CRDs as one multi-document YAML stream.
+///
+/// # Errors
+/// When a schema cannot be written as YAML, which a test rules out.
+pub fn as_yaml() -> Result<String, serde_saphyr::ser::Error> {
+    let header = "# Made by `hopkeeper crd`; a test compares the two.\n";
+    let chain = serde_saphyr::to_string(&VpnChain::crd())?;
+    let incident = serde_saphyr::to_string(&HopIncident::crd())?;
+    Ok(format!("{header}{chain}---\n{incident}"))
+}

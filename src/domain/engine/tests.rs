@@ -1,0 +1,177 @@
+//! The engine on the shipped rules: what fires, what is history, what a replay finds again.
+
+use super::*;
+use crate::domain::event::Position;
+use crate::domain::types::{CandidateRef, HopId, Implementation};
+
+const AUTH_FAILED: &str = "AUTH: Received control message: AUTH_FAILED";
+const COMPLETED: &str = "Initialization Sequence Completed";
+
+pub(crate) fn hop() -> HopIdentity {
+    HopIdentity {
+        id: HopId { namespace: "prod".into(), chain: "berlin".into(), hop: "entry".into() },
+        pod_uid: "uid-1".into(),
+        pod_name: "berlin-entry-0".into(),
+        implementation: Implementation::OpenVpn,
+        candidate: CandidateRef { name: "a".into(), version: "1".into() },
+        applied_at: at(0),
+    }
+}
+
+pub(crate) fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_795_000_000 + second).expect("should be a time")
+}
+
+pub(crate) fn event(second: i64, text: &str) -> LogEvent {
+    let sequence = u64::try_from(second).expect("should not be negative");
+    LogEvent {
+        time: at(second),
+        namespace: "prod".into(),
+        pod: "berlin-entry-0".into(),
+        pod_uid: Some("uid-1".into()),
+        container: "vpn".into(),
+        text: text.into(),
+        file_offset: Some(sequence * 100),
+        position: Position::new(Shard::new("kafka:vpn/0"), sequence),
+    }
+}
+
+fn engine() -> Engine {
+    Engine::new(Arc::new(RuleSet::shipped()))
+}
+
+pub(crate) fn detection() -> Detection {
+    let mut engine = engine();
+    engine.observe(&event(10, AUTH_FAILED), &hop());
+    engine.observe(&event(12, AUTH_FAILED), &hop()).pop().expect("should fire")
+}
+
+#[test]
+fn two_refusals_within_a_minute_are_a_detection_with_its_lines() {
+    let found = detection();
+    assert_eq!(
+        (found.rule.as_str(), found.verdict, found.evidence),
+        ("openvpn-auth-failed", Verdict::Rotate, Evidence::Own)
+    );
+    assert_eq!((found.window_start, found.first.position.sequence, found.last.position.sequence), (at(10), 10, 12));
+    assert_eq!(found.trigger, AUTH_FAILED);
+}
+
+#[test]
+fn a_refusal_that_heals_is_none() {
+    let mut engine = engine();
+    for (second, text) in [(10, AUTH_FAILED), (11, COMPLETED), (12, AUTH_FAILED), (13, COMPLETED)] {
+        assert!(engine.observe(&event(second, text), &hop()).is_empty());
+    }
+    assert_eq!(engine.open_windows(), 0);
+}
+
+#[test]
+fn a_line_from_before_the_tunnel_worked_is_history_even_when_it_comes_late() {
+    let mut engine = engine();
+    engine.observe(&event(20, COMPLETED), &hop());
+    engine.observe(&event(18, AUTH_FAILED), &hop());
+    assert!(engine.observe(&event(19, AUTH_FAILED), &hop()).is_empty());
+    assert_eq!(engine.take_tally().stale, 2);
+}
+
+#[test]
+fn lines_older_than_the_parameters_are_stale() {
+    let mut engine = engine();
+    for second in 0..3 {
+        assert!(engine.observe(&event(second, AUTH_FAILED), &hop()).is_empty());
+    }
+    assert_eq!(engine.take_tally(), Tally { stale: 3, ..Tally::default() });
+    assert_eq!(engine.open_windows(), 0);
+}
+
+#[test]
+fn other_parameters_start_afresh() {
+    let mut engine = engine();
+    engine.observe(&event(10, AUTH_FAILED), &hop());
+    let mut rotated = hop();
+    rotated.candidate.name = "b".into();
+    assert!(engine.observe(&event(12, AUTH_FAILED), &rotated).is_empty());
+    assert_eq!(engine.needed_from(&Shard::new("kafka:vpn/0")), Some(12));
+}
+
+#[test]
+fn a_line_shipped_twice_is_one_line() {
+    let mut engine = engine();
+    engine.observe(&event(10, AUTH_FAILED), &hop());
+    let mut again = event(10, AUTH_FAILED);
+    again.position.sequence = 11;
+    assert!(engine.observe(&again, &hop()).is_empty());
+}
+
+#[test]
+fn several_lines_in_one_record_are_each_counted() {
+    let mut engine = engine();
+    let both = format!("{AUTH_FAILED}\n{AUTH_FAILED}\n");
+    assert_eq!(engine.observe(&event(10, &both), &hop()).len(), 1);
+}
+
+#[test]
+fn open_windows_hold_their_records_until_they_are_over() {
+    let (mut engine, shard) = (engine(), Shard::new("kafka:vpn/0"));
+    engine.observe(&event(10, AUTH_FAILED), &hop());
+    engine.observe(&event(12, AUTH_FAILED), &hop());
+    assert_eq!(engine.needed_from(&shard), Some(10));
+    engine.observe(&event(311, "another line"), &hop());
+    assert_eq!(engine.expire(at(311)), 0);
+    engine.observe(&event(312, "another line"), &hop());
+    assert_eq!(engine.expire(at(312)), 1);
+    assert_eq!(engine.needed_from(&shard), None);
+
+    engine.observe(&event(400, AUTH_FAILED), &hop());
+    engine.drop_shard(&shard);
+    assert_eq!(engine.needed_from(&shard), None);
+}
+
+#[test]
+fn a_silent_pod_holds_its_records_for_ten_minutes() {
+    let mut engine = engine();
+    engine.observe(&event(10, AUTH_FAILED), &hop());
+    let forgotten = [0, 300, 599, 601].map(|later| engine.expire(at(10_000 + later)));
+    assert_eq!(forgotten, [0, 0, 0, 1]);
+}
+
+#[test]
+fn a_fault_inside_the_pod_explains_its_silence() {
+    const NOT_PERMITTED: &str = "write UDPv4 []: Operation not permitted (fd=3,code=1)";
+    const NO_ANSWER: &str =
+        "TLS Error: TLS key negotiation failed to occur within 60 seconds (check your network connectivity)";
+    let mut engine = engine();
+    let verdicts = |found: Vec<Detection>| found.iter().map(|d| d.verdict).collect::<Vec<_>>();
+    assert_eq!(verdicts(engine.observe(&event(5, NO_ANSWER), &hop())), [Verdict::Rotate]);
+    for second in [300, 301, 302, 380] {
+        engine.observe(&event(second, NOT_PERMITTED), &hop());
+    }
+    assert!(engine.observe(&event(450, NO_ANSWER), &hop()).is_empty());
+    assert_eq!(engine.take_tally().explained, 1);
+    assert_eq!(verdicts(engine.observe(&event(501, NO_ANSWER), &hop())), [Verdict::Rotate]);
+}
+
+#[test]
+fn containers_other_than_the_client_and_its_health_are_not_read() {
+    let mut engine = engine();
+    for second in [10, 11, 12] {
+        let mut event = event(second, AUTH_FAILED);
+        event.container = "net".into();
+        assert!(engine.observe(&event, &hop()).is_empty());
+    }
+    assert_eq!(engine.take_tally(), Tally::default());
+}
+
+#[test]
+fn memory_is_bounded() {
+    let mut pods = pods::Pods::default();
+    let rules = RuleSet::shipped();
+    let rule = &rules.rules()[0];
+    for n in 0..5_000 {
+        let hop = HopIdentity { pod_uid: format!("uid-{n}"), ..hop() };
+        pods.window(&hop, rule);
+        pods.evict_above(100);
+        assert!(pods.open_windows() <= 101);
+    }
+}

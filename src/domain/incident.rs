@@ -1,0 +1,64 @@
+//! An incident's name: the same evidence always has the same one, so that what is delivered twice is created once.
+
+use sha2::{Digest, Sha256};
+
+use super::engine::Detection;
+
+/// Kubernetes object names used as DNS labels.
+const MAX_NAME: usize = 63;
+const HASH_CHARS: usize = 12;
+
+/// `<chain>-<hop>-<12 hex>`: at most 63 characters, a DNS label.
+pub fn incident_name(detection: &Detection) -> String {
+    let hop = &detection.hop;
+    let mut hash = Sha256::new();
+    for part in [
+        hop.id.namespace.as_str(),
+        &hop.id.chain,
+        &hop.id.hop,
+        &hop.pod_uid,
+        &hop.candidate.name,
+        &hop.candidate.version,
+        detection.rule.as_str(),
+        &detection.window_start.as_nanosecond().to_string(),
+    ] {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    let hex: String = hash.finalize().iter().take(HASH_CHARS / 2).map(|byte| format!("{byte:02x}")).collect();
+    let readable: String = format!("{}-{}", hop.id.chain, hop.id.hop)
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+        .take(MAX_NAME - HASH_CHARS - 1)
+        .collect();
+    match readable.trim_matches('-') {
+        "" => format!("hop-{hex}"),
+        readable => format!("{readable}-{hex}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::engine::tests::detection;
+
+    #[test]
+    fn the_name_is_a_dns_label_that_depends_on_all_of_the_evidence() {
+        let first = detection();
+        let name = incident_name(&first);
+        assert!(name.starts_with("berlin-entry-") && name.len() == "berlin-entry-".len() + 12, "{name}");
+        assert_eq!(name, incident_name(&first.clone()));
+
+        let mut other = first.clone();
+        other.window_start = first.window_start + jiff::SignedDuration::from_nanos(1);
+        assert_ne!(name, incident_name(&other));
+        let mut other = first.clone();
+        other.hop.candidate.version.push('1');
+        assert_ne!(name, incident_name(&other));
+
+        let mut long = first;
+        long.hop.id.chain = "x.".repeat(60);
+        let name = incident_name(&long);
+        assert!(name.len() <= 63 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'), "{name}");
+    }
+}

@@ -1,0 +1,116 @@
+//! Windows against a model that keeps everything.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::event::{Position, Shard};
+
+fn hit(second: i64, sequence: u64) -> Hit {
+    let line = LineRef {
+        time: Timestamp::from_second(second).expect("should be a time"),
+        position: Position::new(Shard::new("s"), sequence),
+    };
+    Hit { line, fingerprint: sequence }
+}
+
+fn threshold(count: usize, seconds: u64) -> Threshold {
+    Threshold { count, within: Duration::from_secs(seconds) }
+}
+
+/// Gives the sequence of the first line for each line that fires.
+fn run(threshold: &Threshold, lines: &[(i64, u64)]) -> Vec<Option<u64>> {
+    let mut window = Window::default();
+    lines.iter().map(|(s, n)| window.count(threshold, hit(*s, *n)).map(|first| first.position.sequence)).collect()
+}
+
+/// Keeps every line since it last fired, and looks at all of them each time.
+fn model(threshold: &Threshold, lines: &[(i64, u64)]) -> Vec<Option<u64>> {
+    let within = i64::try_from(threshold.within.as_secs()).expect("should fit");
+    let mut since: Vec<(i64, u64)> = Vec::new();
+    let mut rests_until = i64::MIN;
+    let mut verdicts = Vec::new();
+    for &(time, sequence) in lines {
+        verdicts.push(None);
+        if time < rests_until || since.contains(&(time, sequence)) {
+            continue;
+        }
+        since.push((time, sequence));
+        let newest = since.iter().map(|(t, _)| *t).max().expect("should have one");
+        since.retain(|(t, _)| newest - t <= within);
+        if since.len() >= threshold.count {
+            // The earliest; among equals the one that came first.
+            let first = since.iter().min_by_key(|(t, _)| *t).expect("should have one");
+            verdicts.pop();
+            verdicts.push(Some(first.1));
+            rests_until = newest + within.max(REST.as_secs());
+            since.clear();
+        }
+    }
+    verdicts
+}
+
+proptest! {
+    #[test]
+    fn a_window_fires_when_the_model_does(
+        count in 1usize..5,
+        seconds in 1u64..20,
+        steps in prop::collection::vec((prop_oneof![9 => -3i64..15, 1 => 290i64..310], 0u64..40), 0..60),
+    ) {
+        let threshold = threshold(count, seconds);
+        let mut now = 1_000_000;
+        let lines: Vec<(i64, u64)> = steps.iter().map(|(step, n)| { now += step; (now, *n) }).collect();
+        prop_assert_eq!(run(&threshold, &lines), model(&threshold, &lines));
+    }
+
+    #[test]
+    fn a_reader_that_starts_at_the_oldest_needed_line_comes_to_the_same_verdicts(
+        count in 1usize..5,
+        seconds in 1u64..20,
+        steps in prop::collection::vec(prop_oneof![9 => 0i64..15, 1 => 290i64..310], 1..60),
+        crash in 0usize..60,
+    ) {
+        let threshold = threshold(count, seconds);
+        let mut now = 1_000_000;
+        let lines: Vec<(i64, u64)> = (0u64..).zip(&steps).map(|(n, step)| { now += step; (now, n) }).collect();
+        let crash = crash.min(lines.len());
+        let mut window = Window::default();
+        for (s, n) in &lines[..crash] {
+            window.count(&threshold, hit(*s, *n));
+        }
+        let newest = lines[..crash].last().map_or(0, |l| l.0);
+        if window.is_over(&threshold, hit(newest, 0).line.time) {
+            window = Window::default();
+        }
+        let next = u64::try_from(crash).expect("should fit");
+        let resume = window.needed().map(|l| l.position.sequence).min().unwrap_or(next).min(next);
+        let resume = usize::try_from(resume).expect("should fit");
+        let whole = run(&threshold, &lines);
+        let resumed = run(&threshold, &lines[resume..]);
+        prop_assert_eq!(&whole[crash..], &resumed[crash - resume..]);
+    }
+}
+
+#[test]
+fn a_line_shipped_twice_counts_once_and_rest_follows_a_verdict() {
+    let threshold = threshold(2, 60);
+    assert_eq!(
+        run(&threshold, &[(0, 1), (0, 1), (30, 2), (31, 3), (329, 4), (330, 5), (331, 6)]),
+        [None, None, Some(1), None, None, None, Some(5),]
+    );
+}
+
+#[test]
+fn recovery_forgets_older_lines_only() {
+    let threshold = threshold(2, 60);
+    let mut window = Window::default();
+    window.count(&threshold, hit(10, 1));
+    window.count(&threshold, hit(1, 2));
+    let mut lines = Window::default();
+    lines.count(&threshold, hit(10, 1));
+    assert!(lines.settle(Timestamp::from_second(5).expect("should be a time")));
+    assert!(!lines.settle(Timestamp::from_second(10).expect("should be a time")));
+    // It fired on lines from before the tunnel worked: the same fault again is a new one.
+    assert!(!window.settle(Timestamp::from_second(5).expect("should be a time")));
+}

@@ -1,0 +1,6 @@
+//! One struct for each thing that happens: `emit` writes the log line and counts it, together.
+//!
+//! Counters end in `_total` and start at 0, so that a rate is right from the first scrape.
+
+pub mod controller;
+pub mod pipeline;

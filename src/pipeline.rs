@@ -1,0 +1,100 @@
+//! From records to incidents: decode, find the hop, count, create. The only output is the sink's `create`.
+//!
+//! A record is done when what it proved exists as an incident; only then its place is stored. So a crash anywhere repeats
+//! some records, and their incidents have the same names. What is done about an incident is the reconciler's affair.
+
+pub mod directory;
+pub mod sink;
+mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+pub use crate::domain::event::HopIdentity;
+use crate::domain::ruleset::RuleSet;
+use crate::internal_event::pipeline::{PipelineMetrics, SourceConnected, SourceFailed};
+use crate::source::{Source, SourceError};
+pub use directory::HopDirectory;
+pub use sink::{Created, IncidentSink, SinkError};
+use worker::Worker;
+
+/// Records on their way from the source to the engine.
+const RECORDS_IN_FLIGHT: usize = 1024;
+/// A source that ran so long before it failed starts again with a short pause.
+const HEALTHY_AFTER: Duration = Duration::from_secs(60);
+
+/// Everything between the log source and the incidents.
+pub struct Pipeline<K> {
+    rules: Arc<RuleSet>,
+    directory: HopDirectory,
+    sink: K,
+    metrics: PipelineMetrics,
+}
+
+impl<K: IncidentSink> Pipeline<K> {
+    /// A pipeline that is not running yet.
+    pub fn new(rules: Arc<RuleSet>, directory: HopDirectory, sink: K, metrics: PipelineMetrics) -> Self {
+        Self { rules, directory, sink, metrics }
+    }
+
+    /// Runs until stopped: connects the source, and connects it again with growing pauses when it fails.
+    ///
+    /// Waits for the directory first, so that no line is dropped for a pod that is only not known yet.
+    pub async fn run<S, C>(self, mut connect: C, stop: CancellationToken)
+    where
+        S: Source,
+        C: FnMut() -> Result<S, SourceError> + Send,
+    {
+        if stop.run_until_cancelled(self.directory.synced()).await.is_none() {
+            return;
+        }
+        let mut pauses = pauses();
+        while !stop.is_cancelled() {
+            let started = tokio::time::Instant::now();
+            let result = match connect() {
+                Ok(source) => {
+                    SourceConnected.emit(&self.metrics);
+                    self.run_once(source, &stop).await
+                }
+                Err(error) => Err(error),
+            };
+            let Err(error) = result else { continue };
+            if started.elapsed() > HEALTHY_AFTER {
+                pauses = self::pauses();
+            }
+            let pause = pauses.next().unwrap_or(MAX_PAUSE);
+            SourceFailed { error: &error, pause }.emit(&self.metrics);
+            stop.run_until_cancelled(tokio::time::sleep(pause)).await;
+        }
+    }
+
+    /// One life of a source. Windows start empty: the records that they need come again.
+    async fn run_once<S: Source>(&self, source: S, stop: &CancellationToken) -> Result<(), SourceError> {
+        let (sender, records) = mpsc::channel(RECORDS_IN_FLIGHT);
+        // The worker stops first and stores its last place while the source can still take it.
+        let stop_source = CancellationToken::new();
+        let mut worker = Worker::new(&self.rules, &self.directory, &self.sink, &self.metrics);
+        let work = async {
+            let result = worker.run(records, stop).await;
+            stop_source.cancel();
+            result
+        };
+        let (read, worked) = tokio::join!(source.run(sender, stop_source.clone()), work);
+        read.and(worked)
+    }
+}
+
+const MAX_PAUSE: Duration = Duration::from_secs(30);
+
+fn pauses() -> impl Iterator<Item = Duration> + Send {
+    ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(500))
+        .with_max_delay(MAX_PAUSE)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}

@@ -1,0 +1,78 @@
+//! Reads a directory of rule files. What is in them is `domain::rule::file`'s affair.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::domain::rule::error::RuleError;
+use crate::domain::rule::file::Strictness;
+use crate::domain::ruleset::{RuleSet, pack};
+
+/// Why a directory of rules did not load.
+#[derive(Debug, Error)]
+pub enum RuleFilesError {
+    /// A file or the directory can't be read.
+    #[error("failed to read {path}")]
+    Read {
+        /// Which.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// No rule file is there.
+    #[error("{0} has no rule file; put a *.yaml there, or leave out --rules to use the shipped ones")]
+    Empty(String),
+    /// Files are there, but something in them is wrong.
+    #[error("{} in rule files, the first: {}", count(.0.len()), .0.first().map(ToString::to_string).unwrap_or_default())]
+    Rules(Vec<RuleError>),
+}
+
+fn count(errors: usize) -> String {
+    if errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") }
+}
+
+/// Rules and the number of files they came from.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The compiled rules.
+    pub rules: RuleSet,
+    /// How many files.
+    pub files: usize,
+}
+
+/// Loads `*.yaml` and `*.yml` of a directory in the order of their names, or one file.
+///
+/// # Errors
+/// When a file can't be read or anything in one is wrong.
+pub fn load(path: &Path) -> Result<Loaded, RuleFilesError> {
+    let failed = |path: &Path| {
+        let path = path.display().to_string();
+        move |source| RuleFilesError::Read { path, source }
+    };
+    let paths = if path.is_dir() {
+        let mut paths: Vec<PathBuf> = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(failed(path))? {
+            let path = entry.map_err(failed(path))?.path();
+            let yaml = path.extension().is_some_and(|e| e == "yaml" || e == "yml");
+            // A ConfigMap's files are links; its ..data directory is none of them.
+            if yaml && path.is_file() {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+        paths
+    } else {
+        vec![path.to_owned()]
+    };
+    if paths.is_empty() {
+        return Err(RuleFilesError::Empty(path.display().to_string()));
+    }
+    let mut files = Vec::with_capacity(paths.len());
+    for path in &paths {
+        files.push((path.display().to_string(), std::fs::read_to_string(path).map_err(failed(path))?));
+    }
+    let sources = files.iter().map(|(name, source)| (name.as_str(), source.as_str()));
+    let rules = pack::load(sources, Strictness::User).map_err(RuleFilesError::Rules)?;
+    Ok(Loaded { rules, files: files.len() })
+}

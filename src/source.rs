@@ -1,0 +1,78 @@
+//! Where log records come from. One task a source; it never retries by itself, its supervisor (`pipeline`) does.
+//!
+//! A source yields records in order within each shard, and each record carries the handle by which its reader says how
+//! far it is done. What a record means is not its affair.
+
+pub mod kafka;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::event::Position;
+
+/// One record as the source delivers it.
+pub struct Record {
+    /// The shipper's bytes.
+    pub payload: Vec<u8>,
+    /// When the source got it, if it knows.
+    pub received: Option<Timestamp>,
+    /// Where it stands.
+    pub position: Position,
+    /// The reader's hold on its shard; the same `Arc` for all records of one assignment.
+    pub shard: Arc<dyn ShardHandle>,
+}
+
+/// A reader's hold on one shard, from assignment to revocation.
+pub trait ShardHandle: Send + Sync {
+    /// True when the shard was taken away: another reader gets its records from the last place stored.
+    fn is_lost(&self) -> bool;
+
+    /// Stores that every record below `sequence` is done. Lost shards are left alone.
+    ///
+    /// # Errors
+    /// When the place could not be stored; storing a later place makes up for it.
+    fn done_below(&self, sequence: u64) -> Result<(), SourceError>;
+}
+
+/// A source of records.
+pub trait Source: Send + 'static {
+    /// Reads until stopped, waiting while `records` is full.
+    ///
+    /// # Errors
+    /// On the first failure; the supervisor connects anew.
+    fn run(
+        self,
+        records: mpsc::Sender<Record>,
+        stop: CancellationToken,
+    ) -> impl Future<Output = Result<(), SourceError>> + Send;
+}
+
+/// Why a source stopped.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    /// Its settings were refused.
+    #[error("failed to configure the log source")]
+    Configure(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Reading failed.
+    #[error("failed to read from the log source")]
+    Read(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Storing how far it was read failed.
+    #[error("failed to store the place reached in the log source")]
+    Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl SourceError {
+    /// A stable word for metrics.
+    pub fn category(&self) -> &'static str {
+        match self {
+            Self::Configure(_) => "configure",
+            Self::Read(_) => "read",
+            Self::Store(_) => "store",
+        }
+    }
+}

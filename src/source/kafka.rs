@@ -1,0 +1,115 @@
+//! Records from Kafka: one consumer of a consumer group, partition by partition.
+//!
+//! Offsets are committed by librdkafka, but only those that the pipeline stored. When partitions are taken away what was
+//! stored is committed first, so the next reader begins where this one's work ends.
+
+mod assignment;
+mod config;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rdkafka::Message;
+use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::BorrowedMessage;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::{Record, Source, SourceError};
+use crate::domain::event::Position;
+use assignment::{Assignment, Context};
+pub use config::KafkaConfig;
+
+/// Leaving a group that does not answer takes no longer.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connected consumer.
+pub struct KafkaSource {
+    consumer: Arc<StreamConsumer<Context>>,
+    assignment: Arc<Assignment>,
+}
+
+impl KafkaSource {
+    /// Subscribes to the topics. Brokers that can't be reached show up when reading.
+    ///
+    /// # Errors
+    /// When librdkafka refuses a setting.
+    pub fn connect(config: &KafkaConfig) -> Result<Self, SourceError> {
+        let refused = |error: KafkaError| SourceError::Configure(error.into());
+        let assignment = Arc::new(Assignment::default());
+        let context = Context::new(Arc::clone(&assignment));
+        let consumer: StreamConsumer<Context> = config.client().create_with_context(context).map_err(refused)?;
+        let topics: Vec<&str> = config.topics.iter().map(String::as_str).collect();
+        consumer.subscribe(&topics).map_err(refused)?;
+        let consumer = Arc::new(consumer);
+        assignment.attach(&consumer);
+        Ok(Self { consumer, assignment })
+    }
+
+    /// None for a partition that was taken away meanwhile: its next reader gets the record.
+    fn record(&self, message: &BorrowedMessage<'_>) -> Option<Record> {
+        let handle = self.assignment.handle(message.topic(), message.partition())?;
+        let sequence = u64::try_from(message.offset()).ok()?;
+        Some(Record {
+            payload: message.payload().unwrap_or_default().to_vec(),
+            received: message.timestamp().to_millis().and_then(|ms| Timestamp::from_millisecond(ms).ok()),
+            position: Position::new(handle.shard.clone(), sequence),
+            shard: handle,
+        })
+    }
+
+    /// Reads; while `records` is full, keeps polling with the partitions paused, or the group would think us dead.
+    async fn read(&self, records: &mpsc::Sender<Record>) -> Result<(), KafkaError> {
+        let mut waiting: VecDeque<Record> = VecDeque::new();
+        loop {
+            tokio::select! {
+                permit = records.reserve(), if !waiting.is_empty() => {
+                    let Ok(permit) = permit else { return Ok(()) };
+                    if let Some(record) = waiting.pop_front() {
+                        permit.send(record);
+                    }
+                    if waiting.is_empty() {
+                        self.consumer.resume(&self.consumer.assignment()?)?;
+                    }
+                }
+                message = self.consumer.recv() => {
+                    let Some(record) = self.record(&message?) else { continue };
+                    let record = match records.try_reserve() {
+                        Ok(permit) if waiting.is_empty() => {
+                            permit.send(record);
+                            continue;
+                        }
+                        Err(mpsc::error::TrySendError::Closed(())) => return Ok(()),
+                        Ok(_) | Err(mpsc::error::TrySendError::Full(())) => record,
+                    };
+                    waiting.push_back(record);
+                    // Each time: partitions may have been assigned since.
+                    self.consumer.pause(&self.consumer.assignment()?)?;
+                }
+            }
+        }
+    }
+}
+
+impl Source for KafkaSource {
+    async fn run(self, records: mpsc::Sender<Record>, stop: CancellationToken) -> Result<(), SourceError> {
+        let result = stop.run_until_cancelled(self.read(&records)).await.unwrap_or(Ok(()));
+        // Lets the worker come to its end and store its last places, before the group is left.
+        drop(records);
+        stop.cancelled().await;
+        self.assignment.detach();
+        let left = tokio::task::spawn_blocking(move || {
+            if let Err(error) = self.consumer.commit_consumer_state(CommitMode::Sync) {
+                debug!(%error, "Nothing to commit on leaving.");
+            }
+        });
+        if tokio::time::timeout(LEAVE_TIMEOUT, left).await.is_err() {
+            warn!("Kafka did not answer on leaving the group; what is not committed is read again.");
+        }
+        result.map_err(|e| SourceError::Read(e.into()))
+    }
+}

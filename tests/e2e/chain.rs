@@ -1,0 +1,223 @@
+//! A namespace with one chain in it, removed when the test ends.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hopkeeper::crd::incident::IncidentPhase;
+use hopkeeper::crd::{HopIncident, VpnChain, names};
+use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
+use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt};
+use serde_json::{Value, json};
+
+use crate::lab;
+use crate::wait::until;
+
+/// The test's corner of the cluster.
+pub struct Chain {
+    /// Kubernetes.
+    pub client: Client,
+    /// Its namespace.
+    pub namespace: String,
+}
+
+/// The README's chain, quick to give up on a step.
+pub fn berlin() -> Value {
+    let text = std::fs::read_to_string(lab::root().join("examples/berlin.yaml")).expect("the example should be there");
+    let mut chain: Value = serde_saphyr::from_str(&text).expect("the example should be YAML");
+    chain["spec"]["recovery"] =
+        json!({"cooldown": "5s", "verifyWithin": "25s", "budget": {"actions": 100, "per": "15s"}});
+    chain["spec"]["mtu"] = json!(1500);
+    chain
+}
+
+/// A client for the lab's cluster.
+pub async fn client() -> Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let path = lab::dir().join("kubeconfig");
+    let file = kube::config::Kubeconfig::read_from(path).expect("the lab's kubeconfig should be there: make lab-up");
+    let config = kube::Config::from_custom_kubeconfig(file, &Default::default()).await.expect("it should be usable");
+    Client::try_from(config).expect("a client should be made")
+}
+
+impl Chain {
+    /// An empty namespace with the exit hop's pool.
+    pub async fn namespace(name: &str) -> Self {
+        let client = client().await;
+        let namespace = format!("e2e-{name}");
+        let api = Api::<Namespace>::all(client.clone());
+        let _ = api.delete(&namespace, &DeleteParams::default()).await;
+        until("the old namespace is gone", Duration::from_secs(90), || async {
+            match api.get_opt(&namespace).await {
+                Ok(None) => Ok(()),
+                other => Err(format!("{:?}", other.map(|_| "still there"))),
+            }
+        })
+        .await;
+        let object = Namespace {
+            metadata: ObjectMeta { name: Some(namespace.clone()), ..ObjectMeta::default() },
+            ..Namespace::default()
+        };
+        api.create(&PostParams::default(), &object).await.expect("the namespace should be made");
+        let chain = Self { client, namespace };
+        chain.pool("exit-pool", "exit").await;
+        chain
+    }
+
+    /// A Secret whose keys are the lab's candidates for a hop.
+    pub async fn pool(&self, secret: &str, hop: &str) {
+        let mut data = BTreeMap::new();
+        for entry in std::fs::read_dir(lab::dir().join("pools").join(hop)).expect("the pools should be there") {
+            let path = entry.expect("it should be readable").path();
+            if path.extension().is_some_and(|e| e == "ovpn" || e == "conf") {
+                let name = path.file_stem().and_then(|n| n.to_str()).expect("it should be text").to_owned();
+                data.insert(name, std::fs::read_to_string(&path).expect("it should be readable"));
+            }
+        }
+        let object = Secret {
+            metadata: ObjectMeta { name: Some(secret.to_owned()), ..ObjectMeta::default() },
+            string_data: Some(data),
+            ..Secret::default()
+        };
+        self.api::<Secret>().create(&PostParams::default(), &object).await.expect("the pool should be made");
+    }
+
+    /// An API of the namespace.
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// `kubectl apply`.
+    pub async fn apply(&self, chain: &Value) -> Result<VpnChain, kube::Error> {
+        let name = chain["metadata"]["name"].as_str().expect("it should have a name");
+        let params = PatchParams::apply("e2e").force().validation_strict();
+        self.api::<VpnChain>().patch(name, &params, &Patch::Apply(chain)).await
+    }
+
+    /// The chain.
+    pub async fn get(&self) -> VpnChain {
+        self.api::<VpnChain>().get("berlin").await.expect("the chain should be there")
+    }
+
+    /// Waits until every hop carries traffic.
+    pub async fn until_up(&self, limit: Duration) {
+        until("the chain is Up", limit, || async {
+            let status =
+                self.api::<VpnChain>().get("berlin").await.map_err(|e| e.to_string())?.status.unwrap_or_default();
+            let all_up = status.hops_up.as_deref() == Some("3/3");
+            if all_up { Ok(()) } else { Err(format!("{:?} {:?}", status.hops_up, status.message)) }
+        })
+        .await;
+    }
+
+    /// The live pod of a hop.
+    pub async fn pod(&self, hop: &str) -> Pod {
+        until("the hop has one pod", Duration::from_secs(30), || async {
+            let list = ListParams::default().labels(&format!("{}={hop}", names::HOP));
+            let pods = self.api::<Pod>().list(&list).await.map_err(|e| e.to_string())?.items;
+            let mut live: Vec<_> = pods.into_iter().filter(|p| p.metadata.deletion_timestamp.is_none()).collect();
+            if live.len() == 1 { Ok(live.remove(0)) } else { Err(format!("{} pods", live.len())) }
+        })
+        .await
+    }
+
+    /// The pod UIDs and candidates in use of all hops: what an action would change.
+    pub async fn state(&self) -> BTreeMap<String, (String, String)> {
+        let mut state = BTreeMap::new();
+        for hop in ["entry", "middle", "exit"] {
+            let uid = self.pod(hop).await.uid().unwrap_or_default();
+            state.insert(hop.to_owned(), (uid, self.candidate(hop).await));
+        }
+        state
+    }
+
+    /// The candidate in use: `name@version#revision`.
+    pub async fn candidate(&self, hop: &str) -> String {
+        let secret = self.api::<Secret>().get(&format!("berlin-{hop}-parameters")).await.expect("it should be there");
+        let label = |name: &str| secret.labels().get(name).cloned().unwrap_or_default();
+        let revision = secret.annotations().get(names::REVISION).cloned().unwrap_or_default();
+        format!("{}@{}#{revision}", label(names::CANDIDATE), label(names::VERSION))
+    }
+
+    /// The candidate's name only.
+    pub async fn candidate_name(&self, hop: &str) -> String {
+        let full = self.candidate(hop).await;
+        full.split('@').next().unwrap_or_default().to_owned()
+    }
+
+    /// The lab's server that a hop's candidate in use is for: `a` and `b` are on the first, `c` and `d` on the second.
+    pub async fn server(&self, hop: &str) -> String {
+        let second = matches!(self.candidate_name(hop).await.as_str(), "c" | "d");
+        if second { format!("{hop}2") } else { hop.to_owned() }
+    }
+
+    /// All incidents.
+    pub async fn incidents(&self) -> Vec<HopIncident> {
+        self.api::<HopIncident>().list(&ListParams::default()).await.expect("incidents should be listed").items
+    }
+
+    /// The first incident of a hop that satisfies `fits`.
+    pub async fn until_incident(
+        &self,
+        hop: &str,
+        what: &str,
+        limit: Duration,
+        fits: impl Fn(&HopIncident) -> bool,
+    ) -> HopIncident {
+        until(&format!("an incident of {hop} {what}"), limit, || async {
+            let all = self.api::<HopIncident>().list(&ListParams::default()).await.map_err(|e| e.to_string())?.items;
+            let found = all.iter().find(|i| i.spec.hop == hop && fits(i)).cloned();
+            found.ok_or_else(|| describe(&all))
+        })
+        .await
+    }
+}
+
+/// The phase of an incident.
+pub fn phase(incident: &HopIncident) -> IncidentPhase {
+    incident.status.as_ref().map(|s| s.phase).unwrap_or_default()
+}
+
+/// Incidents in short, for failures.
+pub fn describe(incidents: &[HopIncident]) -> String {
+    let line = |i: &HopIncident| {
+        let status = i.status.clone().unwrap_or_default();
+        format!(
+            "{} {} {:?} {:?} cause {:?} steps {}",
+            i.spec.hop,
+            i.spec.rule,
+            status.phase,
+            status.reason,
+            status.cause,
+            status.steps.len()
+        )
+    };
+    incidents.iter().map(line).collect::<Vec<_>>().join("; ")
+}
+
+impl Drop for Chain {
+    fn drop(&mut self) {
+        if std::thread::panicking() && std::env::var_os("HOPKEEPER_KEEP_FAILED").is_some() {
+            return;
+        }
+        // The runtime may be going down: processes do it. The operator is gone, so nobody else takes the finalizer away.
+        let finalizer = r#"{"metadata":{"finalizers":null}}"#;
+        kubectl(&["-n", &self.namespace, "delete", "vpnchain", "--all", "--wait=false"]);
+        kubectl(&["-n", &self.namespace, "patch", "vpnchain", "berlin", "--type", "merge", "-p", finalizer]);
+        kubectl(&["delete", "namespace", &self.namespace, "--wait=false", "--ignore-not-found"]);
+    }
+}
+
+/// Runs kubectl; its output is what it printed, also when it failed.
+pub fn kubectl(arguments: &[&str]) -> String {
+    let output = std::process::Command::new(lab::dir().join("bin/kubectl"))
+        .arg("--kubeconfig")
+        .arg(lab::dir().join("kubeconfig"))
+        .args(arguments)
+        .output()
+        .expect("kubectl should run");
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}

@@ -1,0 +1,117 @@
+//! The lab's verbs.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+/// The repository.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where the lab keeps its files.
+pub fn dir() -> PathBuf {
+    let cache = || std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || PathBuf::from(std::env::var_os("HOME").expect("HOME should be set")).join(".cache");
+    std::env::var_os("LAB_DIR").map_or_else(|| cache().unwrap_or_else(home).join("hopkeeper-lab"), PathBuf::from)
+}
+
+/// Runs a verb of the lab; its output is what it printed.
+pub fn lab(arguments: &[&str]) -> String {
+    let script = root().join("tests/lab/lab.sh");
+    let output = Command::new(script).args(arguments).output().expect("the lab's script should run");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(
+        output.status.success(),
+        "lab.sh {}: {}{}",
+        arguments.join(" "),
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+    text(&output.stdout)
+}
+
+/// Breaks something, and mends everything when dropped.
+pub struct Fault;
+
+impl Fault {
+    /// `lab.sh fault VERB SERVER [ARGUMENT]`.
+    pub fn new(arguments: &[&str]) -> Self {
+        let said = lab(&[&["fault"], arguments].concat());
+        println!("    fault: {}", said.trim());
+        Self
+    }
+}
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        lab(&["faults", "clear"]);
+    }
+}
+
+/// A packet capture that ends when dropped.
+pub struct Capture {
+    name: String,
+    file: PathBuf,
+}
+
+impl Capture {
+    /// Captures on `interface` of the node (or `internet`) what the filter lets through.
+    pub fn start(name: &str, interface: &str, filter: &str) -> Self {
+        let file = dir().join("run").join(format!("{name}.pcap"));
+        let path = file.to_str().expect("the path should be text").to_owned();
+        let mut arguments = vec!["capture", "start", name, interface, &path];
+        arguments.extend(filter.split_whitespace());
+        lab(&arguments);
+        Self { name: name.to_owned(), file }
+    }
+
+    /// Ends the capture: one line a packet.
+    pub fn stop(self) -> Vec<String> {
+        lab(&["capture", "stop", &self.name]);
+        let output = Command::new("tcpdump").args(["-nn", "-r"]).arg(&self.file).output().expect("tcpdump should run");
+        String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        // Already stopped is fine: a failing test must not leave it running.
+        let script = root().join("tests/lab/lab.sh");
+        let _ = Command::new(script).args(["capture", "stop", &self.name]).output();
+        let _ = std::fs::remove_file(&self.file);
+    }
+}
+
+/// Runs the Vault-compatible server's client as root; its output is what it printed.
+pub fn bao(arguments: &[&str]) -> String {
+    let output = bao_command().args(arguments).output().expect("bao should run");
+    assert!(output.status.success(), "bao {}: {}", arguments[0], String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn bao_command() -> Command {
+    let mut command = Command::new(dir().join("bin/bao"));
+    command.env("BAO_ADDR", "http://127.0.0.1:8200").env("BAO_TOKEN", "root").env("HOME", dir().join("run"));
+    command
+}
+
+/// Writes a new version of a secret below the mount `secret`.
+pub fn bao_put(path: &str, fields: &serde_json::Value) {
+    let file = dir().join("run/put.json");
+    std::fs::write(&file, fields.to_string()).expect("it should be written");
+    let from = format!("@{}", file.display());
+    bao(&["kv", "put", "-mount=secret", path, &from]);
+    std::fs::remove_file(&file).expect("it should be removed");
+}
+
+/// Seals the server.
+pub fn bao_seal() {
+    bao(&["operator", "seal"]);
+}
+
+/// Unseals it with the key that its development mode printed at the start.
+pub fn bao_unseal() {
+    let log = std::fs::read_to_string(dir().join("log/bao.log")).expect("its log should be there");
+    let key = log.lines().find_map(|l| l.strip_prefix("Unseal Key: ")).expect("the key should be in it");
+    bao(&["operator", "unseal", key.trim()]);
+}

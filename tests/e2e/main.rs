@@ -1,0 +1,13 @@
+//! The main job on real components: a VpnChain of three hops in a real Kubernetes node, real OpenVPN and WireGuard
+//! servers that fail on demand, the log lines through a real Kafka, new parameters from a real Vault-compatible server.
+//!
+//! Needs root and the lab (`make lab-up`). Where it is missing the tests fail under CI, and say so elsewhere.
+//! Times are printed, never asserted.
+
+mod app;
+mod chain;
+mod lab;
+mod operator;
+mod scenarios;
+mod stream;
+mod wait;

@@ -1,0 +1,124 @@
+//! The operator as a process that can be killed.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::lab;
+use crate::wait::until;
+
+/// A running operator; killed when dropped.
+pub struct Operator {
+    child: Child,
+    /// What it logs.
+    pub log: PathBuf,
+    listen: String,
+}
+
+/// How to start one.
+#[derive(Clone)]
+pub struct Start {
+    /// The only namespace that it works in.
+    pub namespace: String,
+    /// The consumer group, which outlives the process.
+    pub group: String,
+    /// Named pauses, for the crash tests.
+    pub failpoints: String,
+    /// The log filter.
+    pub log: String,
+}
+
+impl Start {
+    /// An operator for a test's namespace.
+    pub fn new(namespace: &str) -> Self {
+        let group = format!("e2e-{namespace}");
+        Self {
+            namespace: namespace.to_owned(),
+            group,
+            failpoints: String::new(),
+            log: "info,hopkeeper=debug".to_owned(),
+        }
+    }
+
+    /// Starts it and waits until its watches are in sync.
+    pub async fn start(&self) -> Operator {
+        let port = free_port();
+        let listen = format!("127.0.0.1:{port}");
+        let log = lab::dir().join("log").join(format!("operator-{}-{port}.log", self.namespace));
+        let file = File::create(&log).expect("the log should be writable");
+        let token = lab::dir().join("pools/token");
+        let child = Command::new(env!("CARGO_BIN_EXE_hopkeeper"))
+            .arg("run")
+            .args(["--namespace", &self.namespace, "--lease-namespace", &self.namespace])
+            .args(["--listen", &listen, "--log", &self.log, "--lease-duration", "5s", "--parameters-poll", "3s"])
+            .args(["--kafka-brokers", "127.0.0.1:9092", "--kafka-topic", "vpn-logs", "--kafka-group", &self.group])
+            .args(["--vault-address", "http://127.0.0.1:8200", "--vault-auth", "token"])
+            .arg("--vault-credential-file")
+            .arg(token)
+            .args(image_arguments())
+            .env("KUBECONFIG", lab::dir().join("kubeconfig"))
+            .env("FAILPOINTS", &self.failpoints)
+            .stdout(Stdio::null())
+            .stderr(file)
+            .spawn()
+            .expect("the operator should start");
+        let operator = Operator { child, log, listen };
+        until("the operator is ready", Duration::from_secs(30), || async {
+            operator.get("/readyz").await.and_then(|(code, text)| if code == 200 { Ok(()) } else { Err(text) })
+        })
+        .await;
+        operator
+    }
+}
+
+fn image_arguments() -> Vec<String> {
+    let names = ["hopkeeper", "openvpn", "boringtun", "wireguard-go", "health"];
+    names.iter().flat_map(|name| [format!("--image-{name}"), format!("lab.local/{name}:1")]).collect()
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port should be free");
+    listener.local_addr().expect("it should have an address").port()
+}
+
+impl Operator {
+    /// A page of its HTTP endpoint: status code and body.
+    pub async fn get(&self, path: &str) -> Result<(u16, String), String> {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = tokio::net::TcpStream::connect(&self.listen).await.map_err(|e| e.to_string())?;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: operator\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.map_err(|e| e.to_string())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.map_err(|e| e.to_string())?;
+        let code = answer.split(' ').nth(1).and_then(|c| c.parse().ok()).ok_or("no answer")?;
+        Ok((code, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()))
+    }
+
+    /// The sum of a metric over its labels that contain `labels`.
+    pub async fn metric(&self, name: &str, labels: &str) -> f64 {
+        let (_, text) = self.get("/metrics").await.expect("metrics should be served");
+        let ours = |line: &&str| line.starts_with(name) && line.contains(labels);
+        text.lines().filter(ours).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// Resident memory in MiB.
+    pub fn memory_mib(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap_or("VmRSS: 0 kB");
+        line.split_whitespace().nth(1).and_then(|n| n.parse::<f64>().ok()).unwrap_or_default() / 1024.0
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it should be killed");
+        self.child.wait().expect("it should be gone");
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,115 @@
+//! Killed after each step of a recovery, and with everything around it failing: one recovery, one rotation, nothing lost.
+
+use std::time::Duration;
+
+use hopkeeper::crd::incident::{IncidentPhase, StepAction};
+use hopkeeper::crd::names;
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::{LIMIT, World, refuse, seconds, until_repaired};
+use crate::app;
+use crate::chain::{describe, phase};
+use crate::lab::{bao_seal, bao_unseal, lab};
+use crate::wait::until;
+
+/// One repair of the entry since `began`: one incident acted, by one rotation.
+async fn repaired_once(world: &World, began: Timestamp, revision_before: &str) {
+    let incident = until_repaired(world, "entry", began).await;
+    let steps = incident.status.unwrap_or_default().steps;
+    assert_eq!(steps.len(), 1, "one step");
+    assert_eq!(steps[0].action, StepAction::RotateInPlace);
+    app::until_page(&world.chain, Timestamp::now(), LIMIT).await;
+    world.chain.until_up(LIMIT).await;
+    let acted: Vec<_> = world
+        .chain
+        .incidents()
+        .await
+        .into_iter()
+        .filter(|i| i.spec.last.time.0 > began && i.status.as_ref().is_some_and(|s| !s.steps.is_empty()))
+        .collect();
+    assert_eq!(acted.len(), 1, "{}", describe(&acted));
+    let revision = |text: &str| text.rsplit('#').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or_default();
+    let now = world.chain.candidate("entry").await;
+    assert_eq!(revision(&now), revision(revision_before) + 1, "one rotation: {revision_before} became {now}");
+}
+
+#[tokio::test]
+async fn an_operator_that_is_killed_after_any_step_leaves_one_rotation() {
+    let mut world = World::up("crash", |_| ()).await;
+    for point in ["pipeline::created", "recover::recorded", "recover::written", "recover::nudged", "recover::verifying"]
+    {
+        // The one that stops at the point; it must lead, so the other one is killed first.
+        world.start.failpoints = format!("{point}=pause");
+        world.restart_operator().await;
+        world.start.failpoints = String::new();
+        let before = world.chain.candidate("entry").await;
+        let (_fault, began) = refuse(&world, "entry").await;
+        until(&format!("the operator stops at {point}"), LIMIT, || async {
+            let incidents = world.chain.incidents().await;
+            let Some(incident) = incidents.iter().find(|i| i.spec.hop == "entry" && i.spec.last.time.0 > began) else {
+                return Err(describe(&incidents));
+            };
+            let written = world.chain.candidate("entry").await != before;
+            let pod = world.chain.pod("entry").await;
+            let nudged = pod.annotations().contains_key(names::NUDGE) && written;
+            let reached = match point {
+                "pipeline::created" => true,
+                "recover::recorded" => phase(incident) == IncidentPhase::Acting && !written,
+                "recover::written" => written,
+                "recover::nudged" => nudged,
+                _ => phase(incident) == IncidentPhase::Verifying || phase(incident).is_closed(),
+            };
+            if reached { Ok(()) } else { Err(format!("{:?}, written {written}", phase(incident))) }
+        })
+        .await;
+        println!("    stopped at {point}: kill -9");
+        world.restart_operator().await;
+        repaired_once(&world, began, &before).await;
+    }
+}
+
+#[tokio::test]
+async fn outages_of_kafka_vault_and_kubernetes_lose_nothing() {
+    let world = World::up("outages", |_| ()).await;
+
+    let before = world.chain.candidate("entry").await;
+    lab(&["down", "kafka"]);
+    let (fault, began) = refuse(&world, "entry").await;
+    tokio::time::sleep(Duration::from_secs(5)).await; // Kafka is away for a while, with the line in the shipper's hands.
+    lab(&["up", "kafka"]);
+    let back = Timestamp::now();
+    repaired_once(&world, began, &before).await;
+    println!("    kafka restarted: repaired {:.1} s after its return", seconds(back, Timestamp::now()));
+    drop(fault);
+
+    let before = world.chain.candidate("entry").await;
+    bao_seal();
+    let (fault, began) = refuse(&world, "entry").await;
+    world
+        .chain
+        .until_incident("entry", "was created", LIMIT, |i| {
+            i.spec.last.time.0 > began && i.spec.candidate.to_string() == before.split('#').next().unwrap_or_default()
+        })
+        .await;
+    until("the chain says that vault is sealed", LIMIT, || async {
+        let message = world.chain.get().await.status.and_then(|s| s.message).unwrap_or_default();
+        if message.contains("sealed") { Ok(()) } else { Err(message) }
+    })
+    .await;
+    bao_unseal();
+    let back = Timestamp::now();
+    repaired_once(&world, began, &before).await;
+    println!("    vault sealed: repaired {:.1} s after it was unsealed", seconds(back, Timestamp::now()));
+    drop(fault);
+
+    let before = world.chain.candidate("entry").await;
+    let (fault, began) = refuse(&world, "entry").await;
+    lab(&["halt", "kube-apiserver"]);
+    tokio::time::sleep(Duration::from_secs(60)).await; // As long as the API server is to be away.
+    lab(&["up", "cluster"]);
+    let back = Timestamp::now();
+    repaired_once(&world, began, &before).await;
+    println!("    API server away for a minute: repaired {:.1} s after its return", seconds(back, Timestamp::now()));
+    drop(fault);
+}

@@ -1,0 +1,206 @@
+//! What people trust this with: no packet beside the tunnels, no secret in any output, nothing left behind.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::api::{DeleteParams, LogParams};
+
+use super::{LIMIT, World, refuse, until_repaired};
+use crate::app;
+use crate::chain::kubectl;
+use crate::lab::{self, Capture, lab};
+use crate::wait::until;
+
+const HOPS: [&str; 3] = ["entry", "middle", "exit"];
+
+/// Sends what a hop must not let out, from within its namespace, as root: to the web server, and to its own server on
+/// another port. Errors are what the kill switch answers.
+fn try_to_leak(address: &str) {
+    let script = format!(
+        "for n in /run/netns/*; do nsenter --net=$n /usr/sbin/ip -4 -o addr show dev eth0 2>/dev/null | grep -qw {address} && \
+         nsenter --net=$n bash -c 'for t in 198.51.100.80/53 198.51.100.11/5000 198.51.100.21/443; do echo leak >/dev/udp/$t; done; \
+         timeout 1 bash -c \"echo >/dev/tcp/198.51.100.80/80\"' ; done 2>/dev/null; true"
+    );
+    lab(&["node", "bash", "-c", &script]);
+}
+
+async fn address(world: &World, hop: &str) -> String {
+    world.chain.pod(hop).await.status.and_then(|s| s.pod_ip).unwrap_or_default()
+}
+
+/// Packets of pods on the cluster network that are not the entry hop's own to a VPN server.
+fn outside(name: &str) -> Capture {
+    let servers = "(host 198.51.100.11 or host 198.51.100.21) and port 1194";
+    Capture::start(name, "any", &format!("ip and src net 10.244.0.0/24 and not ({servers})"))
+}
+
+#[tokio::test]
+async fn no_packet_leaves_beside_the_tunnels() {
+    let capture = outside("leak-start");
+    let world = World::up("leaks", |_| ()).await;
+    let leaked = capture.stop();
+    assert_eq!(leaked.len(), 0, "while the chain started: {leaked:#?}");
+
+    let capture = outside("leak-steady");
+    for hop in HOPS {
+        try_to_leak(&address(&world, hop).await);
+    }
+    let (fault, began) = refuse(&world, "entry").await;
+    for _ in 0..5 {
+        for hop in HOPS {
+            try_to_leak(&address(&world, hop).await);
+        }
+    }
+    until_repaired(&world, "entry", began).await;
+    drop(fault);
+    let pod = world.chain.pod("middle").await;
+    world
+        .chain
+        .api::<k8s_openapi::api::core::v1::Pod>()
+        .delete(&pod.name_any(), &DeleteParams::default())
+        .await
+        .expect("it should go");
+    for _ in 0..5 {
+        for hop in ["entry", "exit"] {
+            try_to_leak(&address(&world, hop).await);
+        }
+    }
+    world.chain.until_up(LIMIT).await;
+    let leaked = capture.stop();
+    assert_eq!(leaked.len(), 0, "steady, in a rotation and in a restart: {leaked:#?}");
+
+    // The same attempts where somebody removed the kill switch: the test can fail.
+    let middle = address(&world, "middle").await;
+    let script = format!(
+        "for n in /run/netns/*; do nsenter --net=$n /usr/sbin/ip -4 -o addr show dev eth0 2>/dev/null | grep -qw {middle} && \
+         nsenter --net=$n nft delete table inet vpn; done"
+    );
+    lab(&["node", "bash", "-c", &format!("{script}; true")]);
+    let capture = outside("leak-without");
+    try_to_leak(&middle);
+    tokio::time::sleep(Duration::from_millis(500)).await; // The capture writes packets as they pass.
+    let leaked = capture.stop();
+    assert!(!leaked.is_empty(), "without the kill switch the attempts are seen");
+    println!("    packets beside the tunnels: 0 with the kill switch, {} without it", leaked.len());
+}
+
+#[tokio::test]
+async fn each_segment_carries_only_its_outer_tunnel_and_the_web_server_sees_the_exit() {
+    let world = World::up("segments", |_| ()).await;
+    let bridges = lab(&["node", "sh", "-c", "/usr/sbin/ip -o link show type bridge"]);
+    let bridge = |suffix: &str| {
+        let names = bridges.lines().filter_map(|l| l.split(": ").nth(1)).map(|n| n.split('@').next().unwrap_or(n));
+        names
+            .filter(|n| n.starts_with("hk"))
+            .find(|n| n.ends_with(suffix))
+            .expect("the bridge should be there")
+            .to_owned()
+    };
+    let segments = [
+        ("exit to middle", bridge("l1"), "198.51.100.13.1194"),
+        ("middle to entry", bridge("l0"), "198.51.100.12.51820"),
+        ("entry to the internet", "eth0".to_owned(), "198.51.100.11.1194"),
+    ];
+    for (name, interface, server) in segments {
+        // Neighbours on a link look each other up by ARP; nothing else may be there.
+        let filter = if interface == "eth0" { "ip and net 198.51.100.0/24" } else { "ip" };
+        let capture = Capture::start("segment", &interface, filter);
+        app::until_page(&world.chain, Timestamp::now(), LIMIT).await;
+        tokio::time::sleep(Duration::from_secs(2)).await; // Pages go by while the capture runs.
+        let packets = capture.stop();
+        assert!(!packets.is_empty(), "{name}: there should be traffic");
+        let foreign: Vec<_> = packets.iter().filter(|p| !p.contains(server)).collect();
+        assert!(foreign.is_empty(), "{name}: {foreign:#?}");
+        println!("    {name}: {} packets, all of {server}", packets.len());
+    }
+}
+
+/// Every secret value of the lab's candidates.
+fn canaries() -> Vec<String> {
+    let mut found = Vec::new();
+    for hop in HOPS {
+        for entry in std::fs::read_dir(lab::dir().join("pools").join(hop)).expect("the pools should be there") {
+            let path = entry.expect("it should be readable").path();
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            if let Ok(fields) = serde_json::from_str::<serde_json::Value>(&text) {
+                found.extend(fields["password"].as_str().map(str::to_owned));
+            }
+            let mut inside = false;
+            for line in text.lines() {
+                let private = line.contains("PRIVATE KEY") || line.contains("OpenVPN Static key");
+                inside = if private { line.contains("BEGIN") } else { inside };
+                if inside && !line.starts_with('-') && line.len() >= 16 {
+                    found.push(line.to_owned());
+                }
+                if let Some((key, value)) =
+                    line.split_once(" = ").filter(|(k, _)| k.ends_with("Key") && !k.contains("Public"))
+                {
+                    assert!(!key.is_empty());
+                    found.push(value.to_owned());
+                }
+            }
+        }
+    }
+    found.sort();
+    found.dedup();
+    assert!(found.len() >= 12, "there should be secrets to look for: {}", found.len());
+    found
+}
+
+#[tokio::test]
+async fn no_secret_reaches_any_output_at_trace() {
+    let turn = World::traced("canary").await;
+    let world = turn;
+    let (fault, began) = refuse(&world, "entry").await;
+    until_repaired(&world, "entry", began).await;
+    drop(fault);
+    let mut outputs = vec![
+        ("operator log".to_owned(), std::fs::read_to_string(&world.operator.log).expect("the log should be there")),
+        ("metrics".to_owned(), world.operator.get("/metrics").await.expect("they should be served").1),
+    ];
+    for kind in ["events", "vpnchains", "hopincidents", "pods", "deployments", "configmaps", "networkpolicies"] {
+        outputs.push((kind.to_owned(), kubectl(&["-n", &world.chain.namespace, "get", kind, "-o", "json"])));
+    }
+    for hop in HOPS {
+        let pod = world.chain.pod(hop).await.name_any();
+        for container in ["net-init", "net", "health", "vpn"] {
+            let params = LogParams { container: Some(container.to_owned()), ..LogParams::default() };
+            let text =
+                world.chain.api::<k8s_openapi::api::core::v1::Pod>().logs(&pod, &params).await.unwrap_or_default();
+            outputs.push((format!("{hop}/{container}"), text));
+        }
+    }
+    let canaries = canaries();
+    for (name, text) in &outputs {
+        for canary in &canaries {
+            assert!(!text.contains(canary.as_str()), "a secret is in {name}");
+        }
+    }
+    assert!(
+        outputs[0].1.contains(" TRACE ") || outputs[0].1.contains(" DEBUG "),
+        "the operator should have logged in detail"
+    );
+    let bytes: usize = outputs.iter().map(|(_, text)| text.len()).sum();
+    println!("    {} secrets looked for in {} outputs, {} kB: none found", canaries.len(), outputs.len(), bytes / 1024);
+}
+
+#[tokio::test]
+async fn a_deleted_chain_leaves_nothing_behind() {
+    let world = World::up("deleted", |_| ()).await;
+    let namespace = &world.chain.namespace;
+    kubectl(&["-n", namespace, "delete", "pod", "app", "--wait=true"]);
+    let began = Timestamp::now();
+    kubectl(&["-n", namespace, "delete", "vpnchain", "berlin", "--wait=true", "--timeout=60s"]);
+    let kinds = "deployments,replicasets,pods,secrets,configmaps,networkpolicies,network-attachment-definitions,hopincidents,vpnchains";
+    until("every object of the chain is gone", LIMIT, || async {
+        let left = kubectl(&["-n", namespace, "get", kinds, "-l", "hopkeeper.io/chain=berlin", "-o", "name"]);
+        if left.contains("No resources") || left.trim().is_empty() { Ok(()) } else { Err(left) }
+    })
+    .await;
+    println!("    gone after {:.1} s", super::seconds(began, Timestamp::now()));
+    let interfaces = lab(&["node", "sh", "-c", "/usr/sbin/ip -o link"]);
+    let left: Vec<_> =
+        interfaces.lines().filter(|l| l.split(": ").nth(1).is_some_and(|n| n.starts_with("hk"))).collect();
+    assert!(left.is_empty(), "interfaces of the chain's links stay on the node: {left:#?}");
+}

@@ -1,0 +1,57 @@
+//! The log stream itself: what the shipper wrote, and writing the same again.
+
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+
+const TOPIC: &str = "vpn-logs";
+
+/// One record as it was shipped.
+#[derive(Clone)]
+pub struct Shipped {
+    pub key: Vec<u8>,
+    pub payload: Vec<u8>,
+}
+
+fn config() -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", "127.0.0.1:9092").set("group.id", "e2e-reader").set("enable.auto.commit", "false");
+    config
+}
+
+/// Every record of the topic so far that contains `text`.
+pub fn shipped(text: &str) -> Vec<Shipped> {
+    let consumer: BaseConsumer = config().create().expect("a consumer should be made");
+    let metadata = consumer.fetch_metadata(Some(TOPIC), Duration::from_secs(10)).expect("the topic should be known");
+    let mut list = TopicPartitionList::new();
+    let mut left = 0;
+    for partition in metadata.topics()[0].partitions() {
+        let (low, high) =
+            consumer.fetch_watermarks(TOPIC, partition.id(), Duration::from_secs(10)).expect("offsets should be known");
+        left += high - low;
+        list.add_partition_offset(TOPIC, partition.id(), Offset::Beginning).expect("it should be added");
+    }
+    consumer.assign(&list).expect("partitions should be assigned");
+    let mut found = Vec::new();
+    while left > 0 {
+        let Some(message) = consumer.poll(Duration::from_secs(10)) else { break };
+        let message = message.expect("it should be readable");
+        left -= 1;
+        let payload = message.payload().unwrap_or_default();
+        if String::from_utf8_lossy(payload).contains(text) {
+            found.push(Shipped { key: message.key().unwrap_or_default().to_vec(), payload: payload.to_vec() });
+        }
+    }
+    found
+}
+
+/// Writes records; returns when Kafka has them.
+pub async fn ship(records: &[Shipped]) {
+    let producer: FutureProducer = config().create().expect("a producer should be made");
+    for record in records {
+        let record = FutureRecord::to(TOPIC).key(&record.key).payload(&record.payload);
+        producer.send(record, Duration::from_secs(10)).await.expect("it should be written");
+    }
+}

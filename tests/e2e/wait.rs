@@ -1,0 +1,33 @@
+//! Waiting for something to become true, with a limit and the last thing seen in the failure.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+/// Asks every 50 ms until `probe` gives a value; fails with what it last said.
+pub async fn until<T, F>(what: &str, limit: Duration, mut probe: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Result<T, String>>,
+{
+    let end = Instant::now() + limit;
+    loop {
+        match probe().await {
+            Ok(value) => return value,
+            Err(last) => assert!(Instant::now() < end, "not within {limit:?}: {what}; last seen: {last}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Asks every 200 ms for the whole time; fails as soon as `probe` objects.
+pub async fn throughout<F>(what: &str, time: Duration, mut probe: impl FnMut() -> F)
+where
+    F: Future<Output = Result<(), String>>,
+{
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        if let Err(seen) = probe().await {
+            panic!("{what}: {seen}");
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}

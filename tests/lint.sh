@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# The checks that are not cargo's own: generated files, forbidden dependencies, file sizes, shell scripts.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+fail=0
+complain() { echo "lint: $*" >&2; fail=1; }
+
+# Two TLS stacks in one process pick their provider by accident (deny.toml says the same to cargo-deny).
+for crate in openssl-sys aws-lc-rs native-tls; do
+  if cargo tree --locked --all-features --edges normal,build --invert "$crate" >/dev/null 2>&1; then complain "dependency $crate is banned: one TLS provider, ring"; fi
+done
+
+# Small files with one purpose.
+while read -r lines file; do
+  [ "$file" = total ] || [ "$lines" -le 500 ] || complain "$file has $lines lines: split it (500 at most)"
+done < <(git ls-files '*.rs' '*.sh' | xargs wc -l)
+[ "$(wc -l <src/main.rs)" -le 30 ] || complain "src/main.rs only starts: wiring belongs into src/app.rs"
+
+if command -v shellcheck >/dev/null; then
+  git ls-files '*.sh' .ci/run tests/lab/lab.sh | xargs shellcheck --severity=warning || complain "shellcheck"
+elif [ -n "${CI:-}" ]; then apt-get install -y -q shellcheck >/dev/null && exec "$0"
+else echo "lint: shellcheck is not installed: shell scripts were not checked" >&2; fi
+exit $fail
