@@ -68,9 +68,10 @@ impl HopCommand {
                 NetCommand::Init(args) => {
                     hop::init(&args.into()).await.into_diagnostic().wrap_err("failed to build the hop's network")
                 }
-                NetCommand::Run { files, no_reload } => {
-                    hop::run(&files.into(), !no_reload).await.into_diagnostic().wrap_err("failed to keep the hop's network")
-                }
+                NetCommand::Run { files, no_reload } => hop::run(&files.into(), !no_reload)
+                    .await
+                    .into_diagnostic()
+                    .wrap_err("failed to keep the hop's network"),
             }
         })
     }
