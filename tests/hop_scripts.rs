@@ -24,12 +24,12 @@ fn script(name: &str, directory: &Path) -> Command {
     command
 }
 
-fn write_state(directory: &Path, state: &str, applied: &str, age_seconds: u64) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("should be after 1970").as_secs();
+fn write_state(directory: &Path, state: &str, applied: &str, age_seconds: i64) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("should be after 1970");
+    let written_at = i64::try_from(now.as_secs()).expect("should fit") - age_seconds;
     let text = format!(
         "applied={applied}\nstate={state}\ncarrier=1\nrx_bytes=10\ntx_bytes=20\nrx_age_seconds=3\n\
-         handshake_age_seconds=-1\nprobe=answered\nunix_seconds={}\n",
-        now - age_seconds
+         handshake_age_seconds=-1\nprobe=answered\nunix_seconds={written_at}\n"
     );
     fs::write(directory.join("new"), text).expect("should write");
     fs::rename(directory.join("new"), directory.join("state")).expect("should swap");
@@ -90,12 +90,14 @@ fn health_lines_come_at_each_change_and_every_five_seconds_and_end_at_once() {
         serde_json::json!({"hopkeeper": "health", "state": "connecting", "applied": "a@1#0", "carrier": 1, "rx_bytes": 10,
             "tx_bytes": 20, "rx_age_seconds": 3, "handshake_age_seconds": -1, "probe": "answered"})
     );
-    write_state(path, "up", "a@1#0", 0);
+    // Fresh for a minute, so that the line of every five seconds comes before the state is too old.
+    write_state(path, "up", "a@1#0", -60);
     assert_eq!(next()["state"], "up");
     assert!(start.elapsed() < Duration::from_secs(2), "a change should show at once");
-    // Nobody writes the state any more: first the line of every five seconds, then the change to `down`.
     assert_eq!(next()["state"], "up");
     assert!(start.elapsed() > Duration::from_secs(4));
+    // Nobody writes the state any more.
+    write_state(path, "up", "a@1#0", 30);
     assert_eq!(next()["state"], "down");
 
     let end = Instant::now();

@@ -1,6 +1,7 @@
 //! `net init`: builds the namespace before any client runs. The kill switch comes first; running it again is harmless.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use tracing::info;
 
@@ -40,6 +41,8 @@ pub async fn init(paths: &Paths) -> Result<(), HopError> {
     }
     // Where /proc/sys is read-only, the tuning plugin has set the default that the device was made with.
     let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{TUNNEL_INTERFACE}/disable_ipv6"), "1");
+    // The client makes its socket here, and must not replace the state that `net` writes.
+    let _ = fs::set_permissions(&paths.shared, fs::Permissions::from_mode(0o1777));
     info!(hop = plan.network.name, applied = plan.id(), "The hop's network is built.");
     Ok(())
 }

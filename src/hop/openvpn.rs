@@ -12,7 +12,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tracing::{info, warn};
@@ -23,6 +23,8 @@ use self::pacing::Pacing;
 /// How long a released client gets to leave its hold before it is signalled.
 const LEAVE_HOLD: Duration = Duration::from_millis(15);
 const SIGNAL_AGAIN: Duration = Duration::from_secs(3);
+/// OpenVPN's lines are shorter; a client that a stranger has taken over must not fill our memory.
+const MAXIMUM_LINE_BYTES: usize = 16 * 1024;
 
 /// What the client did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +62,9 @@ enum Reload {
 
 pub(super) struct OpenVpn {
     socket: PathBuf,
-    lines: Option<Lines<BufReader<OwnedReadHalf>>>,
+    reader: Option<OwnedReadHalf>,
+    /// What was read and is no whole line yet.
+    unread: Vec<u8>,
     commands: Option<OwnedWriteHalf>,
     phase: Phase,
     reload: Reload,
@@ -75,7 +79,8 @@ impl OpenVpn {
     pub(super) fn new(socket: &Path) -> Self {
         Self {
             socket: socket.into(),
-            lines: None,
+            reader: None,
+            unread: Vec::new(),
             commands: None,
             phase: Phase::Unknown,
             reload: Reload::None,
@@ -87,7 +92,7 @@ impl OpenVpn {
     }
 
     pub(super) fn is_present(&self) -> bool {
-        self.lines.is_some()
+        self.reader.is_some()
     }
 
     /// Bytes received and sent.
@@ -102,9 +107,17 @@ impl OpenVpn {
 
     /// The next line; waits for ever without a client. `None` when the client has gone. May be dropped at any time.
     pub(super) async fn line(&mut self) -> Option<String> {
-        match &mut self.lines {
-            Some(lines) => lines.next_line().await.ok().flatten(),
-            None => std::future::pending().await,
+        let Some(reader) = &mut self.reader else { return std::future::pending().await };
+        loop {
+            if let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.unread.drain(..=end).collect();
+                return Some(String::from_utf8_lossy(&line).into_owned());
+            }
+            if self.unread.len() > MAXIMUM_LINE_BYTES
+                || matches!(reader.read_buf(&mut self.unread).await, Ok(0) | Err(_))
+            {
+                return None;
+            }
         }
     }
 
@@ -152,7 +165,7 @@ impl OpenVpn {
 
     /// Connects to a new client, and ends a hold whose time has come.
     pub(super) async fn tick(&mut self) {
-        if self.lines.is_none() {
+        if self.reader.is_none() {
             self.connect().await;
         }
         match (self.phase, self.reload) {
@@ -186,7 +199,7 @@ impl OpenVpn {
     async fn connect(&mut self) {
         let Ok(stream) = UnixStream::connect(&self.socket).await else { return };
         let (read, write) = stream.into_split();
-        self.lines = Some(BufReader::new(read).lines());
+        self.reader = Some(read);
         self.commands = Some(write);
         for command in ["state on", "bytecount 1", "state"] {
             self.command(command).await;

@@ -173,20 +173,12 @@ impl Runner {
         Ok(())
     }
 
-    /// Something else is mounted: opens the kill switch for it and makes the client change over.
+    /// Something else is mounted: makes the client change over.
     async fn changed(&mut self) -> Result<(), HopError> {
-        let parameters = match self.mount.read() {
-            Ok(parameters) if !parameters.is_same(&self.parameters) => parameters,
-            Ok(_) => return Ok(()),
-            Err(error) => {
-                error!(error = with_causes(&error), "The mounted parameters cannot be read; the client keeps its own.");
-                return Ok(());
-            }
-        };
-        info!(from = self.applied, to = parameters.plan.id(), "The hop has new parameters.");
-        self.parameters = parameters;
+        if !self.take_parameters().await? {
+            return Ok(());
+        }
         self.connected = false;
-        self.network.open(&self.parameters.plan).await?;
         match &mut self.client {
             Client::OpenVpn(client) => client.reload().await,
             Client::WireGuard(client) => client.reload(&self.parameters),
@@ -195,7 +187,27 @@ impl Runner {
         Ok(())
     }
 
+    /// Reads what is mounted and opens the kill switch for it; whether it is something else.
+    async fn take_parameters(&mut self) -> Result<bool, HopError> {
+        let parameters = match self.mount.read() {
+            Ok(parameters) if !parameters.is_same(&self.parameters) => parameters,
+            Ok(_) => return Ok(false),
+            Err(error) => {
+                error!(error = with_causes(&error), "The mounted parameters cannot be read; the client keeps its own.");
+                return Ok(false);
+            }
+        };
+        info!(from = self.applied, to = parameters.plan.id(), "The hop has new parameters.");
+        self.parameters = parameters;
+        self.network.open(&self.parameters.plan).await?;
+        Ok(true)
+    }
+
     async fn openvpn(&mut self, event: Event) -> Result<(), HopError> {
+        // A new process has read what is mounted, even where a running one is left alone.
+        if event == Event::Started && self.mount.is_changed() {
+            self.take_parameters().await?;
+        }
         let Client::OpenVpn(client) = &mut self.client else { return Ok(()) };
         match event {
             Event::Started => {
@@ -240,6 +252,10 @@ impl Runner {
     async fn connected(&mut self, address: Ipv4Addr) -> Result<(), HopError> {
         if let Some(network) = self.plan().network.own_networks().find(|network| network.contains(&address)) {
             error!(%address, %network, "The server gave an address of the hop's own network: set links.cidr or gateway.cidr to another range.");
+            return Ok(());
+        }
+        if address.is_unspecified() || address.is_loopback() || address.is_multicast() || address.is_broadcast() {
+            error!(%address, "The server gave an address that no hop can have.");
             return Ok(());
         }
         self.network.set_address(&self.parameters.plan, address).await?;

@@ -1,7 +1,7 @@
 //! The file that the health scripts read: `key=value` lines, replaced as a whole.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -32,8 +32,10 @@ pub(super) fn write(
         },
         now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
     );
+    // The client may write into this directory: never follow what it may have put here.
     let new = directory.join(".state.new");
-    fs::write(&new, text)?;
+    let _ = fs::remove_file(&new);
+    fs::File::create_new(&new)?.write_all(text.as_bytes())?;
     fs::rename(new, directory.join(STATE_FILE))
 }
 

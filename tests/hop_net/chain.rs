@@ -23,7 +23,6 @@ fn story(lab: &mut Lab) {
     }
     lab.app.sh(&format!("ip route replace default via {} dev eth0 mtu {}", plan.gateway_address, plan.gateway_mtu));
 
-    let silent = ["p-middle", "p-hop"].map(|interface| Capture::start(interface, "inbound and (ip or ip6)"));
     let first =
         [openvpn::candidate(0, "udp", "good"), wireguard::candidate(1, 1), openvpn::candidate(2, "udp", "good")];
     let start = Instant::now();
@@ -33,6 +32,8 @@ fn story(lab: &mut Lab) {
         .zip(&first)
         .map(|(network, fields)| Hop::start_in(pods[network.index], network.clone(), "a", fields))
         .collect();
+    // Not before: a new interface announces itself by IPv6 until the kill switch is there.
+    let silent = ["p-middle", "p-hop"].map(|interface| Capture::start(interface, "inbound and (ip or ip6)"));
     hops.iter_mut().for_each(Hop::start_client);
     hops[2].until_fetched(lab, "chain: page by the exit's server", SERVERS[2], 60);
     eprintln!("three hops built to page: {:.2} s", start.elapsed().as_secs_f64());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Child, Command};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hopkeeper::domain::candidate::{RawCandidate, parse};
 use hopkeeper::domain::plan::{ChainInput, ChainPlan, HopInput, HopNetwork, HopPlan, client_process};
@@ -34,7 +34,7 @@ impl Hop {
     /// The same for one hop of a chain.
     pub(crate) fn start_in(place: Place, network: HopNetwork, name: &str, fields: &[(&str, String)]) -> Self {
         let plan = mount(place, &network, name, fields, 0);
-        let init = format!("{NET_RIGHTS} {HOPKEEPER} hop net init");
+        let init = init();
         place.sh(&init);
         // Harmless to run again, as after a restart of the pod's sandbox.
         place.sh(&init);
@@ -48,6 +48,15 @@ impl Hop {
             end(net);
         }
         self.net = Some(self.place.spawn(&self.log("net"), &format!("{NET_RIGHTS} {HOPKEEPER} hop net run")));
+    }
+
+    /// Tells `net` to end, and says how long it took.
+    pub(crate) fn terminate_net(&mut self) -> Duration {
+        let net = self.net.as_mut().expect("should run");
+        let start = Instant::now();
+        Command::new("kill").arg(net.id().to_string()).status().expect("should signal");
+        assert!(net.wait().expect("should end").success());
+        start.elapsed()
     }
 
     /// Starts the client as its container would.
@@ -123,6 +132,19 @@ impl Drop for Hop {
     fn drop(&mut self) {
         [&mut self.client, &mut self.net].into_iter().flatten().for_each(end);
     }
+}
+
+/// How a pod's init container builds its network.
+fn init() -> String {
+    format!("{NET_RIGHTS} {HOPKEEPER} hop net init")
+}
+
+/// What `net init` says to a pod that cannot work.
+pub(crate) fn refusal(lab: &Lab, implementation: Implementation, fields: &[(&str, String)]) -> String {
+    let network = chain(&[implementation]).hops.swap_remove(0);
+    mount(lab.hop.at, &network, "a", fields, 0);
+    // Errors are wrapped to the width of a terminal.
+    lab.hop.sh(&format!("{} 2>&1 && exit 1 || :", init())).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A chain of these hops, planned by the code that the operator uses.

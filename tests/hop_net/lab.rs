@@ -273,7 +273,7 @@ impl Capture {
         let file = PathBuf::from(format!("/run/capture-{interface}"));
         let out = fs::File::create(&file).expect("should create");
         let dump = Command::new("tcpdump")
-            .args(["-i", interface, "-nn", "-l", "-Z", "root", filter])
+            .args(["-i", interface, "-nn", "-l", "--immediate-mode", "-Z", "root", filter])
             .stdout(out)
             .stderr(Stdio::null())
             .spawn()
@@ -283,6 +283,7 @@ impl Capture {
     }
 
     pub(crate) fn lines(mut self) -> Vec<String> {
+        sleep(Duration::from_millis(200));
         end(&mut self.dump);
         let text = fs::read_to_string(&self.file).expect("should have been written");
         text.lines().map(ToOwned::to_owned).collect()

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use hopkeeper::domain::types::Implementation;
 
-use super::hop::Hop;
+use super::hop::{Hop, refusal};
 use super::lab::{Lab, SERVERS, in_namespaces, sh, until};
 
 /// Two servers with one authority; each takes the password that its file holds.
@@ -106,6 +106,22 @@ fn story(lab: &mut Lab, transport: &str) {
     hop.until_fetched(lab, "server back: page", SERVERS[0], 90);
     hop.until_ready("server back: ready", 10);
 
+    // From a server that does not answer to one that does, while the client waits or connects.
+    sh("ip link set p-srv1 down");
+    hop.rotate("e", &candidate(1, transport, "better"));
+    sleep(Duration::from_secs(3));
+    assert_eq!(hop.value("state"), "connecting");
+    hop.rotate("f", &candidate(0, transport, "better"));
+    hop.until_fetched(lab, "away from a dead server: page", SERVERS[0], 15);
+    assert!(lab.hop.sh("nft list set inet vpn endpoints").matches("203.0.113.").count() == 1);
+
+    let status = lab.hop.sh(
+        "setpriv --reuid 65534 --regid 65534 --clear-groups bash -c 'echo state=up >/run/hopkeeper/x && mv /run/hopkeeper/x /run/hopkeeper/state || echo refused'",
+    );
+    assert_eq!(status, "refused", "the client should not be able to replace the state");
+    let took = hop.terminate_net();
+    assert!(took < Duration::from_millis(200), "net should leave at once: {took:?}");
+
     assert!(!log("net").contains("better") && !log("vpn").contains("better"), "no log should hold a password");
 }
 
@@ -117,6 +133,26 @@ fn an_openvpn_hop_heals_in_place_over_udp() {
 #[test]
 fn an_openvpn_hop_heals_in_place_over_tcp() {
     in_namespaces("openvpn::an_openvpn_hop_heals_in_place_over_tcp", |lab| story(lab, "tcp"));
+}
+
+#[test]
+fn a_pod_that_cannot_work_is_refused_with_the_remedy() {
+    in_namespaces("openvpn::a_pod_that_cannot_work_is_refused_with_the_remedy", |lab| {
+        servers(lab, "udp");
+        let candidate = candidate(0, "udp", "good");
+        let refused = |lab: &Lab| refusal(lab, Implementation::OpenVpn, &candidate);
+        lab.hop.sh("ip link set eth0 mtu 1400");
+        let said = refused(lab);
+        assert!(said.contains("eth0 has an MTU of 1400 bytes and the chain counts on 1450"), "{said}");
+        lab.hop.sh("ip link set eth0 mtu 1500; mount -t tmpfs tmpfs /proc/sys");
+        let said = refused(lab);
+        assert!(said.contains("IPv4 forwarding is off"), "{said}");
+        lab.hop.sh("umount /proc/sys; ip link set in0 name other");
+        let said = refused(lab);
+        assert!(said.contains("the pod has no interface in0"), "{said}");
+        // The kill switch is there all the same.
+        assert!(lab.hop.sh("nft list ruleset").contains("policy drop"));
+    });
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use hopkeeper::domain::types::Implementation;
 
-use super::hop::Hop;
+use super::hop::{Hop, refusal};
 use super::lab::{Lab, SERVERS, in_namespaces, sh, until};
 
 /// Two servers that know one client each way: `key0` at both, `key1` at the second only.
@@ -92,6 +92,13 @@ fn story(lab: &mut Lab, implementation: Implementation) {
     hop.until_fetched(lab, "server back: page", SERVERS[1], 90);
     hop.until_ready("server back: ready", 10);
 
+    sh("ip link set p-srv0 down");
+    hop.rotate("dead", &candidate(0, 0));
+    sleep(Duration::from_secs(3));
+    assert_eq!(hop.value("state"), "connecting");
+    hop.rotate("alive", &candidate(1, 1));
+    hop.until_fetched(lab, "away from a dead server: page", SERVERS[1], 15);
+
     for file in ["net", "vpn"] {
         let log = fs::read_to_string(format!("/run/log/{file}")).unwrap_or_default();
         assert!(!log.contains(&read("key0")) && !log.contains(&read("key1")), "no log should hold a key");
@@ -135,5 +142,20 @@ fn no_packet_leaves_a_boringtun_hop_outside_its_tunnel() {
         });
         eprintln!("the same without the kill switch: {}", leaks.len());
         assert!(!leaks.is_empty(), "the count should be able to fail");
+    });
+}
+
+#[test]
+fn a_node_without_wireguard_in_its_kernel_is_named() {
+    in_namespaces("wireguard::a_node_without_wireguard_in_its_kernel_is_named", |lab| {
+        servers(lab);
+        let has_wireguard =
+            lab.hop.sh("ip link add probe0 type wireguard && ip link del probe0 && echo yes || :") == "yes";
+        if has_wireguard {
+            eprintln!("this kernel has WireGuard: nothing to refuse");
+            return;
+        }
+        let said = refusal(lab, Implementation::Kernel, &candidate(0, 0));
+        assert!(said.contains("the node's kernel has no WireGuard"), "{said}");
     });
 }
