@@ -40,7 +40,7 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
     let registry = Registry::new();
     let pipeline_metrics = PipelineMetrics::register(&registry)?;
     let controller_metrics = Arc::new(ControllerMetrics::register(&registry)?);
-    let vault = vault(&config.vault).await?;
+    let vault = vault(&config.vault)?;
     let client = Client::try_default().await.context("no kubernetes API: set KUBECONFIG, or run in a pod")?;
     let listener =
         http::listen(config.listen).await.with_context(|| format!("failed to listen on {}", config.listen))?;
@@ -184,7 +184,7 @@ async fn until_lost(leading: &mut watch::Receiver<bool>) {
     let _ = leading.wait_for(|leads| !*leads).await;
 }
 
-async fn vault(args: &VaultArgs) -> anyhow::Result<Option<Vault>> {
+fn vault(args: &VaultArgs) -> anyhow::Result<Option<Vault>> {
     let Some(address) = &args.address else { return Ok(None) };
     let mount = |default: &str| args.mount.clone().unwrap_or_else(|| default.to_owned());
     let login = match args.auth {
@@ -198,12 +198,7 @@ async fn vault(args: &VaultArgs) -> anyhow::Result<Option<Vault>> {
             role_id: args.role.clone(),
             secret_id_file: args.credential_file.clone(),
         },
-        VaultAuth::Token => {
-            let path = &args.credential_file;
-            let token =
-                tokio::fs::read_to_string(path).await.with_context(|| format!("failed to read {}", path.display()))?;
-            Login::Token(token.trim().into())
-        }
+        VaultAuth::Token => Login::TokenFile(args.credential_file.clone()),
     };
     Ok(Some(Vault::new(address, args.ca.as_deref(), login)?))
 }

@@ -5,9 +5,13 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use axum::http::HeaderValue;
+use rustify::errors::ClientError as HttpError;
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::Mutex;
+use url::Url;
 use vaultrs::api::kv2::requests::ReadSecretRequest;
 use vaultrs::client::{VaultClient, VaultClientSettingsBuilder};
 use vaultrs::error::ClientError;
@@ -16,6 +20,7 @@ use super::fields_of;
 use crate::domain::candidate::RawCandidate;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
+const EXAMPLE: &str = "https://vault:8200";
 /// A token is replaced this long before it expires.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(10);
 
@@ -23,6 +28,8 @@ const EXPIRY_MARGIN: Duration = Duration::from_secs(10);
 pub enum Login {
     /// A fixed token.
     Token(SecretString),
+    /// A token in a file, read anew at each login because whoever keeps it alive replaces it.
+    TokenFile(PathBuf),
     /// The pod's own service account token, read anew at each login because the kubelet replaces it.
     Kubernetes {
         /// Where the auth method is mounted.
@@ -74,6 +81,16 @@ pub enum VaultError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The server does not let us in.
+    #[error(
+        "failed to {action}: vault answered {code}: the login was refused; check the auth method's mount, the role and the credential"
+    )]
+    LoginRefused {
+        /// Which login.
+        action: String,
+        /// HTTP status.
+        code: u16,
+    },
     /// The server is sealed.
     #[error("failed to {action}: vault is sealed or not ready; unseal it")]
     Sealed {
@@ -105,6 +122,7 @@ impl VaultError {
         match self {
             Self::Settings { .. } => "vault_settings",
             Self::LoginFile { .. } => "vault_login_file",
+            Self::LoginRefused { .. } => "vault_login_refused",
             Self::Sealed { .. } => "vault_sealed",
             Self::Refused { .. } => "vault_refused",
             Self::Unreachable { .. } => "vault_unreachable",
@@ -114,8 +132,10 @@ impl VaultError {
 
 fn hint(code: u16) -> &'static str {
     match code {
-        403 => ": its policy must allow read and list on the path's data and metadata",
-        404 => ": no such path; a pool is a KV version 2 path with one key per candidate",
+        403 => {
+            ": its policy must allow read and list on the path's data and metadata, and a fixed token must not have expired"
+        }
+        404 => ": there is no KV version 2 engine at this mount; check the mount's name",
         _ => "",
     }
 }
@@ -127,8 +147,11 @@ impl Vault {
     /// When the URL or the CA file cannot be used.
     pub fn new(address: &str, ca_file: Option<&str>, login: Login) -> Result<Self, VaultError> {
         let wrong = |reason: String| VaultError::Settings { address: address.to_owned(), reason };
-        // vaultrs' setter panics on a URL that does not parse.
-        address.parse::<axum::http::Uri>().map_err(|e| wrong(e.to_string()))?;
+        // vaultrs' setter panics on a URL that does not parse; `vault:8200` would be one of scheme `vault`.
+        let url = address.parse::<Url>().map_err(|e| wrong(format!("{e}; it must be a URL such as {EXAMPLE}")))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(wrong(format!("it must be a URL such as {EXAMPLE}")));
+        }
         let mut settings = VaultClientSettingsBuilder::default();
         settings.address(address).timeout(Some(TIMEOUT)).token("").verify(true);
         settings.ca_certs(ca_file.map(str::to_owned).into_iter().collect::<Vec<_>>());
@@ -148,8 +171,8 @@ impl Vault {
             match vaultrs::kv2::list(&*client, mount, path).await {
                 // A key that ends in "/" is a folder.
                 Ok(keys) => return Ok(keys.into_iter().filter(|k| !k.ends_with('/')).collect()),
-                Err(ClientError::APIError { code: 404, .. }) => return Ok(Vec::new()),
-                Err(ClientError::APIError { code: 403, .. }) if attempt == 0 => {}
+                Err(error) if is_nothing(&error) => return Ok(Vec::new()),
+                Err(error) if code(&error) == Some(403) && attempt == 0 => {}
                 Err(error) => return Err(failure(action(), error)),
             }
         }
@@ -171,8 +194,8 @@ impl Vault {
                     let (version, fields) = (found.metadata.version.to_string(), fields_of(found.data));
                     return Ok(Some(RawCandidate { name: name.to_owned(), version, fields }));
                 }
-                Err(ClientError::APIError { code: 404, .. }) => return Ok(None),
-                Err(ClientError::APIError { code: 403, .. }) if attempt == 0 => {}
+                Err(error) if is_nothing(&error) => return Ok(None),
+                Err(error) if code(&error) == Some(403) && attempt == 0 => {}
                 Err(error) => return Err(failure(action(), error)),
             }
         }
@@ -197,6 +220,7 @@ impl Vault {
         let anonymous = || self.client("").map_err(|e| failure("set up the vault client".to_owned(), e));
         let (action, answer) = match &self.login {
             Login::Token(token) => return Ok((token.clone(), None)),
+            Login::TokenFile(file) => return Ok((read_file(file)?, None)),
             Login::Kubernetes { mount, role, token_file } => {
                 let jwt = read_file(token_file)?;
                 let answer = vaultrs::auth::kubernetes::login(&anonymous()?, mount, role, jwt.expose_secret()).await;
@@ -208,12 +232,17 @@ impl Vault {
                 (format!("log in to vault by auth/{mount} with an AppRole"), answer)
             }
         };
-        let info = answer.map_err(|e| failure(action, e))?;
+        let info = answer.map_err(|e| match failure(action, e) {
+            VaultError::Refused { action, code } => VaultError::LoginRefused { action, code },
+            other => other,
+        })?;
         let lease = (info.lease_duration > 0).then(|| Duration::from_secs(info.lease_duration));
         Ok((SecretString::from(info.client_token), lease))
     }
 
     fn client(&self, token: &str) -> Result<VaultClient, ClientError> {
+        // vaultrs panics on a token that no header can carry.
+        HeaderValue::from_str(token).map_err(|_| ClientError::InvalidLoginMethodError)?;
         let mut settings = self.settings.clone();
         settings.token(token);
         VaultClient::new(settings.build().map_err(|_| ClientError::InvalidUpdateParameter)?)
@@ -221,21 +250,117 @@ impl Vault {
 }
 
 fn read_file(path: &PathBuf) -> Result<SecretString, VaultError> {
-    let text = std::fs::read_to_string(path).map_err(|source| VaultError::LoginFile { path: path.clone(), source })?;
-    Ok(SecretString::from(text.trim()))
+    let unusable = |source| VaultError::LoginFile { path: path.clone(), source };
+    let text = std::fs::read_to_string(path).map_err(unusable)?;
+    let secret = text.trim();
+    if secret.is_empty() || HeaderValue::from_str(secret).is_err() {
+        return Err(unusable(std::io::Error::new(std::io::ErrorKind::InvalidData, "it must hold one line of text")));
+    }
+    Ok(SecretString::from(secret))
+}
+
+/// The HTTP status of an answer that is an error.
+fn code(error: &ClientError) -> Option<u16> {
+    match error {
+        ClientError::APIError { code, .. } => Some(*code),
+        ClientError::RestClientError { source: HttpError::ServerResponseError { code, .. } } => Some(*code),
+        _ => None,
+    }
+}
+
+/// Whether the server says that there is nothing at the path. A mount that does not exist comes with an error's text, a
+/// version that was deleted with its metadata.
+fn is_nothing(error: &ClientError) -> bool {
+    match error {
+        ClientError::APIError { code: 404, errors } => errors.is_empty(),
+        ClientError::RestClientError { source: HttpError::ServerResponseError { code: 404, content } } => {
+            let answer = content.as_ref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+            answer.is_some_and(|answer| answer.pointer("/data/metadata/version").is_some())
+        }
+        _ => false,
+    }
 }
 
 /// Keeps the status code and drops every text of the server: an answer's body may quote what was stored.
 fn failure(action: String, error: ClientError) -> VaultError {
-    match error {
-        ClientError::APIError { code: 503, .. } => VaultError::Sealed { action },
-        ClientError::APIError { code, .. } => VaultError::Refused { action, code },
-        ClientError::RestClientError { .. } => {
+    match (code(&error), error) {
+        (Some(503), _) => VaultError::Sealed { action },
+        (Some(code), _) => VaultError::Refused { action, code },
+        (None, ClientError::RestClientError { source: HttpError::RequestError { .. } }) => {
             VaultError::Unreachable { action, reason: "no answer from the server; check its address and the network" }
         }
-        ClientError::FileReadError { .. } | ClientError::ParseCertificateError { .. } => {
+        (None, ClientError::FileReadError { .. } | ClientError::ParseCertificateError { .. }) => {
             VaultError::Unreachable { action, reason: "the CA file cannot be read as PEM certificates" }
         }
-        _ => VaultError::Unreachable { action, reason: "the server's answer was not understood" },
+        (None, ClientError::InvalidLoginMethodError) => {
+            VaultError::Unreachable { action, reason: "the token is not one line of printable text" }
+        }
+        _ => VaultError::Unreachable {
+            action,
+            reason: "the server's answer was not understood; check that its address is a vault server's",
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vault(address: &str, ca_file: Option<&str>, login: Login) -> Result<Vault, VaultError> {
+        // The program's main does so; another test may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Vault::new(address, ca_file, login)
+    }
+
+    fn token() -> Login {
+        Login::Token("t".into())
+    }
+
+    fn words<T>(result: Result<T, VaultError>) -> String {
+        result.err().map(|error| crate::telemetry::error_chain(&error)).unwrap_or_default()
+    }
+
+    #[test]
+    fn an_address_that_is_no_url_is_refused_in_words() {
+        for address in ["http://127.0.0.1:8200", "https://vault:8200", "https://vault.example/"] {
+            assert_eq!(words(vault(address, None, token())), "");
+        }
+        for address in
+            ["", "127.0.0.1:8200", "vault:8200", "/vault", "http://", "http://300.1.1.1", "http://vault:99999"]
+        {
+            let said = words(vault(address, None, token()));
+            let expected = format!("failed to set up the vault client for {address}: ");
+            assert!(said.starts_with(&expected) && said.ends_with("a URL such as https://vault:8200"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_ca_file_that_cannot_be_used_is_refused_with_its_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name).to_string_lossy().into_owned();
+        let rubbish = "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n";
+        std::fs::write(path("rubbish.pem"), rubbish).unwrap();
+        for file in [path("missing.pem"), path("rubbish.pem")] {
+            let said = words(vault("https://vault:8200", Some(&file), token()));
+            assert!(said.starts_with("failed to set up the vault client") && said.contains(&file), "{said}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_that_no_header_can_carry_is_an_error_that_does_not_show_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("token");
+        for text in ["", " \n", "s3cret\nsecond"] {
+            std::fs::write(&file, text).unwrap();
+            let login = Login::TokenFile(file.clone());
+            let refused = vault("http://127.0.0.1:1", None, login).unwrap().list("secret", "vpn").await;
+            let shown = format!("{refused:?}");
+            let said = words(refused);
+            assert!(said.ends_with("for the vault login: it must hold one line of text"), "{said}");
+            assert!(!shown.contains("s3cr") && !said.contains("s3cr"));
+        }
+        let fixed = Login::Token("s3cret\nsecond".into());
+        let said = words(vault("http://127.0.0.1:1", None, fixed).unwrap().list("secret", "vpn").await);
+        assert_eq!(said, "failed to set up the vault client: the token is not one line of printable text");
     }
 }
