@@ -1,6 +1,6 @@
 //! Watches pods, hop Secrets (their metadata only) and chains, and keeps the directory of hops that lines are held against.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -38,6 +38,10 @@ impl ChainUids {
             Some(uid) => uids.insert(key, uid),
             None => uids.remove(&key),
         };
+    }
+
+    fn keep(&self, there: &HashSet<(String, String)>) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).retain(|key, _| there.contains(key));
     }
 }
 
@@ -80,11 +84,17 @@ pub async fn run(
 }
 
 fn chain_changed(chains: &ChainUids, join: &mut Join, event: Event<PartialObjectMeta<VpnChain>>) {
+    if let Event::InitApply(chain) = &event {
+        join.listing.chains.insert((chain.namespace().unwrap_or_default(), chain.name_any()));
+    }
     match event {
         Event::Apply(chain) | Event::InitApply(chain) => chains.set(&chain, true),
         Event::Delete(chain) => chains.set(&chain, false),
-        Event::Init => {}
-        Event::InitDone => join.listed[0] = true,
+        Event::Init => join.listing.chains.clear(),
+        Event::InitDone => {
+            chains.keep(&std::mem::take(&mut join.listing.chains));
+            join.listed[0] = true;
+        }
     }
 }
 
@@ -95,10 +105,23 @@ struct Join {
     pods: HashMap<HopId, HashMap<String, (String, Implementation)>>,
     parameters: HashMap<HopId, (CandidateRef, Timestamp)>,
     listed: [bool; 3],
+    listing: Listing,
+}
+
+/// What a list that is under way has named. What it has not named is forgotten at its end, not before: a line of a pod
+/// that is still there would be discarded meanwhile, and an incident lost.
+#[derive(Default)]
+struct Listing {
+    chains: HashSet<(String, String)>,
+    pods: HashSet<String>,
+    secrets: HashSet<HopId>,
 }
 
 impl Join {
     fn pod_changed(&mut self, event: Event<PartialObjectMeta<Pod>>) {
+        if let Event::InitApply(pod) = &event {
+            self.listing.pods.extend(pod.uid());
+        }
         match event {
             Event::Apply(pod) | Event::InitApply(pod) => {
                 let (Some(hop), Some(uid)) = (hop_id(&pod), pod.uid()) else { return };
@@ -107,26 +130,36 @@ impl Join {
                 self.publish(&hop);
             }
             Event::Delete(pod) => {
-                let (Some(hop), Some(uid)) = (hop_id(&pod), pod.uid()) else { return };
-                if let Some(pods) = self.pods.get_mut(&hop) {
-                    pods.remove(&uid);
-                    if pods.is_empty() {
-                        self.pods.remove(&hop);
-                    }
-                }
-                self.directory.remove(&uid);
+                let Some(gone) = pod.uid() else { return };
+                self.keep_pods(|uid| *uid != gone);
             }
-            // A new list begins: pods that went unnoticed must not stay.
-            Event::Init => {
-                for uid in self.pods.drain().flat_map(|(_, pods)| pods.into_keys()) {
-                    self.directory.remove(&uid);
-                }
+            Event::Init => self.listing.pods.clear(),
+            Event::InitDone => {
+                let there = std::mem::take(&mut self.listing.pods);
+                self.keep_pods(|uid| there.contains(uid));
+                self.listed[1] = true;
             }
-            Event::InitDone => self.listed[1] = true,
         }
     }
 
+    fn keep_pods(&mut self, stays: impl Fn(&String) -> bool) {
+        let directory = &self.directory;
+        self.pods.retain(|_, pods| {
+            pods.retain(|uid, _| {
+                let stays = stays(uid);
+                if !stays {
+                    directory.remove(uid);
+                }
+                stays
+            });
+            !pods.is_empty()
+        });
+    }
+
     fn secret_changed(&mut self, event: Event<PartialObjectMeta<Secret>>) {
+        if let Event::InitApply(secret) = &event {
+            self.listing.secrets.extend(hop_id(secret));
+        }
         match event {
             Event::Apply(secret) | Event::InitApply(secret) => {
                 let (Some(hop), Some(parameters)) = (hop_id(&secret), parameters(&secret)) else { return };
@@ -138,8 +171,12 @@ impl Join {
                     self.parameters.remove(&hop);
                 }
             }
-            Event::Init => {}
-            Event::InitDone => self.listed[2] = true,
+            Event::Init => self.listing.secrets.clear(),
+            Event::InitDone => {
+                let there = std::mem::take(&mut self.listing.secrets);
+                self.parameters.retain(|hop, _| there.contains(hop));
+                self.listed[2] = true;
+            }
         }
     }
 
@@ -173,3 +210,6 @@ fn parameters(secret: &impl ResourceExt) -> Option<(CandidateRef, Timestamp)> {
     let candidate = CandidateRef { name: label(names::CANDIDATE)?, version: label(names::VERSION)? };
     Some((candidate, secret.annotations().get(names::APPLIED_AT)?.parse().ok()?))
 }
+
+#[cfg(test)]
+mod tests;

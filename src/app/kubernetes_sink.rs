@@ -11,6 +11,7 @@ use crate::crd::{HopIncident, HopIncidentSpec, VpnChain, names};
 use crate::domain::engine::Detection;
 use crate::domain::event;
 use crate::domain::incident::incident_name;
+use crate::domain::types::HopId;
 use crate::pipeline::{Created, IncidentSink, SinkError};
 
 /// Creates incidents in the namespace of their chain.
@@ -25,13 +26,22 @@ impl KubernetesSink {
     pub fn new(client: Client, chains: ChainUids) -> Self {
         Self { client, chains }
     }
+
+    /// The UID of a chain that the watch does not know (yet): the watch on pods may be ahead of the one on chains.
+    async fn ask_for_chain(&self, hop: &HopId) -> Result<String, SinkError> {
+        let api = Api::<VpnChain>::namespaced(self.client.clone(), &hop.namespace);
+        let found = api.get_metadata_opt(&hop.chain).await.map_err(|e| SinkError::Unavailable(e.into()))?;
+        let gone = || SinkError::Refused(format!("chain {}/{} is gone", hop.namespace, hop.chain).into());
+        found.and_then(|chain| chain.metadata.uid).ok_or_else(gone)
+    }
 }
 
 impl IncidentSink for KubernetesSink {
     async fn create(&self, detection: &Detection) -> Result<Created, SinkError> {
         let hop = &detection.hop.id;
-        let Some(uid) = self.chains.get(&hop.namespace, &hop.chain) else {
-            return Err(SinkError::Refused(format!("chain {}/{} is gone", hop.namespace, hop.chain).into()));
+        let uid = match self.chains.get(&hop.namespace, &hop.chain) {
+            Some(uid) => uid,
+            None => self.ask_for_chain(hop).await?,
         };
         let params = PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let api = Api::<HopIncident>::namespaced(self.client.clone(), &hop.namespace);
@@ -80,3 +90,6 @@ fn incident(detection: &Detection, chain_uid: String) -> HopIncident {
 fn line(line: &event::LineRef) -> LineRef {
     LineRef { time: MicroTime(line.time), position: line.position.to_string() }
 }
+
+#[cfg(test)]
+mod tests;
