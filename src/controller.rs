@@ -28,11 +28,15 @@ mod backoff;
 pub mod build;
 mod candidates;
 mod desired;
+#[cfg(test)]
+mod edge_tests;
 mod history;
 mod incident_status;
 pub mod observe;
 mod recover;
 mod teardown;
+#[cfg(test)]
+mod testing;
 mod update_status;
 pub mod validate;
 pub mod view;

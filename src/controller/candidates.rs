@@ -153,6 +153,8 @@ fn is_label(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::controller::testing::{berlin, pool, profile, with_berlin};
+    use crate::controller::validate::validate;
 
     #[test]
     fn candidates_are_tried_from_the_one_after_the_current() {
@@ -168,5 +170,99 @@ mod tests {
     fn only_what_can_be_a_label_names_a_candidate() {
         assert!(is_label("nl-ams_01.ovpn") && is_label("7"));
         assert!(!is_label("") && !is_label("-a") && !is_label("a/b") && !is_label(&"a".repeat(64)));
+    }
+
+    /// Chooses for the entry hop from a Secret with these keys.
+    async fn chosen(
+        candidates: &[(&str, &str)],
+        current: Option<&str>,
+        burned: &[&str],
+    ) -> Result<(Chosen, Vec<Skipped>), ChoiceError> {
+        let at = |name: &str| CandidateRef { name: name.into(), version: "7".into() };
+        let chain = berlin();
+        let chain = validate(&chain).unwrap();
+        let pool = Pool::Secret(Box::new(pool("entry-pool", "7", candidates)));
+        let burned: Vec<_> = burned.iter().map(|name| at(name)).collect();
+        choose(&chain, 0, &pool, current.map(at).as_ref(), &burned).await
+    }
+
+    #[tokio::test]
+    async fn the_next_candidate_that_has_not_failed_is_taken() {
+        let profile = profile("203.0.113.1");
+        let candidates = ["a", "b", "c", "d"].map(|name| (name, profile.as_str()));
+        let name =
+            async |current, burned: &[&str]| chosen(&candidates, current, burned).await.ok().map(|c| c.0.candidate);
+        let at = |name: &str| Some(CandidateRef { name: name.into(), version: "7".into() });
+        assert_eq!(name(None, &[]).await, at("a"));
+        assert_eq!(name(Some("a"), &[]).await, at("b"));
+        assert_eq!(name(Some("a"), &["a", "b"]).await, at("c"));
+        assert_eq!(name(Some("d"), &["d", "a"]).await, at("b"));
+        // The current one is the last resort, not burned only by being in use.
+        assert_eq!(name(Some("b"), &["a", "c", "d"]).await, at("b"));
+    }
+
+    #[tokio::test]
+    async fn a_candidate_that_failed_is_tried_again_in_a_new_version() {
+        let profile = profile("203.0.113.1");
+        let pool = Pool::Secret(Box::new(pool("entry-pool", "8", &[("a", &profile)])));
+        let chain = berlin();
+        let chain = validate(&chain).unwrap();
+        let failed = CandidateRef { name: "a".into(), version: "7".into() };
+        let found = choose(&chain, 0, &pool, Some(&failed), std::slice::from_ref(&failed)).await;
+        assert_eq!(found.ok().map(|(chosen, _)| chosen.candidate.to_string()).as_deref(), Some("a@8"));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_used_is_skipped_by_its_key_and_never_by_its_content() {
+        let good = profile("203.0.113.1");
+        let clash = profile(&with_berlin(|chain| chain.plan.hops[0].inner.address.addr().to_string()));
+        let unresolved = profile("CANARY.invalid");
+        let plugin = format!("plugin /CANARY.so\n{good}");
+        let candidates = [
+            ("a", "frobnicate CANARY"),
+            ("b", plugin.as_str()),
+            ("c", ""),
+            ("d", clash.as_str()),
+            ("e", unresolved.as_str()),
+            ("f.", good.as_str()),
+            ("g", good.as_str()),
+        ];
+        let (chosen, skipped) = chosen(&candidates, None, &[]).await.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(chosen.candidate.name, "g");
+        let names: Vec<_> = skipped.iter().map(|s| s.name.as_str()).collect();
+        assert_eq!(names, ["a", "b", "c", "d", "e", "f."]);
+        for Skipped { name, reason } in &skipped {
+            assert!(
+                !reason.contains("CANARY") && (name == "f." || reason.contains(&format!("\"{name}\""))),
+                "{reason}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pool_with_nothing_left_says_what_became_of_its_keys() {
+        let good = profile("203.0.113.1");
+        let candidates = [("a", good.as_str()), ("b", "CANARY"), ("c", good.as_str())];
+        let Err(error) = chosen(&candidates, Some("a"), &["a", "c"]).await else { panic!("should be exhausted") };
+        let said = crate::telemetry::error_chain(&error);
+        let expected = "pool of hop \"entry\" has no candidate left to try: of 3, 2 failed lately and 1 cannot be used";
+        assert_eq!(said, expected);
+        assert!(!format!("{error:?}").contains("CANARY"));
+        let ChoiceError::Exhausted { skipped, .. } = error else { panic!("should be exhausted") };
+        assert_eq!(skipped.len(), 1);
+        assert!(matches!(chosen(&[], None, &[]).await, Err(ChoiceError::Exhausted { listed: 0, .. })));
+    }
+
+    #[tokio::test]
+    async fn the_candidate_in_use_is_read_again_by_its_name() {
+        let good = profile("203.0.113.1");
+        let pool = Pool::Secret(Box::new(pool("entry-pool", "9", &[("a", &good), ("b", "CANARY")])));
+        let chain = berlin();
+        let chain = validate(&chain).unwrap();
+        let found = newest(&chain, 0, &pool, "a").await.unwrap();
+        assert_eq!(found.and_then(Result::ok).map(|c| c.candidate.to_string()).as_deref(), Some("a@9"));
+        let bad = newest(&chain, 0, &pool, "b").await.unwrap().and_then(Result::err).unwrap();
+        assert!(bad.name == "b" && !bad.reason.contains("CANARY"), "{}", bad.reason);
+        assert!(newest(&chain, 0, &pool, "removed").await.unwrap().is_none());
     }
 }

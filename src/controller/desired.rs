@@ -16,7 +16,7 @@ use super::observe::{HopSecret, Observed};
 use super::validate::ValidChain;
 use super::{Context, Error};
 use crate::crd::names;
-use crate::domain::plan::{HopPlan, PLAN_FILE};
+use crate::domain::plan::{HopNetwork, HopPlan, PLAN_FILE};
 use crate::internal_event::controller::{CandidateSkipped, ParametersWritten};
 use crate::parameters::{Pool, PoolError};
 
@@ -37,9 +37,12 @@ pub async fn supply(chain: &ValidChain<'_>, observed: &mut Observed, ctx: &Conte
     let mut supply = Supply::default();
     for (index, hop) in chain.hops().iter().enumerate() {
         let written = match observed.secrets.get(&hop.name) {
-            None => first(chain, index, ctx, &mut supply).await?,
+            None => fresh(chain, index, None, ctx, &mut supply).await?,
             Some(secret) if secret.plan.network != chain.plan.hops[index] => {
-                Some(replan(chain, index, secret, ctx).await?)
+                match replanned(secret, &chain.plan.hops[index]) {
+                    Some(plan) => Some(replan(chain, secret, plan, ctx).await?),
+                    None => fresh(chain, index, Some(secret), ctx, &mut supply).await?,
+                }
             }
             Some(secret) => {
                 let busy = super::recover::is_busy(observed, &hop.name);
@@ -53,30 +56,38 @@ pub async fn supply(chain: &ValidChain<'_>, observed: &mut Observed, ctx: &Conte
             }
         }
     }
-    for (hop, skipped) in &supply.skipped {
+    alert(chain, &supply.skipped, ctx).await;
+    Ok(supply)
+}
+
+/// Tells people of candidates that cannot be used.
+pub(super) async fn alert(chain: &ValidChain<'_>, skipped: &[(String, Skipped)], ctx: &Context) {
+    for (hop, skipped) in skipped {
         let event = CandidateSkipped { hop, candidate: &skipped.name, reason: &skipped.reason };
         event.emit(&ctx.metrics);
         ctx.publish(chain.chain, &event).await;
     }
-    Ok(supply)
 }
 
-async fn first(
+/// The first candidate that can be used, for a hop that has none, or whose own does not fit what the spec now says.
+async fn fresh(
     chain: &ValidChain<'_>,
     index: usize,
+    over: Option<&HopSecret>,
     ctx: &Context,
     supply: &mut Supply,
 ) -> Result<Option<HopSecret>, Error> {
     let hop = &chain.hops()[index];
     let chosen = match open(chain, index, ctx).await {
-        Ok(pool) => choose(chain, index, &pool, None, &[]).await,
+        Ok(pool) => choose(chain, index, &pool, over.map(HopSecret::candidate), &[]).await,
         Err(error) => Err(error.into()),
     };
     match chosen {
         Ok((chosen, skipped)) => {
             supply.skipped.extend(skipped.into_iter().map(|s| (hop.name.clone(), s)));
-            let stamp = Stamp { applied_at: ctx.now(), recreate: 0 };
-            write(chain, index, &chosen, 0, stamp, None, ctx).await.map(Some)
+            let stamp = Stamp { applied_at: ctx.now(), recreate: over.map_or(0, |o| o.stamp.recreate) };
+            let revision = over.map_or(0, |o| o.plan.revision + 1);
+            write(chain, index, &chosen, revision, stamp, over.map(|o| &o.object), ctx).await.map(Some)
         }
         Err(error) => {
             supply.problems.push((hop.name.clone(), error_text(&error)));
@@ -88,9 +99,17 @@ async fn first(
     }
 }
 
+/// The plan of the same candidate on another network; none when it does not fit there, or is for another VPN protocol.
+fn replanned(secret: &HopSecret, network: &HopNetwork) -> Option<HopPlan> {
+    let HopPlan { network: before, candidate, revision, .. } = &secret.plan;
+    if before.implementation.client() != network.implementation.client() {
+        return None;
+    }
+    HopPlan::new(network.clone(), &secret.resolved(), candidate.clone(), *revision).ok()
+}
+
 /// The same candidate on a network that the spec changed. The pool need not be asked.
-async fn replan(chain: &ValidChain<'_>, index: usize, secret: &HopSecret, ctx: &Context) -> Result<HopSecret, Error> {
-    let plan = HopPlan { network: chain.plan.hops[index].clone(), ..secret.plan.clone() };
+async fn replan(chain: &ValidChain<'_>, secret: &HopSecret, plan: HopPlan, ctx: &Context) -> Result<HopSecret, Error> {
     let mut object = secret.object.clone();
     object.metadata.managed_fields = None;
     let bytes = k8s_openapi::ByteString(plan.to_json().into_bytes());
@@ -141,7 +160,9 @@ fn differs(secret: &HopSecret, chosen: &Chosen) -> bool {
     let same = |(name, text): (&String, &SecretString)| stored(name) == Some(text.expose_secret().as_bytes());
     // One more file than the candidate has is the plan.
     let files = secret.object.data.as_ref().map_or(0, |d| d.len());
-    !chosen.resolved.files.iter().all(same) || files != chosen.resolved.files.len() + 1
+    // The tunnel's own addresses are in the plan, not in the client's file.
+    let addresses = secret.plan.tunnel_addresses != chosen.resolved.tunnel_addresses;
+    addresses || !chosen.resolved.files.iter().all(same) || files != chosen.resolved.files.len() + 1
 }
 
 /// Opens a hop's pool.
@@ -232,3 +253,6 @@ impl Context {
         Timestamp::now()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ use kube::{Api, Client, ResourceExt};
 
 use super::build::secret::Stamp;
 use crate::crd::{HopIncident, names};
+use crate::domain::candidate::Resolved;
 use crate::domain::plan::{HopPlan, PLAN_FILE};
 use crate::domain::types::CandidateRef;
 use crate::domain::view::{Desired, PodView};
@@ -37,7 +38,7 @@ pub struct HopSecret {
 
 impl HopSecret {
     /// Reads a Secret that the operator wrote; one that somebody spoiled counts as none.
-    fn read(object: Secret) -> Option<Self> {
+    pub(super) fn read(object: Secret) -> Option<Self> {
         let text = object.data.as_ref()?.get(PLAN_FILE)?;
         let plan = serde_json::from_slice(&text.0).ok()?;
         let annotation = |name: &str| object.annotations().get(name);
@@ -50,6 +51,19 @@ impl HopSecret {
     #[must_use]
     pub fn candidate(&self) -> &CandidateRef {
         &self.plan.candidate
+    }
+
+    /// What the hop has, for a write that keeps its candidate: the pool need not be asked.
+    #[must_use]
+    pub fn resolved(&self) -> Resolved {
+        let files = self.object.data.iter().flatten().filter(|(name, _)| *name != PLAN_FILE);
+        Resolved {
+            endpoints: self.plan.endpoints.clone(),
+            tunnel_addresses: self.plan.tunnel_addresses.clone(),
+            files: files
+                .map(|(name, bytes)| (name.clone(), String::from_utf8_lossy(&bytes.0).into_owned().into()))
+                .collect(),
+        }
     }
 
     /// For attribution and decision.

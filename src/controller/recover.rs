@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::ResourceExt;
 
 use super::build::secret::Stamp;
-use super::candidates::{ChoiceError, Chosen, choose, newest};
+use super::candidates::{ChoiceError, Chosen, Skipped, choose, newest};
 use super::desired::{self, nudge};
 use super::observe::{HopSecret, Observed};
 use super::validate::ValidChain;
@@ -19,7 +19,6 @@ use super::{Context, Error, incident_status, words};
 use crate::crd::HopIncident;
 use crate::crd::incident::{HopIncidentStatus, IncidentPhase, Step};
 use crate::domain::burned::burned;
-use crate::domain::candidate::Resolved;
 use crate::domain::decision::{Decision, decide};
 use crate::domain::view::{ChainView, StepEnd, StepKind};
 use crate::internal_event::controller::{IncidentDecided, StepTaken};
@@ -31,6 +30,8 @@ pub struct Outcome {
     pub wake: Option<Duration>,
     /// Hops whose repair waits for something outside, and for what.
     pub problems: Vec<(String, String)>,
+    /// Candidates that a rotation passed over because they cannot be used, by hop.
+    pub skipped: Vec<(String, Skipped)>,
 }
 
 /// Whether a repair of the hop is under way.
@@ -146,8 +147,12 @@ impl Repair<'_> {
                 Err(error) => return self.wait_for_pool(&error.into(), outcome),
             };
             match choose(self.chain, index, &pool, Some(secret.candidate()), &burned(self.view, hop)).await {
-                Ok((chosen, _)) => chosen.candidate,
-                Err(error @ ChoiceError::Exhausted { .. }) => {
+                Ok((chosen, skipped)) => {
+                    self.pass_over(&skipped, outcome).await;
+                    chosen.candidate
+                }
+                Err(ref error @ ChoiceError::Exhausted { ref skipped, .. }) => {
+                    self.pass_over(skipped, outcome).await;
                     let why = ("PoolExhausted", error.to_string());
                     return self.close(status, IncidentPhase::Escalated, why).await;
                 }
@@ -187,10 +192,15 @@ impl Repair<'_> {
         let hop = self.incident.spec.hop.clone();
         if !is_written(secret, &step) {
             let chosen = if step.candidate == *secret.candidate() {
-                Chosen { candidate: step.candidate.clone(), resolved: files_of(secret) }
+                Chosen { candidate: step.candidate.clone(), resolved: secret.resolved() }
             } else {
                 match self.read_again(index, &step).await {
-                    Ok(Some(chosen)) => chosen,
+                    Ok(Some(Ok(chosen))) => chosen,
+                    Ok(Some(Err(skipped))) => {
+                        let why = ("CandidateUnusable", skipped.reason.clone());
+                        self.pass_over(&[skipped], outcome).await;
+                        return self.close(status, IncidentPhase::Escalated, why).await;
+                    }
                     Ok(None) => {
                         let why =
                             ("CandidateRemoved", format!("candidate {} was removed from the pool", step.candidate));
@@ -232,10 +242,17 @@ impl Repair<'_> {
     }
 
     /// The candidate that the step recorded, or a newer version of it.
-    async fn read_again(&self, index: usize, step: &Step) -> Result<Option<Chosen>, ChoiceError> {
+    async fn read_again(&self, index: usize, step: &Step) -> Result<Option<Result<Chosen, Skipped>>, ChoiceError> {
         let pool = desired::open(self.chain, index, self.ctx).await?;
-        let found = newest(self.chain, index, &pool, &step.candidate.name).await?;
-        Ok(found.and_then(Result::ok))
+        Ok(newest(self.chain, index, &pool, &step.candidate.name).await?)
+    }
+
+    /// A candidate that cannot be used is somebody's to mend: say so, and keep it for the status.
+    async fn pass_over(&self, skipped: &[Skipped], outcome: &mut Outcome) {
+        let hop = &self.incident.spec.hop;
+        let skipped: Vec<_> = skipped.iter().map(|s| (hop.clone(), s.clone())).collect();
+        desired::alert(self.chain, &skipped, self.ctx).await;
+        outcome.skipped.extend(skipped);
     }
 
     fn wait_for_pool(&self, error: &ChoiceError, outcome: &mut Outcome) -> Result<Option<HopIncident>, Error> {
@@ -279,16 +296,4 @@ fn is_written(secret: &HopSecret, step: &Step) -> bool {
     *secret.candidate() == step.candidate
         && secret.plan.revision >= step.revision
         && secret.stamp.recreate >= step.recreate
-}
-
-/// The files that the hop has, for a step that keeps its candidate: Vault need not be asked.
-fn files_of(secret: &HopSecret) -> Resolved {
-    let files = secret.object.data.iter().flatten().filter(|(name, _)| *name != crate::domain::plan::PLAN_FILE);
-    Resolved {
-        endpoints: secret.plan.endpoints.clone(),
-        tunnel_addresses: secret.plan.tunnel_addresses.clone(),
-        files: files
-            .map(|(name, bytes)| (name.clone(), String::from_utf8_lossy(&bytes.0).into_owned().into()))
-            .collect(),
-    }
 }

@@ -1,7 +1,6 @@
 //! The chain's status: whole, deterministic, and written only when it differs.
 
-use std::collections::BTreeMap;
-
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
@@ -28,6 +27,18 @@ pub async fn update(
     outcome: &Outcome,
     ctx: &Context,
 ) -> Result<(), Error> {
+    let status = status(chain, observed, supply, outcome, ctx.now());
+    write(chain.chain, status, ctx).await
+}
+
+/// The whole status. `now` is only seen where a condition changes.
+fn status(
+    chain: &ValidChain<'_>,
+    observed: &Observed,
+    supply: &Supply,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> VpnChainStatus {
     let before = chain.chain.status.clone().unwrap_or_default();
     let hops: Vec<_> = chain.hops().iter().map(|hop| hop_status(&hop.name, observed)).collect();
     let up = hops.iter().filter(|h| h.state == HopState::Up).count();
@@ -38,9 +49,11 @@ pub async fn update(
     let last_recovery = recovered.filter_map(|i| i.status.as_ref()?.closed_at.as_ref()).map(|t| t.0).max();
     let message = message(phase, &hops, &problems);
     let mut skipped = before.skipped_candidates.clone();
-    skipped.retain(|key, _| chain.hops().iter().any(|h| key.starts_with(&format!("{}/", h.name))));
-    let found = supply.skipped.iter().map(|(hop, s)| (format!("{hop}/{}", s.name), s.reason.clone()));
-    skipped.extend(found.collect::<BTreeMap<_, _>>());
+    // What is in use can be used, and a hop that was removed has no pool.
+    let in_use = |key: &str| hops.iter().any(|h| h.candidate.as_ref().is_some_and(|c| is_candidate(key, &h.name, c)));
+    skipped.retain(|key, _| chain.hops().iter().any(|h| key.starts_with(&format!("{}/", h.name))) && !in_use(key));
+    let found = supply.skipped.iter().chain(&outcome.skipped);
+    skipped.extend(found.map(|(hop, s)| (format!("{hop}/{}", s.name), s.reason.clone())));
 
     let mut status = VpnChainStatus {
         observed_generation: chain.chain.meta().generation,
@@ -53,7 +66,6 @@ pub async fn update(
         skipped_candidates: skipped,
         hops,
     };
-    let now = ctx.now();
     let mut set = |type_: &str, value: bool, reason: &str, message: &str| {
         set_condition(&mut status.conditions, type_, value, reason, message, status.observed_generation, now);
     };
@@ -63,7 +75,13 @@ pub async fn update(
         Some((hop, why)) => set("ParametersAvailable", false, "PoolUnreadable", &format!("hop {hop:?}: {why}")),
         None => set("ParametersAvailable", true, "PoolsReadable", "every hop has parameters"),
     }
-    write(chain.chain, before, status, ctx).await
+    status
+}
+
+/// Whether `hop/name` is the candidate `name@version` of the hop.
+fn is_candidate(key: &str, hop: &str, candidate: &str) -> bool {
+    let name = key.strip_prefix(hop).and_then(|rest| rest.strip_prefix('/'));
+    name.is_some_and(|name| candidate.rsplit_once('@').is_some_and(|(used, _)| used == name))
 }
 
 /// Says that the spec cannot be carried out.
@@ -71,21 +89,24 @@ pub async fn update(
 /// # Errors
 /// When Kubernetes refuses.
 pub async fn invalid(chain: &VpnChain, why: &InvalidChain, ctx: &Context) -> Result<(), Error> {
-    let before = chain.status.clone().unwrap_or_default();
-    let mut status = before.clone();
+    write(chain, invalid_status(chain, why, ctx.now()), ctx).await
+}
+
+fn invalid_status(chain: &VpnChain, why: &InvalidChain, now: Timestamp) -> VpnChainStatus {
+    let mut status = chain.status.clone().unwrap_or_default();
     let message = crate::telemetry::error_chain(why);
     status.observed_generation = chain.meta().generation;
     status.phase = Some(ChainPhase::Invalid);
     status.message = Some(message.clone());
     let generation = status.observed_generation;
-    set_condition(&mut status.conditions, "Reconciled", false, "InvalidSpec", &message, generation, ctx.now());
-    set_condition(&mut status.conditions, "Ready", false, "InvalidSpec", &message, generation, ctx.now());
-    write(chain, before, status, ctx).await
+    set_condition(&mut status.conditions, "Reconciled", false, "InvalidSpec", &message, generation, now);
+    set_condition(&mut status.conditions, "Ready", false, "InvalidSpec", &message, generation, now);
+    status
 }
 
-async fn write(chain: &VpnChain, before: VpnChainStatus, status: VpnChainStatus, ctx: &Context) -> Result<(), Error> {
+async fn write(chain: &VpnChain, status: VpnChainStatus, ctx: &Context) -> Result<(), Error> {
     ctx.metrics.chain_state(chain, &status);
-    if before == status {
+    if chain.status.clone().unwrap_or_default() == status {
         return Ok(());
     }
     let api = Api::<VpnChain>::namespaced(ctx.client.clone(), &chain.namespace().unwrap_or_default());
@@ -101,13 +122,18 @@ fn phase_of(incident: &HopIncident) -> IncidentPhase {
     incident.status.as_ref().map(|s| s.phase).unwrap_or_default()
 }
 
+fn cause_of(incident: &HopIncident) -> Option<String> {
+    incident.status.as_ref()?.cause.clone()
+}
+
 fn hop_status(hop: &str, observed: &Observed) -> HopStatus {
     let pod = observed.pods.get(hop);
     let view = pod.map(pod_view);
     let incidents = || observed.incidents.iter().filter(|i| i.spec.hop == hop);
     let in_phase = |wanted: &[IncidentPhase]| incidents().find(|i| wanted.contains(&phase_of(i)));
     let repair = in_phase(&[IncidentPhase::Acting, IncidentPhase::Verifying]);
-    let held = in_phase(&[IncidentPhase::Held]);
+    // One that waits for a cooldown has no cause: nobody is needed, and nothing is known to be another hop's fault.
+    let held = incidents().find(|i| phase_of(i) == IncidentPhase::Held && cause_of(i).is_some());
     let up = view.as_ref().is_some_and(|v| v.ready);
     let escalated = incidents().any(|i| {
         let closed = i.status.as_ref().and_then(|s| s.closed_at.as_ref()).map(|t| t.0);
@@ -132,7 +158,7 @@ fn hop_status(hop: &str, observed: &Observed) -> HopStatus {
         candidate: observed.secrets.get(hop).map(|s| s.candidate().to_string()),
         pod: pod.map(ResourceExt::name_any),
         since: view.map(|v| Time(v.ready_since)),
-        cause: held.filter(|_| !up).and_then(|i| i.status.as_ref()?.cause.clone()),
+        cause: held.filter(|_| !up && repair.is_none()).and_then(cause_of),
     }
 }
 
@@ -161,3 +187,6 @@ fn message(phase: ChainPhase, hops: &[HopStatus], problems: &[&(String, String)]
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,3 +88,55 @@ fn policy(recovery: &Recovery) -> Policy {
         budget_per: signed(recovery.budget.per),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::testing::berlin;
+
+    fn refusal(spoil: impl FnOnce(&mut VpnChain)) -> String {
+        let mut chain = berlin();
+        spoil(&mut chain);
+        match validate(&chain) {
+            Ok(_) => panic!("should be refused: {:?}", chain.spec),
+            Err(why) => crate::telemetry::error_chain(&why),
+        }
+    }
+
+    #[test]
+    fn every_way_in_which_a_spec_can_be_impossible_is_told() {
+        type Spoil = fn(&mut VpnChain);
+        let cases: [(Spoil, &str); 8] = [
+            (|c| c.spec.gateway.cidr = "10.200.7.0".into(), "gateway.cidr \"10.200.7.0\" is not an IPv4 network"),
+            (|c| c.spec.links.cidr = "fd00::/64".into(), "links.cidr \"fd00::/64\" is not an IPv4 network"),
+            (|c| c.spec.hops.clear(), "a chain needs at least one hop"),
+            (|c| c.spec.hops[2].name = "entry".into(), "two hops are named \"entry\""),
+            (|c| c.spec.gateway.cidr = c.spec.links.cidr.clone(), "overlaps links.cidr"),
+            (|c| c.spec.gateway.cidr = "127.0.0.0/24".into(), "cannot be used inside a pod"),
+            (|c| c.spec.links.cidr = "198.18.255.0/30".into(), "has room for 1 links"),
+            (|c| c.spec.mtu = 500, "would have an MTU of"),
+        ];
+        for (spoil, expected) in cases {
+            let said = refusal(spoil);
+            assert!(said.contains(expected), "{said}");
+        }
+        let said = refusal(|c| c.spec.gateway.cidr = "10.200.7.0/28".into());
+        assert!(said.contains("gateway.cidr 10.200.7.0/28 is too small"), "{said}");
+    }
+
+    #[test]
+    fn the_recovery_section_becomes_the_policy() {
+        let mut chain = berlin();
+        chain.spec.recovery = serde_json::from_value(serde_json::json!({
+            "ladder": ["Recreate"], "verifyWithin": "90s", "cooldown": "5s", "budget": {"actions": 2, "per": "30m"},
+        }))
+        .unwrap();
+        let policy = validate(&chain).unwrap().policy;
+        assert_eq!((policy.in_place, policy.recreate, policy.next_candidate), (false, true, false));
+        assert_eq!(
+            (policy.verify_within, policy.cooldown),
+            (SignedDuration::from_secs(90), SignedDuration::from_secs(5))
+        );
+        assert_eq!((policy.budget_actions, policy.budget_per), (2, SignedDuration::from_mins(30)));
+    }
+}

@@ -92,3 +92,81 @@ pub fn outcome_of(end: StepEnd) -> StepOutcome {
         StepEnd::Failed => StepOutcome::Failed,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+
+    use super::*;
+    use crate::controller::testing::{candidate, held_by, in_phase, incident, noon, with_berlin, working};
+    use crate::domain::types::{Evidence, Verdict};
+
+    #[test]
+    fn a_working_chain_is_seen_with_its_pods_and_desired_states_entry_first() {
+        with_berlin(|chain| {
+            let mut observed = working(chain);
+            observed.pods.remove("exit");
+            observed.secrets.remove("middle");
+            let view = chain_view(chain, &observed, noon());
+            let names: Vec<_> = view.hops.iter().map(|h| h.name.as_str()).collect();
+            assert_eq!((names, view.now, view.paused), (vec!["entry", "middle", "exit"], noon(), false));
+            let pod = view.hops[0].pod.as_ref().unwrap();
+            let hour = jiff::SignedDuration::from_hours(1);
+            assert_eq!(
+                (pod.uid.as_str(), pod.ready, pod.ready_since, pod.recreate),
+                ("uid-entry", true, noon() - hour, 0)
+            );
+            let desired = view.hops[0].desired.as_ref().unwrap();
+            assert_eq!((&desired.candidate, desired.applied_at), (&candidate("a"), noon() - hour));
+            assert!(view.hops[1].desired.is_none() && view.hops[2].pod.is_none());
+        });
+    }
+
+    #[test]
+    fn a_pod_without_a_ready_condition_is_not_ready_since_it_was_made() {
+        let mut bare = crate::controller::testing::pod("entry", true, noon());
+        bare.status = None;
+        let view = pod_view(&bare);
+        assert_eq!((view.ready, view.ready_since), (false, noon() - jiff::SignedDuration::from_hours(2)));
+    }
+
+    #[test]
+    fn every_phase_of_an_incident_has_its_meaning() {
+        use IncidentPhase::{Acting, Detected, Escalated, Held, Recovered, Suppressed, Verifying};
+        let phase_of = |phase| incident_view(&in_phase(phase, incident("x", "entry", noon()))).phase;
+        assert_eq!(incident_view(&incident("x", "entry", noon())).phase, Phase::Open);
+        assert_eq!([Detected, Held, Acting].map(phase_of), [Phase::Open, Phase::Open, Phase::Acting]);
+        assert_eq!([Verifying, Recovered].map(phase_of), [Phase::Verifying, Phase::Closed]);
+        assert_eq!([Suppressed, Escalated].map(phase_of), [Phase::Closed, Phase::Escalated]);
+    }
+
+    #[test]
+    fn an_incident_is_seen_with_its_evidence_cause_and_steps() {
+        let mut seen = held_by(Some("entry"), incident("x", "exit", noon()));
+        let steps = [
+            (StepKind::RotateInPlace, Some(StepEnd::Failed)),
+            (StepKind::RestartInPlace, Some(StepEnd::TimedOut)),
+            (StepKind::RotateAndRecreate, Some(StepEnd::Up)),
+            (StepKind::Recreate, None),
+        ];
+        let step = |(kind, end): &(StepKind, Option<StepEnd>)| Step {
+            action: action_of(*kind),
+            candidate: candidate("b"),
+            revision: 3,
+            recreate: 2,
+            started_at: MicroTime(noon()),
+            applied_at: Some(MicroTime(noon())),
+            finished_at: None,
+            outcome: end.map(outcome_of),
+        };
+        seen.status.as_mut().unwrap().steps = steps.iter().map(step).collect();
+        let view = incident_view(&seen);
+        assert_eq!((view.name.as_str(), view.hop.as_str(), view.pod_uid.as_str()), ("x", "exit", "uid-exit"));
+        assert_eq!((view.verdict, view.evidence, view.last_line), (Verdict::Rotate, Evidence::Own, noon()));
+        assert_eq!((view.cause.as_deref(), view.closed_at), (Some("entry"), None));
+        // The names in the API and those of the domain lead there and back.
+        assert!(view.steps.iter().map(|s| (s.kind, s.ended)).eq(steps));
+        let last = view.steps.last().unwrap();
+        assert_eq!((&last.candidate, last.recreate, last.applied_at), (&candidate("b"), 2, Some(noon())));
+    }
+}

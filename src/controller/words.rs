@@ -73,3 +73,69 @@ pub(super) fn escalate(why: Escalate) -> Words {
 pub(super) fn recovered() -> Words {
     ("TunnelUp", "the hop carries traffic again".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A reason as Kubernetes wants it, and a sentence that is not empty.
+    fn check(reason: &str, message: &str) {
+        assert!(reason.starts_with(|c: char| c.is_ascii_uppercase()), "{reason}");
+        assert!(reason.chars().all(|c| c.is_ascii_alphabetic()) && reason.len() < 64, "{reason}");
+        assert!(message.len() > 10 && !message.ends_with('.') && message.starts_with(char::is_lowercase), "{message}");
+    }
+
+    #[test]
+    fn every_decision_has_a_reason_of_its_own_and_a_sentence() {
+        let holds = [
+            Hold::SymptomOf,
+            Hold::OuterRecovering,
+            Hold::StillReady,
+            Hold::RepairInProgress,
+            Hold::Cooldown,
+            Hold::Paused,
+            Hold::Verifying,
+        ];
+        let steps =
+            [StepKind::RotateInPlace, StepKind::RestartInPlace, StepKind::RotateAndRecreate, StepKind::Recreate];
+        let suppressed = [
+            Suppress::HopRemoved,
+            Suppress::PodGone,
+            Suppress::StaleParameters,
+            Suppress::Healed,
+            Suppress::AlreadyEscalated,
+        ];
+        let escalated =
+            [Escalate::NeedsPerson, Escalate::LadderExhausted, Escalate::BudgetExhausted, Escalate::CorrelatedFailure];
+        let mut told: Vec<(String, String)> = vec![(recovered().0.into(), recovered().1)];
+        let mut status = HopIncidentStatus { cause: Some("entry".into()), ..HopIncidentStatus::default() };
+        let words = |status: &HopIncidentStatus| (status.reason.clone().unwrap(), status.message.clone().unwrap());
+        for why in holds {
+            explain_hold(&mut status, why);
+            told.push(words(&status));
+        }
+        let candidate = CandidateRef { name: "nl-1".into(), version: "3".into() };
+        for kind in steps {
+            explain_step(&mut status, kind, &candidate);
+            assert!(words(&status).1.contains("nl-1@3"));
+            told.push(words(&status));
+        }
+        told.extend(suppressed.map(suppress).into_iter().chain(escalated.map(escalate)).map(|(r, m)| (r.into(), m)));
+        for (reason, message) in &told {
+            check(reason, message);
+        }
+        let mut reasons: Vec<_> = told.iter().map(|(reason, _)| reason).collect();
+        reasons.sort_unstable();
+        reasons.dedup();
+        assert_eq!(reasons.len(), told.len());
+    }
+
+    #[test]
+    fn a_symptoms_sentence_names_its_cause() {
+        let mut status = HopIncidentStatus { cause: Some("entry".into()), ..HopIncidentStatus::default() };
+        for why in [Hold::SymptomOf, Hold::OuterRecovering] {
+            explain_hold(&mut status, why);
+            assert!(status.message.as_ref().unwrap().contains("outer hop \"entry\""));
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The reconciler against an API server that refuses writes: what was judged on an old view is never written, and what
+//! was begun is finished once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Secret;
+use kube::runtime::events::{Recorder, Reporter};
+use serde_json::{Value, json};
+
+use self::api_server::{ApiServer, Fault};
+use super::testing::{berlin, incident, pod, pool, profile};
+use super::validate::validate;
+use super::*;
+use crate::crd::incident::IncidentPhase;
+
+mod api_server;
+
+const SECRET: &str = "/api/v1/namespaces/demo/secrets/berlin-entry-parameters";
+const INCIDENT: &str = "/apis/hopkeeper.io/v1alpha1/namespaces/demo/hopincidents/x";
+const CHAIN: &str = "/apis/hopkeeper.io/v1alpha1/namespaces/demo/vpnchains/berlin";
+
+/// A chain of one hop, up with candidate `a`, whose server has just refused that candidate.
+struct Scene {
+    server: ApiServer,
+    ctx: Context,
+}
+
+fn context(client: kube::Client) -> Context {
+    let image = || "example/image:1".to_owned();
+    let images = build::Images {
+        hopkeeper: image(),
+        openvpn: image(),
+        boringtun: image(),
+        wireguard_go: image(),
+        health: image(),
+    };
+    let settings = Settings {
+        images,
+        parameters_poll: Duration::from_secs(3600),
+        pool_retry: Duration::from_secs(2),
+        keep_incidents: 50,
+        concurrency: 1,
+    };
+    let reporter = Reporter { controller: "hopkeeper".into(), instance: None };
+    let metrics = Arc::new(ControllerMetrics::register(&prometheus::Registry::new()).unwrap());
+    Context::new(client.clone(), None, settings, Recorder::new(client, reporter), metrics)
+}
+
+impl Scene {
+    async fn new(candidates: &[(&str, &str)]) -> Self {
+        let server = ApiServer::start().await;
+        let mut chain = berlin();
+        chain.spec.hops.truncate(1);
+        server.put(CHAIN, &chain);
+        server.put("/api/v1/namespaces/demo/secrets/entry-pool", &pool("entry-pool", "1", candidates));
+        let scene = Self { ctx: context(server.client()), server };
+        scene.pass().await.unwrap();
+        let long_ago = Timestamp::now() - SignedDuration::from_hours(1);
+        scene.server.put("/api/v1/namespaces/demo/pods/berlin-entry-0", &pod("entry", true, long_ago));
+        scene.pass().await.unwrap();
+        let mut refused = incident("x", "entry", Timestamp::now());
+        refused.spec.candidate = serde_json::from_value(scene.plan()["candidate"].clone()).unwrap();
+        scene.server.put(INCIDENT, &refused);
+        scene.server.forget_requests();
+        scene
+    }
+
+    async fn two_candidates() -> Self {
+        let (a, b) = (profile("203.0.113.1"), profile("203.0.113.2"));
+        Self::new(&[("a", &a), ("b", &b)]).await
+    }
+
+    fn chain(&self) -> VpnChain {
+        serde_json::from_value(self.server.get(CHAIN)).unwrap()
+    }
+
+    async fn pass(&self) -> Result<Action, Error> {
+        keep_up(&self.chain(), &self.ctx).await
+    }
+
+    fn plan(&self) -> Value {
+        let secret: Secret = serde_json::from_value(self.server.get(SECRET)).unwrap();
+        serde_json::from_slice(&secret.data.unwrap()["hop.json"].0).unwrap()
+    }
+
+    /// The candidate in use and its revision.
+    fn used(&self) -> (String, u64) {
+        let plan = self.plan();
+        (plan["candidate"]["name"].as_str().unwrap().to_owned(), plan["revision"].as_u64().unwrap())
+    }
+
+    fn incident(&self) -> HopIncident {
+        serde_json::from_value(self.server.get(INCIDENT)).unwrap()
+    }
+
+    /// The incident's phase and how many steps it records.
+    fn recovery(&self) -> (IncidentPhase, usize) {
+        self.incident().status.map(|s| (s.phase, s.steps.len())).unwrap_or_default()
+    }
+
+    fn secret_writes(&self) -> usize {
+        self.server.written().iter().filter(|line| line.contains("/secrets/")).count()
+    }
+}
+
+fn is_conflict(result: &Result<Action, Error>) -> bool {
+    matches!(result, Err(error) if error.category() == "conflict")
+}
+
+#[tokio::test]
+async fn a_refused_candidate_is_rotated_once_and_a_second_pass_writes_nothing() {
+    let scene = Scene::two_candidates().await;
+    scene.pass().await.unwrap();
+    assert_eq!((scene.used(), scene.recovery()), (("b".into(), 1), (IncidentPhase::Verifying, 1)));
+    assert_eq!(scene.secret_writes(), 1);
+    // The first pass after a change may still write the chain's status.
+    scene.pass().await.unwrap();
+    scene.server.forget_requests();
+    for _ in 0..3 {
+        scene.pass().await.unwrap();
+    }
+    assert_eq!(scene.server.written(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_conflict_on_the_incident_means_that_no_secret_is_written() {
+    let scene = Scene::two_candidates().await;
+    scene.server.fail(Fault { method: "PUT", path: "/hopincidents/x/status", code: 409, reason: "Conflict" });
+    assert!(is_conflict(&scene.pass().await));
+    assert_eq!((scene.used(), scene.recovery()), (("a".into(), 0), (IncidentPhase::Detected, 0)));
+    assert_eq!(scene.server.written(), [""; 0]);
+    scene.pass().await.unwrap();
+    assert_eq!((scene.used(), scene.recovery()), (("b".into(), 1), (IncidentPhase::Verifying, 1)));
+}
+
+#[tokio::test]
+async fn a_conflict_on_the_secret_leaves_the_step_recorded_and_the_next_pass_takes_it_once() {
+    let scene = Scene::two_candidates().await;
+    scene.server.fail(Fault { method: "PUT", path: SECRET, code: 409, reason: "Conflict" });
+    assert!(is_conflict(&scene.pass().await));
+    assert_eq!((scene.used(), scene.recovery()), (("a".into(), 0), (IncidentPhase::Acting, 1)));
+    for _ in 0..3 {
+        scene.pass().await.unwrap();
+        assert_eq!((scene.used(), scene.recovery()), (("b".into(), 1), (IncidentPhase::Verifying, 1)));
+    }
+    assert_eq!(scene.secret_writes(), 1);
+}
+
+#[tokio::test]
+async fn a_process_that_dies_after_the_secret_was_written_repeats_no_write_of_it() {
+    let scene = Scene::two_candidates().await;
+    // The second status write, which says that the step is done, is lost: as if killed before it.
+    scene
+        .server
+        .fail_after(1, Fault { method: "PUT", path: "/hopincidents/x/status", code: 500, reason: "InternalError" });
+    assert!(scene.pass().await.is_err());
+    assert_eq!((scene.used(), scene.recovery()), (("b".into(), 1), (IncidentPhase::Acting, 1)));
+    scene.pass().await.unwrap();
+    assert_eq!((scene.used(), scene.recovery()), (("b".into(), 1), (IncidentPhase::Verifying, 1)));
+    assert_eq!(scene.secret_writes(), 1);
+}
+
+#[tokio::test]
+async fn a_deposed_leader_that_judged_an_old_view_changes_nothing() {
+    let scene = Scene::two_candidates().await;
+    let chain = scene.chain();
+    let valid = validate(&chain).unwrap();
+    let mut old = observe::observe(&scene.ctx.client, "demo", "berlin").await.unwrap();
+    let successor = context(scene.server.client());
+    keep_up(&chain, &successor).await.unwrap();
+    let after = (scene.used(), scene.recovery());
+    scene.server.forget_requests();
+
+    let judged = recover::recover(&valid, &mut old, &scene.ctx).await;
+    assert!(matches!(judged, Err(error) if error.category() == "conflict"));
+    assert_eq!((scene.server.written(), scene.used(), scene.recovery()), (vec![], after.0, after.1));
+}
+
+#[tokio::test]
+async fn a_secret_that_somebody_wrote_since_is_not_overwritten() {
+    let scene = Scene::two_candidates().await;
+    let chain = scene.chain();
+    let valid = validate(&chain).unwrap();
+    let mut old = observe::observe(&scene.ctx.client, "demo", "berlin").await.unwrap();
+    let mut touched = scene.server.get(SECRET);
+    touched["metadata"]["annotations"]["someone"] = json!("was here");
+    scene.server.put(SECRET, &touched);
+    let judged = recover::recover(&valid, &mut old, &scene.ctx).await;
+    assert!(matches!(judged, Err(error) if error.category() == "conflict"));
+    assert_eq!((scene.used(), scene.recovery()), (("a".into(), 0), (IncidentPhase::Acting, 1)));
+    assert_eq!(scene.server.get(SECRET)["metadata"]["annotations"]["someone"], "was here");
+}
+
+#[tokio::test]
+async fn what_a_rotation_skips_is_told_by_its_key_in_an_event_and_in_the_status() {
+    let (a, c) = (profile("203.0.113.1"), profile("203.0.113.3"));
+    let scene = Scene::new(&[("a", &a), ("b", "frobnicate CANARY"), ("c", &c)]).await;
+    scene.pass().await.unwrap();
+    assert_eq!(scene.used(), ("c".into(), 1));
+    let skipped = scene.chain().status.unwrap().skipped_candidates;
+    assert_eq!(skipped.keys().collect::<Vec<_>>(), ["entry/b"]);
+    let events = scene.server.events();
+    assert!(events.iter().any(|e| e.contains("CandidateSkipped") && e.contains("candidate \\\"b\\\"")), "{events:?}");
+    assert!(!format!("{events:?}{skipped:?}").contains("CANARY"));
+}
+
+#[tokio::test]
+async fn a_pool_with_nothing_left_calls_a_person_and_leaves_the_hop_as_it_is() {
+    let a = profile("203.0.113.1");
+    let scene = Scene::new(&[("a", &a)]).await;
+    scene.pass().await.unwrap();
+    let status = scene.incident().status.unwrap();
+    assert_eq!((status.phase, status.reason.as_deref()), (IncidentPhase::Escalated, Some("PoolExhausted")));
+    assert_eq!((scene.used(), scene.secret_writes()), (("a".into(), 0), 0));
+}
+
+#[tokio::test]
+async fn a_pool_that_cannot_be_read_keeps_the_incident_waiting_and_says_so() {
+    let scene = Scene::two_candidates().await;
+    scene.server.fail(Fault { method: "GET", path: "/secrets/entry-pool", code: 500, reason: "InternalError" });
+    scene.pass().await.unwrap();
+    assert_eq!((scene.used(), scene.recovery().1), (("a".into(), 0), 0));
+    let message = scene.chain().status.unwrap().message.unwrap();
+    assert!(message.starts_with("hop \"entry\": failed to read secret \"entry-pool\""), "{message}");
+    scene.pass().await.unwrap();
+    assert_eq!(scene.used(), ("b".into(), 1));
+}

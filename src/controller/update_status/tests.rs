@@ -1,0 +1,246 @@
+//! The status of a working chain, spoiled in one way each.
+
+use jiff::SignedDuration;
+
+use super::*;
+use crate::controller::candidates::Skipped;
+use crate::controller::testing::{berlin, closed, held_by, in_phase, incident, noon, pod, with_berlin, working};
+use crate::controller::validate::validate;
+
+fn minutes(minutes: i64) -> SignedDuration {
+    SignedDuration::from_mins(minutes)
+}
+
+fn of(chain: &ValidChain<'_>, observed: &Observed) -> VpnChainStatus {
+    status(chain, observed, &Supply::default(), &Outcome::default(), noon())
+}
+
+/// The status after `spoil`.
+fn after(spoil: impl FnOnce(&mut Observed)) -> VpnChainStatus {
+    with_berlin(|chain| {
+        let mut observed = working(chain);
+        spoil(&mut observed);
+        of(chain, &observed)
+    })
+}
+
+fn down(observed: &mut Observed, hop: &str) {
+    observed.pods.insert(hop.into(), pod(hop, false, noon() - minutes(1)));
+}
+
+fn states(status: &VpnChainStatus) -> [HopState; 3] {
+    [status.hops[0].state, status.hops[1].state, status.hops[2].state]
+}
+
+fn told(status: &VpnChainStatus) -> (ChainPhase, &str) {
+    (status.phase.unwrap(), status.message.as_deref().unwrap())
+}
+
+fn condition<'a>(
+    status: &'a VpnChainStatus,
+    type_: &str,
+) -> &'a k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition {
+    status.conditions.iter().find(|c| c.type_ == type_).unwrap()
+}
+
+use HopState::{Connecting, Held, Recovering, Suspect, Unknown, Up};
+
+#[test]
+fn a_chain_whose_hops_are_ready_is_up() {
+    let status = after(|_| ());
+    assert_eq!((told(&status), states(&status)), ((ChainPhase::Up, "every hop carries traffic"), [Up; 3]));
+    assert_eq!(
+        (status.hops_up.as_deref(), status.open_incidents, status.last_recovery.clone()),
+        (Some("3/3"), 0, None)
+    );
+    let entry = &status.hops[0];
+    assert_eq!((entry.candidate.as_deref(), entry.pod.as_deref()), (Some("a@1"), Some("berlin-entry-0")));
+    assert_eq!(entry.since, Some(Time(noon() - minutes(60))));
+    for type_ in ["Ready", "Reconciled", "ParametersAvailable"] {
+        let condition = condition(&status, type_);
+        assert_eq!((condition.status.as_str(), condition.observed_generation), ("True", Some(1)), "{type_}");
+    }
+}
+
+#[test]
+fn a_hop_that_was_up_is_suspect_and_one_that_never_was_connects() {
+    let status = after(|o| down(o, "middle"));
+    assert_eq!(states(&status), [Up, Suspect, Up]);
+    assert_eq!(told(&status), (ChainPhase::Degraded, "hop \"middle\" is Suspect"));
+    let status = after(|o| drop(o.pods.insert("exit".into(), pod("exit", false, noon() - minutes(120)))));
+    assert_eq!(states(&status), [Up, Up, Connecting]);
+    assert_eq!(told(&status), (ChainPhase::Connecting, "hop \"exit\" is Connecting"));
+}
+
+#[test]
+fn a_hop_without_a_pod_connects_once_it_has_parameters() {
+    let status = after(|o| drop(o.pods.remove("entry")));
+    assert_eq!(states(&status), [Connecting, Up, Up]);
+    let status = after(|o| {
+        o.pods.remove("entry");
+        o.secrets.remove("entry");
+    });
+    assert_eq!((states(&status), status.hops[0].candidate.clone()), ([Unknown, Up, Up], None));
+}
+
+#[test]
+fn a_hop_under_repair_is_recovering_even_while_it_says_ready() {
+    for phase in [IncidentPhase::Acting, IncidentPhase::Verifying] {
+        let status = after(|o| o.incidents.push(in_phase(phase, incident("x", "middle", noon()))));
+        assert_eq!(states(&status), [Up, Recovering, Up]);
+        assert_eq!((told(&status).0, status.open_incidents), (ChainPhase::Recovering, 1));
+    }
+}
+
+#[test]
+fn a_symptom_is_held_and_names_its_cause() {
+    let status = after(|o| {
+        down(o, "entry");
+        down(o, "exit");
+        o.incidents.push(held_by(Some("entry"), incident("x", "exit", noon())));
+    });
+    assert_eq!(states(&status), [Suspect, Up, Held]);
+    assert_eq!(status.hops[2].cause.as_deref(), Some("entry"));
+    assert_eq!(told(&status), (ChainPhase::Degraded, "hop \"entry\" is Suspect"));
+    let status = after(|o| {
+        down(o, "exit");
+        o.incidents.push(held_by(Some("entry"), incident("x", "exit", noon())));
+    });
+    assert_eq!(told(&status).1, "hop \"exit\" is Held: a symptom of outer hop \"entry\"");
+}
+
+#[test]
+fn an_incident_that_only_waits_calls_nobody() {
+    let status = after(|o| {
+        down(o, "exit");
+        o.incidents.push(held_by(None, incident("cooldown", "exit", noon())));
+    });
+    assert_eq!((states(&status), told(&status).0), ([Up, Up, Suspect], ChainPhase::Degraded));
+    // And it hides no symptom's cause.
+    let status = after(|o| {
+        down(o, "exit");
+        o.incidents.push(held_by(None, incident("cooldown", "exit", noon())));
+        o.incidents.push(held_by(Some("entry"), incident("symptom", "exit", noon())));
+    });
+    assert_eq!((states(&status)[2], status.hops[2].cause.as_deref()), (Held, Some("entry")));
+}
+
+#[test]
+fn an_escalated_hop_is_held_until_it_was_up_again() {
+    let escalated = |closed_at| {
+        after(|o| {
+            down(o, "middle");
+            o.incidents.push(closed(IncidentPhase::Escalated, closed_at, incident("x", "middle", noon())));
+        })
+    };
+    let status = escalated(noon());
+    assert_eq!((states(&status), told(&status)), ([Up, Held, Up], (ChainPhase::Held, "hop \"middle\" is Held")));
+    assert_eq!(states(&escalated(noon() - minutes(10))), [Up, Suspect, Up]);
+    let up_again =
+        after(|o| o.incidents.push(closed(IncidentPhase::Escalated, noon(), incident("x", "middle", noon()))));
+    assert_eq!(told(&up_again).0, ChainPhase::Up);
+}
+
+#[test]
+fn a_paused_chain_says_so_whatever_its_hops_do() {
+    let mut chain = berlin();
+    chain.spec.paused = true;
+    let valid = validate(&chain).unwrap();
+    let mut observed = working(&valid);
+    down(&mut observed, "entry");
+    assert_eq!(told(&of(&valid, &observed)), (ChainPhase::Paused, "hop \"entry\" is Suspect"));
+}
+
+#[test]
+fn the_last_recovery_is_the_newest_and_outlives_its_incident() {
+    let recovered = |at, name| closed(IncidentPhase::Recovered, at, incident(name, "entry", noon()));
+    let mut chain = berlin();
+    chain.status = Some(after(|o| {
+        o.incidents.push(recovered(noon() - minutes(5), "x"));
+        o.incidents.push(recovered(noon() - minutes(9), "y"));
+        o.incidents.push(closed(IncidentPhase::Suppressed, noon(), incident("z", "entry", noon())));
+    }));
+    assert_eq!(chain.status.as_ref().unwrap().last_recovery, Some(Time(noon() - minutes(5))));
+    let valid = validate(&chain).unwrap();
+    assert_eq!(of(&valid, &working(&valid)).last_recovery, Some(Time(noon() - minutes(5))));
+}
+
+#[test]
+fn a_pool_that_cannot_be_read_is_the_message_and_a_condition() {
+    with_berlin(|chain| {
+        let supply =
+            Supply { problems: vec![("exit".into(), "secret \"p\" does not exist".into())], ..Supply::default() };
+        let status = status(chain, &working(chain), &supply, &Outcome::default(), noon());
+        assert_eq!(told(&status), (ChainPhase::Up, "hop \"exit\": secret \"p\" does not exist"));
+        let condition = condition(&status, "ParametersAvailable");
+        assert_eq!((condition.status.as_str(), condition.reason.as_str()), ("False", "PoolUnreadable"));
+    });
+}
+
+#[test]
+fn the_same_state_later_is_the_same_status() {
+    let mut chain = berlin();
+    chain.status = Some(after(|o| down(o, "entry")));
+    let valid = validate(&chain).unwrap();
+    let mut observed = working(&valid);
+    down(&mut observed, "entry");
+    let later = status(&valid, &observed, &Supply::default(), &Outcome::default(), noon() + minutes(30));
+    assert_eq!(Some(later), chain.status);
+}
+
+#[test]
+fn a_conditions_transition_time_moves_only_with_its_status() {
+    let mut chain = berlin();
+    chain.status = Some(after(|o| down(o, "entry")));
+    let valid = validate(&chain).unwrap();
+    let mut observed = working(&valid);
+    observed.pods.remove("entry");
+    let later = noon() + minutes(30);
+    let other_reason = status(&valid, &observed, &Supply::default(), &Outcome::default(), later);
+    let ready = condition(&other_reason, "Ready");
+    assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "Connecting"));
+    assert_eq!(ready.last_transition_time, Time(noon()));
+    let up = status(&valid, &working(&valid), &Supply::default(), &Outcome::default(), later);
+    assert_eq!(condition(&up, "Ready").last_transition_time, Time(later));
+    assert_eq!(condition(&up, "Reconciled").last_transition_time, Time(noon()));
+    let types: Vec<_> = up.conditions.iter().map(|c| c.type_.as_str()).collect();
+    assert_eq!(types, ["ParametersAvailable", "Ready", "Reconciled"]);
+}
+
+#[test]
+fn a_skipped_candidate_is_listed_until_it_is_used_or_its_hop_is_gone() {
+    let skip = |hop: &str, name: &str| (hop.to_owned(), Skipped { name: name.into(), reason: "bad".into() });
+    let mut chain = berlin();
+    chain.status = Some(with_berlin(|chain| {
+        let supply =
+            Supply { skipped: vec![skip("entry", "a"), skip("entry", "b"), skip("exit", "c")], ..Supply::default() };
+        let outcome = Outcome { skipped: vec![skip("middle", "d")], ..Outcome::default() };
+        let mut observed = working(chain);
+        observed.secrets.clear();
+        status(chain, &observed, &supply, &outcome, noon())
+    }));
+    let listed = |status: &VpnChainStatus| status.skipped_candidates.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(listed(chain.status.as_ref().unwrap()), ["entry/a", "entry/b", "exit/c", "middle/d"]);
+    chain.spec.hops.pop();
+    let valid = validate(&chain).unwrap();
+    // Candidate a is in use now: somebody mended it.
+    assert_eq!(listed(&of(&valid, &working(&valid))), ["entry/b", "middle/d"]);
+}
+
+#[test]
+fn an_invalid_spec_is_told_and_keeps_what_was_known_of_the_hops() {
+    let mut chain = berlin();
+    chain.status = Some(after(|_| ()));
+    chain.metadata.generation = Some(2);
+    let why = InvalidChain::Network { field: "gateway.cidr", value: "x".into() };
+    let status = invalid_status(&chain, &why, noon() + minutes(1));
+    assert_eq!(told(&status), (ChainPhase::Invalid, "gateway.cidr \"x\" is not an IPv4 network such as 10.200.7.0/24"));
+    assert_eq!((status.observed_generation, status.hops.len()), (Some(2), 3));
+    for type_ in ["Ready", "Reconciled"] {
+        let condition = condition(&status, type_);
+        assert_eq!((condition.status.as_str(), condition.reason.as_str()), ("False", "InvalidSpec"));
+        assert_eq!(condition.last_transition_time, Time(noon() + minutes(1)));
+    }
+    chain.status = Some(status.clone());
+    assert_eq!(invalid_status(&chain, &why, noon() + minutes(9)), status);
+}
