@@ -83,7 +83,10 @@ impl KafkaArgs {
     pub fn options(&self) -> Result<BTreeMap<String, String>, std::io::Error> {
         let read = |(key, value): &(String, String)| {
             let value = match value.strip_prefix('@') {
-                Some(path) => std::fs::read_to_string(path)?.trim().to_owned(),
+                Some(path) => {
+                    let named = |e: std::io::Error| std::io::Error::new(e.kind(), format!("{key}=@{path}: {e}"));
+                    std::fs::read_to_string(path).map_err(named)?.trim().to_owned()
+                }
                 None => value.clone(),
             };
             Ok((key.clone(), value))
@@ -194,6 +197,74 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("must be KEY=VALUE, for example security.protocol=SSL")?;
+    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
+    let (key, value) = pair.ok_or("must be KEY=VALUE, for example security.protocol=SSL")?;
     Ok((key.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        config: RunConfig,
+    }
+
+    fn parsed(arguments: &[&str]) -> Result<RunConfig, String> {
+        let line = ["hopkeeper", "--kafka-brokers", "kafka:9092"].iter().chain(arguments);
+        Line::try_parse_from(line).map(|line| line.config).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn durations_carry_a_unit_and_are_at_least_a_second() {
+        for (text, seconds) in [("1s", 1.0), ("1m30s", 90.0), ("1500ms", 1.5), ("2h", 7200.0)] {
+            let config = parsed(&["--parameters-poll", text]).unwrap();
+            assert!((config.parameters_poll.as_secs_f64() - seconds).abs() < f64::EPSILON, "{text}");
+        }
+        for (text, expected) in [
+            ("30", "for example 30s"),
+            ("soon", "for example 30s"),
+            ("", "at least 1s"),
+            ("999ms", "at least 1s"),
+            ("0s", "at least 1s"),
+        ] {
+            let refused = parsed(&["--lease-duration", text]).err().unwrap_or_default();
+            assert!(refused.contains(expected), "{text}: {refused}");
+        }
+        let refused = parsed(&["--lease-duration=-30s"]).err().unwrap_or_default();
+        assert!(refused.contains("at least 1s"), "{refused}");
+    }
+
+    #[test]
+    fn a_kafka_option_is_a_value_or_the_content_of_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("password");
+        std::fs::write(&file, "pass=word@1\n").unwrap();
+        let secret = format!("sasl.password=@{}", file.display());
+        let options =
+            ["--kafka-option", "security.protocol=SASL_SSL", "--kafka-option", &secret, "--kafka-option", "a=b=c"];
+        let config = parsed(&options).unwrap();
+        let read = config.kafka.options().unwrap();
+        let expected = [("a", "b=c"), ("sasl.password", "pass=word@1"), ("security.protocol", "SASL_SSL")];
+        assert!(read.iter().map(|(key, value)| (key.as_str(), value.as_str())).eq(expected));
+
+        std::fs::remove_file(&file).unwrap();
+        let error = config.kafka.options().unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+        assert!(error.to_string().contains(&file.display().to_string()), "{error}");
+        for text in ["security.protocol", "=value", ""] {
+            let refused = parsed(&["--kafka-option", text]).err().unwrap_or_default();
+            assert!(refused.contains("must be KEY=VALUE"), "{text}: {refused}");
+        }
+    }
+
+    #[test]
+    fn at_least_one_chain_is_looked_after() {
+        assert!(parsed(&["--concurrency", "0"]).is_err());
+        assert_eq!(parsed(&[]).unwrap().concurrency, 4);
+    }
 }

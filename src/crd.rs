@@ -21,3 +21,24 @@ pub fn as_yaml() -> Result<String, serde_saphyr::ser::Error> {
     let incident = serde_saphyr::to_string(&HopIncident::crd())?;
     Ok(format!("{header}{chain}---\n{incident}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_crds_are_the_ones_that_the_types_make() {
+        let committed = include_str!("../k8s/crd.yaml");
+        assert!(as_yaml().unwrap() == committed, "k8s/crd.yaml is old: run `make generate` and read the difference");
+    }
+
+    #[test]
+    fn both_documents_are_crds_of_the_group() {
+        let text = as_yaml().unwrap();
+        let names: Vec<_> = text
+            .split("\n---\n")
+            .map(|document| serde_saphyr::from_str::<serde_json::Value>(document).unwrap()["metadata"]["name"].clone())
+            .collect();
+        assert_eq!(names, ["vpnchains.hopkeeper.io", "hopincidents.hopkeeper.io"]);
+    }
+}

@@ -246,3 +246,56 @@ fn event(type_: EventType, reason: &str, action: &str, mut note: String) -> Even
     note.truncate(end);
     Event { type_, reason: reason.to_owned(), note: Some(note), action: action.to_owned(), secondary: None }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crd::HopIncidentSpec;
+
+    fn incident(message: &str) -> HopIncident {
+        let spec: HopIncidentSpec = serde_json::from_value(serde_json::json!({
+            "chain": "berlin", "hop": "entry", "podUid": "u", "pod": "p", "candidate": {"name": "a", "version": "1"},
+            "rule": "r", "title": "t", "verdict": "rotate", "evidence": "own", "line": "CANARY",
+            "first": {"time": "2026-11-22T12:00:00.000000Z", "position": "x"},
+            "last": {"time": "2026-11-22T12:00:00.000000Z", "position": "x"},
+        }))
+        .unwrap();
+        let mut incident = HopIncident::new("berlin-entry-0a1b", spec);
+        let status = incident.status.get_or_insert_default();
+        (status.phase, status.reason, status.message) =
+            (IncidentPhase::Suppressed, Some("Healed".into()), Some(message.into()));
+        incident
+    }
+
+    #[test]
+    fn a_decision_becomes_an_event_without_the_line_that_caused_it() {
+        let event = IncidentDecided { incident: &incident("it works again") }.event().unwrap();
+        assert_eq!((event.reason.as_str(), event.action.as_str()), ("SuppressedHealed", "Recover"));
+        let note = event.note.unwrap();
+        assert_eq!(note, "hop \"entry\": it works again (rule r: t; berlin-entry-0a1b)");
+        assert!(matches!(event.type_, EventType::Normal));
+        let mut open = incident("m");
+        open.status = None;
+        assert!(IncidentDecided { incident: &open }.event().is_none(), "nothing was decided yet");
+    }
+
+    #[test]
+    fn what_needs_looking_at_is_a_warning() {
+        for phase in [IncidentPhase::Held, IncidentPhase::Acting, IncidentPhase::Verifying, IncidentPhase::Escalated] {
+            let mut decided = incident("m");
+            decided.status.as_mut().unwrap().phase = phase;
+            assert!(matches!(IncidentDecided { incident: &decided }.event().unwrap().type_, EventType::Warning));
+        }
+    }
+
+    #[test]
+    fn a_note_is_cut_to_what_the_api_takes_and_between_characters() {
+        for text in ["x".repeat(5000), "\u{20ac}".repeat(2000), format!("x{}", "\u{1f600}".repeat(2000))] {
+            let long = CandidateSkipped { hop: "entry", candidate: "a", reason: &text }.event().unwrap();
+            let decided = IncidentDecided { incident: &incident(&text) }.event().unwrap();
+            for note in [long.note.unwrap(), decided.note.unwrap()] {
+                assert!(note.len() <= 1000 && note.len() > 990 && note.starts_with("hop \"entry\""), "{}", note.len());
+            }
+        }
+    }
+}
