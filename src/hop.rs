@@ -14,6 +14,7 @@ mod openvpn;
 mod probe;
 mod run;
 mod state_file;
+mod sweep;
 mod system;
 mod wireguard;
 
@@ -24,6 +25,7 @@ use thiserror::Error;
 use crate::domain::plan;
 pub use init::init;
 pub use run::run;
+pub use sweep::sweep;
 
 /// Where a hop's parts find each other; the default is the layout of a hop's pod.
 #[derive(Clone, Debug)]

@@ -29,6 +29,12 @@ pub(super) enum NetCommand {
         #[arg(long)]
         no_reload: bool,
     },
+    /// Removes bridges that join nobody any more from this node, after their chain was deleted.
+    Sweep {
+        /// The bridges.
+        #[arg(required = true, value_name = "BRIDGE")]
+        bridges: Vec<String>,
+    },
 }
 
 /// Where the hop's files lie; the defaults are the layout of a hop's pod.
@@ -72,6 +78,9 @@ impl HopCommand {
                     .await
                     .into_diagnostic()
                     .wrap_err("failed to keep the hop's network"),
+                NetCommand::Sweep { bridges } => {
+                    hop::sweep(&bridges).await.into_diagnostic().wrap_err("failed to remove the chain's bridges")
+                }
             }
         })
     }

@@ -14,6 +14,7 @@ pub mod deployment;
 pub mod network_attachment;
 pub mod network_policy;
 pub mod secret;
+pub mod sweep;
 
 /// Which images the hops' containers use.
 #[derive(Clone, Debug)]

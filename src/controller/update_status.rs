@@ -50,6 +50,7 @@ pub async fn update(
         last_recovery: last_recovery.map(Time).or(before.last_recovery.clone()),
         message: Some(message.clone()),
         conditions: before.conditions.clone(),
+        nodes: nodes(&before.nodes, observed),
         skipped_candidates: skipped,
         hops,
     };
@@ -95,6 +96,13 @@ async fn write(chain: &VpnChain, before: VpnChainStatus, status: VpnChainStatus,
     api.patch_status(&chain.name_any(), &PatchParams::apply(names::FIELD_MANAGER).force(), &Patch::Apply(patch))
         .await?;
     Ok(())
+}
+
+/// The nodes that links were made on, also those that the pods have left since.
+fn nodes(before: &[String], observed: &Observed) -> Vec<String> {
+    let now = observed.pods.values().filter_map(|p| p.spec.as_ref()?.node_name.clone());
+    let all: std::collections::BTreeSet<_> = before.iter().cloned().chain(now).collect();
+    all.into_iter().collect()
 }
 
 fn phase_of(incident: &HopIncident) -> IncidentPhase {

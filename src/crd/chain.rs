@@ -323,6 +323,9 @@ pub struct VpnChainStatus {
     #[serde(default)]
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,
+    /// Nodes that hold links of the chain; its deletion removes them there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<String>,
     /// Candidates that were skipped because they cannot be used, and why: pool key → reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub skipped_candidates: BTreeMap<String, String>,

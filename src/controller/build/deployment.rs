@@ -174,7 +174,8 @@ fn vpn(images: &Images, network: &HopNetwork, client: ClientProcess) -> Containe
     }
 }
 
-fn rights(uid: i64, net_admin: bool) -> SecurityContext {
+/// What a container may do: nothing, or NET_ADMIN alone.
+pub(super) fn rights(uid: i64, net_admin: bool) -> SecurityContext {
     SecurityContext {
         run_as_user: Some(uid),
         run_as_group: Some(uid),
