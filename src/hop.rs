@@ -5,7 +5,6 @@
 //! sends, has no capability; this has NET_ADMIN and nothing else.
 
 mod command;
-mod hardening;
 mod health;
 mod init;
 mod mount;

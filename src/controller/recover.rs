@@ -6,13 +6,13 @@
 
 use std::time::Duration;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
 use kube::ResourceExt;
 
 use super::build::secret::Stamp;
-use super::candidates::{ChoiceError, Chosen, choose, newest};
+use super::candidates::{ChoiceError, Chosen, Skipped, choose, newest};
 use super::desired::{self, nudge};
-use super::observe::{HopSecret, Observed};
+use super::observe::{HopSecret, Observed, pod_view};
 use super::validate::ValidChain;
 use super::view::{action_of, chain_view, incident_view, outcome_of};
 use super::{Context, Error, incident_status, words};
@@ -31,6 +31,14 @@ pub struct Outcome {
     pub wake: Option<Duration>,
     /// Hops whose repair waits for something outside, and for what.
     pub problems: Vec<(String, String)>,
+    /// Candidates that turned out unusable, by hop.
+    pub skipped: Vec<(String, Skipped)>,
+}
+
+impl Outcome {
+    fn skip(&mut self, hop: &str, skipped: Vec<Skipped>) {
+        self.skipped.extend(skipped.into_iter().map(|s| (hop.to_owned(), s)));
+    }
 }
 
 /// Whether a repair of the hop is under way.
@@ -146,9 +154,13 @@ impl Repair<'_> {
                 Err(error) => return self.wait_for_pool(&error.into(), outcome),
             };
             match choose(self.chain, index, &pool, Some(secret.candidate()), &burned(self.view, hop)).await {
-                Ok((chosen, _)) => chosen.candidate,
+                Ok((chosen, skipped)) => {
+                    outcome.skip(hop, skipped);
+                    chosen.candidate
+                }
                 Err(error @ ChoiceError::Exhausted { .. }) => {
                     let why = ("PoolExhausted", error.to_string());
+                    outcome.skip(hop, error.into_skipped());
                     return self.close(status, IncidentPhase::Escalated, why).await;
                 }
                 Err(error) => return self.wait_for_pool(&error, outcome),
@@ -164,6 +176,7 @@ impl Repair<'_> {
             candidate,
             revision: secret.plan.revision + 1,
             recreate: secret.stamp.recreate + u64::from(kind.recreates()),
+            ready_before: self.ready_since(observed),
             started_at: MicroTime(self.ctx.now()),
             applied_at: None,
             finished_at: None,
@@ -190,11 +203,15 @@ impl Repair<'_> {
                 Chosen { candidate: step.candidate.clone(), resolved: files_of(secret) }
             } else {
                 match self.read_again(index, &step).await {
-                    Ok(Some(chosen)) => chosen,
+                    Ok(Some(Ok(chosen))) => chosen,
                     Ok(None) => {
-                        let why =
-                            ("CandidateRemoved", format!("candidate {} was removed from the pool", step.candidate));
-                        return self.close(status, IncidentPhase::Escalated, why).await;
+                        let why = format!("candidate {} was removed from the pool", step.candidate);
+                        return self.close(status, IncidentPhase::Escalated, ("CandidateRemoved", why)).await;
+                    }
+                    Ok(Some(Err(skipped))) => {
+                        let why = format!("candidate {} cannot be used any more: {}", skipped.name, skipped.reason);
+                        outcome.skip(&hop, vec![skipped]);
+                        return self.close(status, IncidentPhase::Escalated, ("CandidateSpoiled", why)).await;
                     }
                     Err(error) => return self.wait_for_pool(&error, outcome),
                 }
@@ -207,14 +224,17 @@ impl Repair<'_> {
                 return self.record(status).await;
             }
             let stamp = Stamp { applied_at: self.ctx.now(), recreate: step.recreate };
-            let over = Some(&secret.object);
-            let written = desired::write(self.chain, index, &chosen, step.revision, stamp, over, self.ctx).await?;
+            let over = Some(&secret.object.clone());
+            let policies = &mut observed.policies;
+            let written =
+                desired::write(self.chain, index, &chosen, step.revision, stamp, over, policies, self.ctx).await?;
             observed.secrets.insert(hop.clone(), written);
             fail::fail_point!("recover::written");
         }
         let secret = &observed.secrets[&hop];
         if step.recreate > 0 {
-            super::apply::hop_deployment(self.chain, index, secret.stamp.recreate, self.ctx).await?;
+            let (recreate, versions) = (secret.stamp.recreate, &mut observed.deployments);
+            super::apply::hop_deployment(self.chain, index, recreate, versions, self.ctx).await?;
         }
         if let Some(pod) = observed.pods.get(&hop) {
             nudge(self.ctx, pod, secret).await?;
@@ -232,10 +252,15 @@ impl Repair<'_> {
     }
 
     /// The candidate that the step recorded, or a newer version of it.
-    async fn read_again(&self, index: usize, step: &Step) -> Result<Option<Chosen>, ChoiceError> {
+    async fn read_again(&self, index: usize, step: &Step) -> Result<Option<Result<Chosen, Skipped>>, ChoiceError> {
         let pool = desired::open(self.chain, index, self.ctx).await?;
-        let found = newest(self.chain, index, &pool, &step.candidate.name).await?;
-        Ok(found.and_then(Result::ok))
+        Ok(newest(self.chain, index, &pool, &step.candidate.name).await?)
+    }
+
+    /// Since when the hop says Ready, if it does.
+    fn ready_since(&self, observed: &Observed) -> Option<Time> {
+        let pod = observed.pods.get(&self.incident.spec.hop).map(pod_view)?;
+        pod.ready.then_some(Time(pod.ready_since))
     }
 
     fn wait_for_pool(&self, error: &ChoiceError, outcome: &mut Outcome) -> Result<Option<HopIncident>, Error> {
@@ -282,7 +307,7 @@ fn is_written(secret: &HopSecret, step: &Step) -> bool {
 }
 
 /// The files that the hop has, for a step that keeps its candidate: Vault need not be asked.
-fn files_of(secret: &HopSecret) -> Resolved {
+pub(super) fn files_of(secret: &HopSecret) -> Resolved {
     let files = secret.object.data.iter().flatten().filter(|(name, _)| *name != crate::domain::plan::PLAN_FILE);
     Resolved {
         endpoints: secret.plan.endpoints.clone(),

@@ -16,6 +16,7 @@ use super::{Context, Error};
 use crate::crd::chain::{ChainPhase, HopState, HopStatus};
 use crate::crd::incident::IncidentPhase;
 use crate::crd::{HopIncident, VpnChain, VpnChainStatus, names};
+use crate::internal_event::controller::CandidateSkipped;
 
 /// Writes what was found and done.
 ///
@@ -37,10 +38,7 @@ pub async fn update(
     let recovered = observed.incidents.iter().filter(|i| phase_of(i) == IncidentPhase::Recovered);
     let last_recovery = recovered.filter_map(|i| i.status.as_ref()?.closed_at.as_ref()).map(|t| t.0).max();
     let message = message(phase, &hops, &problems);
-    let mut skipped = before.skipped_candidates.clone();
-    skipped.retain(|key, _| chain.hops().iter().any(|h| key.starts_with(&format!("{}/", h.name))));
-    let found = supply.skipped.iter().map(|(hop, s)| (format!("{hop}/{}", s.name), s.reason.clone()));
-    skipped.extend(found.collect::<BTreeMap<_, _>>());
+    let skipped = skipped_candidates(chain, &before.skipped_candidates, supply, ctx).await;
 
     let mut status = VpnChainStatus {
         observed_generation: chain.chain.meta().generation,
@@ -96,6 +94,30 @@ async fn write(chain: &VpnChain, before: VpnChainStatus, status: VpnChainStatus,
     api.patch_status(&chain.name_any(), &PatchParams::apply(names::FIELD_MANAGER).force(), &Patch::Apply(patch))
         .await?;
     Ok(())
+}
+
+/// Candidates that cannot be used: those known before, without the ones that were read well since, and the new ones.
+/// Only what is new is worth an Event.
+async fn skipped_candidates(
+    chain: &ValidChain<'_>,
+    before: &BTreeMap<String, String>,
+    supply: &Supply,
+    ctx: &Context,
+) -> BTreeMap<String, String> {
+    let mut skipped = before.clone();
+    skipped.retain(|key, _| chain.hops().iter().any(|h| key.starts_with(&format!("{}/", h.name))));
+    for (hop, candidate) in &supply.usable {
+        skipped.remove(&format!("{hop}/{candidate}"));
+    }
+    for (hop, found) in &supply.skipped {
+        let known = skipped.insert(format!("{hop}/{}", found.name), found.reason.clone());
+        if known.as_ref() != Some(&found.reason) {
+            let event = CandidateSkipped { hop, candidate: &found.name, reason: &found.reason };
+            event.emit(&ctx.metrics);
+            ctx.publish(chain.chain, &event).await;
+        }
+    }
+    skipped
 }
 
 /// The nodes that links were made on, also those that the pods have left since.

@@ -75,7 +75,7 @@ fn gateway_bridge(chain: &ValidChain<'_>) -> String {
 
 fn bridge(name: &str) -> Value {
     json!([
-        {"type": "bridge", "bridge": name, "isGateway": false, "ipam": {"type": "static"}, "capabilities": {"ips": true}},
+        {"type": "bridge", "bridge": name, "isGateway": false, "ipam": {"type": "static"}, "capabilities": {"ips": true, "mac": true}},
         {"type": "tuning", "sysctl": {"net.ipv4.ip_forward": "1"}},
     ])
 }
