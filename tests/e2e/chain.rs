@@ -44,6 +44,7 @@ impl Chain {
     /// An empty namespace with the exit hop's pool.
     pub async fn namespace(name: &str) -> Self {
         let client = client().await;
+        install_crds().await;
         let namespace = format!("e2e-{name}");
         let api = Api::<Namespace>::all(client.clone());
         // Chains of failed tests too: two clients with one candidate would throw each other out.
@@ -177,6 +178,15 @@ impl Chain {
         })
         .await
     }
+}
+
+/// Brings the cluster's CRDs to the ones of this tree.
+async fn install_crds() {
+    let file = lab::root().join("k8s/crd.yaml");
+    let path = file.to_str().expect("the path should be text");
+    let said = kubectl(&["apply", "--server-side", "--force-conflicts", "-f", path]);
+    assert!(said.matches("serverside-applied").count() == 2, "the CRDs should be taken: {said}");
+    kubectl(&["wait", "--for=condition=Established", "--timeout=30s", "-f", path]);
 }
 
 /// The phase of an incident.
