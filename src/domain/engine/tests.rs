@@ -175,3 +175,21 @@ fn memory_is_bounded() {
         assert!(pods.open_windows() <= 101);
     }
 }
+
+fn health(second: i64, state: &str, applied: &str, carrier: u8) -> LogEvent {
+    let line = format!(
+        r#"{{"hopkeeper":"health","state":"{state}","applied":"{applied}","carrier":{carrier},"rx_age_seconds":30}}"#
+    );
+    LogEvent { container: "health".into(), ..event(second, &line) }
+}
+
+#[test]
+fn a_sidecar_that_hangs_is_an_incident_even_when_its_last_word_was_good() {
+    let mut engine = engine();
+    let mut rules = |seconds: [i64; 6], carrier| {
+        let lines = seconds.map(|second| health(second, "down", "a@1#0", carrier));
+        lines.iter().flat_map(|line| engine.observe(line, &hop())).map(|d| d.rule.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(rules([30, 35, 40, 45, 50, 55], 1), ["health-nobody-watches"]);
+    assert_eq!(rules([60, 65, 70, 75, 80, 85], 0), ["health-no-client"]);
+}
