@@ -250,7 +250,13 @@ pub(crate) struct IncidentRefused<'a> {
 impl IncidentRefused<'_> {
     pub(crate) fn emit(self, metrics: &PipelineMetrics) {
         let cause = std::error::Error::source(self.error).map(ToString::to_string).unwrap_or_default();
-        error!(error = %self.error, cause, hop = %self.detection.hop.id, rule = %self.detection.rule, "An incident was refused; left it.");
+        let (hop, rule) = (&self.detection.hop.id, &self.detection.rule);
+        if matches!(self.error, SinkError::Forbidden(_)) {
+            error!(error = %self.error, cause, %hop, %rule, namespace = hop.namespace, verb = "create", resource = "hopincidents.hopkeeper.io",
+                "Not allowed to create incidents in this namespace: grant the verb on the resource. Left the incident.");
+        } else {
+            error!(error = %self.error, cause, %hop, %rule, "An incident was refused, or its pod is gone; left it.");
+        }
         metrics.detected(self.detection, "refused");
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::sink::{IncidentSink, SinkError};
+use super::sink::IncidentSink;
 use super::{HopDirectory, pauses};
 use crate::domain::engine::{Detection, Engine};
 use crate::domain::envelope;
@@ -131,10 +131,10 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         self.engine.observe(&event, &hop)
     }
 
-    /// Creates the incident, trying for ever.
+    /// Creates the incident, trying for as long as that is of use.
     async fn create(&self, detection: &Detection, record: &Record, stop: &CancellationToken) -> Outcome {
         let mut pauses = pauses();
-        loop {
+        for tries in 1.. {
             let Some(result) = stop.run_until_cancelled(self.sink.create(detection)).await else {
                 return Outcome::Abandoned;
             };
@@ -143,20 +143,21 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
                     IncidentCreated { detection, created, received: record.received }.emit(self.metrics);
                     return Outcome::Done;
                 }
-                Err(error @ SinkError::Refused(_)) => {
+                Err(error) if error.is_final(tries, self.directory.get(&detection.hop.pod_uid).is_some()) => {
                     IncidentRefused { detection, error: &error }.emit(self.metrics);
                     return Outcome::Done;
                 }
-                Err(error @ SinkError::Unavailable(_)) => {
+                Err(error) => {
                     let pause = pauses.next().unwrap_or(super::MAX_PAUSE);
                     IncidentCreateFailed { detection, error: &error, pause }.emit(self.metrics);
                     stop.run_until_cancelled(tokio::time::sleep(pause)).await;
                 }
             }
             if stop.is_cancelled() || record.shard.is_lost() {
-                return Outcome::Abandoned;
+                break;
             }
         }
+        Outcome::Abandoned
     }
 
     /// Expires windows, forgets lost shards, and stores for each shard the oldest record still needed.
