@@ -22,8 +22,8 @@ pub use directory::HopDirectory;
 pub use sink::{Created, IncidentSink, SinkError};
 use worker::Worker;
 
-/// Records on their way from the source to the engine.
-const RECORDS_IN_FLIGHT: usize = 1024;
+/// Records on their way from the source to the engine; with `source::MAX_RECORD_BYTES`, 64 MiB at most.
+const RECORDS_IN_FLIGHT: usize = 256;
 /// A source that ran so long before it failed starts again with a short pause.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 

@@ -14,8 +14,8 @@ use crate::domain::types::{Evidence, Verdict};
 use crate::pipeline::sink::{Created, SinkError};
 use crate::source::SourceError;
 
-const DISCARD_REASONS: [&str; 7] =
-    ["json", "no_message", "no_time", "no_container", "unknown_pod", "other_container", "shard_lost"];
+const DISCARD_REASONS: [&str; 8] =
+    ["too_large", "json", "no_message", "no_time", "no_container", "unknown_pod", "other_container", "shard_lost"];
 
 /// The pipeline's metrics.
 #[derive(Clone, Debug)]

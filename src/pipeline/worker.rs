@@ -19,7 +19,7 @@ use crate::internal_event::pipeline::{
     IncidentCreateFailed, IncidentCreated, IncidentRefused, LinesCounted, PipelineMetrics, PlaceStoreFailed,
     RecordDiscarded, RecordReceived,
 };
-use crate::source::{Record, ShardHandle, SourceError};
+use crate::source::{Payload, Record, ShardHandle, SourceError};
 
 /// How often places are stored and windows expired.
 const TICK: Duration = Duration::from_millis(200);
@@ -113,7 +113,11 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
     }
 
     fn decode_and_observe(&mut self, record: &Record) -> Vec<Detection> {
-        let event = match envelope::decode(&record.payload, record.position.clone(), record.received) {
+        let Payload::Bytes(payload) = &record.payload else {
+            RecordDiscarded { reason: "too_large", error: None }.emit(self.metrics);
+            return Vec::new();
+        };
+        let event = match envelope::decode(payload, record.position.clone(), record.received) {
             Ok(event) => event,
             Err(error) => {
                 RecordDiscarded { reason: error.category(), error: Some(&error) }.emit(self.metrics);
@@ -183,3 +187,6 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
