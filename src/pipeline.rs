@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -77,7 +78,7 @@ impl<K: IncidentSink> Pipeline<K> {
         let (sender, records) = mpsc::channel(RECORDS_IN_FLIGHT);
         // The worker stops first and stores its last place while the source can still take it.
         let stop_source = CancellationToken::new();
-        let mut worker = Worker::new(&self.rules, &self.directory, &self.sink, &self.metrics);
+        let mut worker = Worker::new(&self.rules, &self.directory, &self.sink, &self.metrics, Timestamp::now);
         let work = async {
             let result = worker.run(records, stop).await;
             stop_source.cancel();

@@ -100,3 +100,12 @@ pub struct LogEvent {
     /// Where the record was read.
     pub position: Position,
 }
+
+impl LogEvent {
+    /// Moves a time after `latest` there; whether it was. A line from the future would make every later one history.
+    pub fn clamp(&mut self, latest: Timestamp) -> bool {
+        let ahead = self.time > latest;
+        self.time = self.time.min(latest);
+        ahead
+    }
+}

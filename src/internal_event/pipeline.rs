@@ -24,6 +24,7 @@ pub struct PipelineMetrics {
     discarded: IntCounterVec,
     matched: IntCounter,
     stale: IntCounter,
+    clamped: IntCounter,
     explained: IntCounter,
     detections: IntCounterVec,
     incidents: IntCounterVec,
@@ -72,6 +73,10 @@ impl PipelineMetrics {
             stale: counter(
                 "hopkeeper_lines_stale_total",
                 "Lines older than the hop's parameters or its last sign of health.",
+            )?,
+            clamped: counter(
+                "hopkeeper_lines_clamped_total",
+                "Lines dated in the future, taken for as new as they can be.",
             )?,
             explained: counter(
                 "hopkeeper_lines_explained_total",
@@ -174,6 +179,19 @@ impl RecordDiscarded<'_> {
             && counter.get().is_power_of_two()
         {
             warn!(%error, reason = self.reason, so_far = counter.get(), "Discarded a record that is no log line.");
+        }
+    }
+}
+
+/// A line is dated in the future: a clock is wrong.
+pub(crate) struct LineClamped;
+
+impl LineClamped {
+    pub(crate) fn emit(self, metrics: &PipelineMetrics) {
+        metrics.clamped.inc();
+        // All lines of a node whose clock is wrong are: the 1st, 2nd, 4th, 8th … is worth a line.
+        if metrics.clamped.get().is_power_of_two() {
+            warn!(so_far = metrics.clamped.get(), "A line is dated in the future: a node's clock is wrong.");
         }
     }
 }

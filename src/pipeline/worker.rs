@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -16,13 +16,22 @@ use crate::domain::event::Shard;
 use crate::domain::rule::Client;
 use crate::domain::ruleset::RuleSet;
 use crate::internal_event::pipeline::{
-    IncidentCreateFailed, IncidentCreated, IncidentRefused, LinesCounted, PipelineMetrics, PlaceStoreFailed,
-    RecordDiscarded, RecordReceived,
+    IncidentCreateFailed, IncidentCreated, IncidentRefused, LineClamped, LinesCounted, PipelineMetrics,
+    PlaceStoreFailed, RecordDiscarded, RecordReceived,
 };
 use crate::source::{Payload, Record, ShardHandle, SourceError};
 
 /// How often places are stored and windows expired.
 const TICK: Duration = Duration::from_millis(200);
+
+/// A line's time may be so far after its record's: clocks of two machines differ.
+const AHEAD_OF_RECORD: SignedDuration = SignedDuration::from_secs(5);
+/// And so far after this machine's: where the shipper stamps its records, they are as wrong as its lines. Wider, since
+/// this bound is another one when the record is read again.
+const AHEAD_OF_NOW: SignedDuration = SignedDuration::from_secs(60);
+
+/// Tells the time.
+pub(super) type Clock = fn() -> Timestamp;
 
 /// How far a shard is done.
 struct Progress {
@@ -46,6 +55,7 @@ pub(super) struct Worker<'a, K> {
     sink: &'a K,
     metrics: &'a PipelineMetrics,
     shards: HashMap<Shard, Progress>,
+    now: Clock,
 }
 
 impl<'a, K: IncidentSink> Worker<'a, K> {
@@ -54,8 +64,9 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         directory: &'a HopDirectory,
         sink: &'a K,
         metrics: &'a PipelineMetrics,
+        now: Clock,
     ) -> Self {
-        Self { engine: Engine::new(Arc::clone(rules)), directory, sink, metrics, shards: HashMap::new() }
+        Self { engine: Engine::new(Arc::clone(rules)), directory, sink, metrics, shards: HashMap::new(), now }
     }
 
     /// Works until stopped or until the source is gone; stores the last places in the end.
@@ -117,13 +128,16 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
             RecordDiscarded { reason: "too_large", error: None }.emit(self.metrics);
             return Vec::new();
         };
-        let event = match envelope::decode(payload, record.position.clone(), record.received) {
+        let mut event = match envelope::decode(payload, record.position.clone(), record.received) {
             Ok(event) => event,
             Err(error) => {
                 RecordDiscarded { reason: error.category(), error: Some(&error) }.emit(self.metrics);
                 return Vec::new();
             }
         };
+        if event.clamp(latest((self.now)(), record.received)) {
+            LineClamped.emit(self.metrics);
+        }
         let Some(hop) = self.directory.find(&event) else {
             RecordDiscarded { reason: "unknown_pod", error: None }.emit(self.metrics);
             return Vec::new();
@@ -172,7 +186,7 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
             self.shards.remove(&shard);
             self.engine.drop_shard(&shard);
         }
-        self.engine.expire(Timestamp::now());
+        self.engine.expire((self.now)());
         let tally = self.engine.take_tally();
         LinesCounted { tally, open_windows: self.engine.open_windows() }.emit(self.metrics);
         for (shard, progress) in &mut self.shards {
@@ -186,6 +200,12 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
             }
         }
     }
+}
+
+/// The latest time that a line of a record can have.
+fn latest(now: Timestamp, received: Option<Timestamp>) -> Timestamp {
+    let after = |time: Timestamp, margin| time.saturating_add(margin).unwrap_or(Timestamp::MAX);
+    received.map_or(Timestamp::MAX, |received| after(received, AHEAD_OF_RECORD)).min(after(now, AHEAD_OF_NOW))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The worker, record by record, on a shard and a sink that write down what they are told.
 
+use std::cell::Cell;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -20,6 +21,15 @@ fn start() -> Timestamp {
 
 fn at(second: i64) -> Timestamp {
     start() + SignedDuration::from_secs(second)
+}
+
+thread_local! {
+    /// Each test has its own clock.
+    static NOW: Cell<i64> = const { Cell::new(0) };
+}
+
+fn now() -> Timestamp {
+    at(NOW.get())
 }
 
 fn pod(name: &str) -> HopIdentity {
@@ -95,7 +105,7 @@ impl World {
     }
 
     fn worker(&self) -> Worker<'_, FakeSink> {
-        Worker::new(&Arc::new(RuleSet::shipped()), &self.directory, &self.sink, &self.metrics)
+        Worker::new(&Arc::new(RuleSet::shipped()), &self.directory, &self.sink, &self.metrics, now)
     }
 
     fn record(&self, payload: Payload, received: i64) -> Record {
@@ -164,4 +174,23 @@ async fn an_incident_about_a_pod_that_is_gone_is_not_tried_for_ever() {
     };
     tokio::join!(worker.handle(world.line("p1", 0, 0, EXPIRED), &world.stop), going);
     assert_eq!(world.count("hopkeeper_incidents_total", "refused"), 1.0);
+}
+
+#[tokio::test]
+async fn a_line_from_the_future_does_not_make_the_hop_deaf() {
+    let world = World::new(&["p1", "p2"]);
+    let mut worker = world.worker();
+    // The second one's record is as wrong as its line: the shipper stamps both.
+    for (pod, received) in [("p1", 0), ("p2", 86_400)] {
+        NOW.set(0);
+        let future = world.line(pod, 86_400, received, "Initialization Sequence Completed");
+        worker.handle(future, &world.stop).await;
+        NOW.set(61);
+        worker.handle(world.line(pod, 61, 61, EXPIRED), &world.stop).await;
+    }
+    assert_eq!(world.created(), ["p1", "p2"]);
+    assert_eq!(world.count("hopkeeper_lines_clamped_total", ""), 2.0);
+    // Clocks that differ a little are no matter.
+    worker.handle(world.line("p1", 70, 66, "x"), &world.stop).await;
+    assert_eq!(world.count("hopkeeper_lines_clamped_total", ""), 2.0);
 }
