@@ -4,6 +4,7 @@
 //! some records, and their incidents have the same names. What is done about an incident is the reconciler's affair.
 
 pub mod directory;
+mod held;
 pub mod sink;
 mod worker;
 

@@ -14,8 +14,17 @@ use crate::domain::types::{Evidence, Verdict};
 use crate::pipeline::sink::{Created, SinkError};
 use crate::source::SourceError;
 
-const DISCARD_REASONS: [&str; 8] =
-    ["too_large", "json", "no_message", "no_time", "no_container", "unknown_pod", "other_container", "shard_lost"];
+const DISCARD_REASONS: [&str; 9] = [
+    "too_large",
+    "json",
+    "no_message",
+    "no_time",
+    "no_container",
+    "unknown_pod",
+    "unknown_pod_overflow",
+    "other_container",
+    "shard_lost",
+];
 
 /// The pipeline's metrics.
 #[derive(Clone, Debug)]
@@ -32,6 +41,7 @@ pub struct PipelineMetrics {
     source_errors: IntCounterVec,
     source_connections: IntCounter,
     windows: IntGauge,
+    held: IntGauge,
     evicted: IntCounter,
     delay: Histogram,
 }
@@ -54,6 +64,8 @@ impl PipelineMetrics {
         };
         let windows = IntGauge::new("hopkeeper_windows_open", "Windows that rules count lines in.")?;
         registry.register(Box::new(windows.clone()))?;
+        let held = IntGauge::new("hopkeeper_records_held", "Records that wait until their pod is known.")?;
+        registry.register(Box::new(held.clone()))?;
         let delay = Histogram::with_opts(
             HistogramOpts::new(
                 "hopkeeper_record_to_incident_seconds",
@@ -88,6 +100,7 @@ impl PipelineMetrics {
             source_errors: counters("hopkeeper_source_errors_total", "Failures of the log source.", &["category"])?,
             source_connections: counter("hopkeeper_source_connections_total", "Connections made to the log source.")?,
             windows,
+            held,
             evicted: counter("hopkeeper_windows_evicted_total", "Windows given up because there were too many.")?,
             delay,
         };
@@ -180,6 +193,17 @@ impl RecordDiscarded<'_> {
         {
             warn!(%error, reason = self.reason, so_far = counter.get(), "Discarded a record that is no log line.");
         }
+    }
+}
+
+/// Records wait for their pods.
+pub(crate) struct RecordsHeld {
+    pub(crate) records: usize,
+}
+
+impl RecordsHeld {
+    pub(crate) fn emit(self, metrics: &PipelineMetrics) {
+        metrics.held.set(i64::try_from(self.records).unwrap_or(i64::MAX));
     }
 }
 

@@ -194,3 +194,80 @@ async fn a_line_from_the_future_does_not_make_the_hop_deaf() {
     worker.handle(world.line("p1", 70, 66, "x"), &world.stop).await;
     assert_eq!(world.count("hopkeeper_lines_clamped_total", ""), 2.0);
 }
+
+#[tokio::test]
+async fn a_line_that_is_faster_than_the_news_of_its_pod_waits_for_it() {
+    let world = World::new(&["p1"]);
+    let mut worker = world.worker();
+    worker.handle(world.line("p1", 0, 0, "hello"), &world.stop).await;
+    worker.handle(world.line("new", 0, 0, EXPIRED), &world.stop).await;
+    // Others go on; only the place does not.
+    worker.handle(world.line("p1", 0, 0, EXPIRED), &world.stop).await;
+    worker.take_up(&world.stop).await;
+    worker.settle();
+    assert_eq!((world.created(), world.stored()), (vec!["p1".to_owned()], 1));
+
+    world.directory.insert(pod("new"));
+    worker.take_up(&world.stop).await;
+    assert_eq!(world.created(), ["p1", "new"]);
+    assert_eq!(world.discarded("unknown_pod"), 0.0);
+}
+
+#[tokio::test]
+async fn lines_that_waited_come_before_those_after_them() {
+    let world = World::new(&[]);
+    let mut worker = world.worker();
+    for second in [0, 1] {
+        worker.handle(world.line("new", second, 1, "AUTH: Received control message: AUTH_FAILED"), &world.stop).await;
+    }
+    world.directory.insert(pod("new"));
+    // Had it come first, the failures would be history.
+    worker.handle(world.line("new", 2, 2, "Initialization Sequence Completed"), &world.stop).await;
+    assert_eq!(world.created(), ["new"]);
+}
+
+#[tokio::test]
+async fn a_pod_that_stays_unknown_is_given_up_after_a_minute() {
+    let world = World::new(&[]);
+    let mut worker = world.worker();
+    worker.handle(world.line("foreign", 0, 0, EXPIRED), &world.stop).await;
+    for (second, discarded, stored) in [(59, 0.0, 0), (60, 1.0, 1)] {
+        NOW.set(second);
+        worker.settle();
+        assert_eq!((world.discarded("unknown_pod"), world.stored()), (discarded, stored), "after {second} s");
+    }
+    // Read long after it came: the pod had its time.
+    worker.handle(world.line("foreign", 0, 0, EXPIRED), &world.stop).await;
+    assert_eq!(world.discarded("unknown_pod"), 2.0);
+    // A shipper that sends the whole cluster's lines fills nothing.
+    let mut other = world.line("foreign", 60, 60, EXPIRED);
+    let Payload::Bytes(payload) = &mut other.payload else { panic!("should be small") };
+    *payload = String::from_utf8_lossy(payload).replace(r#""name":"vpn""#, r#""name":"web""#).into_bytes();
+    worker.handle(other, &world.stop).await;
+    assert_eq!(world.discarded("unknown_pod"), 3.0);
+}
+
+#[tokio::test]
+async fn what_waits_is_anothers_when_the_shard_is() {
+    let world = World::new(&[]);
+    let mut worker = world.worker();
+    worker.handle(world.line("new", 0, 0, EXPIRED), &world.stop).await;
+    world.shard.lost.store(true, Ordering::SeqCst);
+    world.directory.insert(pod("new"));
+    worker.take_up(&world.stop).await;
+    worker.settle();
+    assert!(world.created().is_empty() && world.stored() == 0);
+}
+
+#[tokio::test]
+async fn a_line_that_waited_and_could_not_be_handed_over_is_not_done() {
+    let world = World::new(&[]);
+    let mut worker = world.worker();
+    worker.handle(world.line("new", 0, 0, EXPIRED), &world.stop).await;
+    world.directory.insert(pod("new"));
+    world.sink.away.store(true, Ordering::SeqCst);
+    world.stop.cancel();
+    worker.take_up(&world.stop).await;
+    worker.settle();
+    assert_eq!(world.stored(), 0);
+}
