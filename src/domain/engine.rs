@@ -157,9 +157,9 @@ impl Engine {
         self.pods.drop_shard(shard);
     }
 
-    /// Forgets a pod.
-    pub fn drop_pod(&mut self, pod_uid: &str) {
-        self.pods.drop_pod(pod_uid);
+    /// Forgets the pods that are gone: all but those that `is_there` knows by their UID.
+    pub fn keep_pods(&mut self, is_there: impl Fn(&str) -> bool) {
+        self.pods.keep_pods(is_there);
     }
 
     /// How many windows are open.

@@ -63,6 +63,11 @@ impl HopDirectory {
         self.version.send_modify(|version| *version += 1);
     }
 
+    /// Whether a pod is known.
+    pub fn knows(&self, pod_uid: &str) -> bool {
+        self.pods.read().unwrap_or_else(PoisonError::into_inner).by_uid.contains_key(pod_uid)
+    }
+
     /// Says when something was added or removed.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.version.subscribe()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::held::{self, Entry, Held, PodKey};
@@ -57,6 +57,8 @@ pub(super) struct Worker<'a, K> {
     metrics: &'a PipelineMetrics,
     shards: HashMap<Shard, Progress>,
     held: Held,
+    /// The directory's changes that the engine does not know of.
+    changes: watch::Receiver<u64>,
     now: Clock,
 }
 
@@ -69,7 +71,8 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         now: Clock,
     ) -> Self {
         let engine = Engine::new(Arc::clone(rules));
-        Self { engine, directory, sink, metrics, shards: HashMap::new(), held: Held::default(), now }
+        let changes = directory.changes();
+        Self { engine, directory, sink, metrics, shards: HashMap::new(), held: Held::default(), changes, now }
     }
 
     /// Works until stopped or until the source is gone; stores the last places in the end.
@@ -240,7 +243,7 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
                     IncidentCreated { detection, created, received: entry.received }.emit(self.metrics);
                     return Outcome::Done;
                 }
-                Err(error) if error.is_final(tries, self.directory.get(&detection.hop.pod_uid).is_some()) => {
+                Err(error) if error.is_final(tries, self.directory.knows(&detection.hop.pod_uid)) => {
                     IncidentRefused { detection, error: &error }.emit(self.metrics);
                     return Outcome::Done;
                 }
@@ -257,7 +260,7 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         Outcome::Abandoned
     }
 
-    /// Expires windows, forgets lost shards, and stores for each shard the oldest record still needed.
+    /// Expires windows, forgets lost shards and pods that are gone, and stores for each shard the oldest record still needed.
     fn settle(&mut self) {
         let lost: Vec<Shard> =
             self.shards.iter().filter(|(_, held)| held.handle.is_lost()).map(|(shard, _)| shard.clone()).collect();
@@ -265,6 +268,10 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
             self.shards.remove(&shard);
             self.engine.drop_shard(&shard);
             self.held.drop_shard(&shard);
+        }
+        if self.changes.has_changed().unwrap_or_default() {
+            self.changes.mark_unchanged();
+            self.engine.keep_pods(|uid| self.directory.knows(uid));
         }
         self.engine.expire((self.now)());
         let tally = self.engine.take_tally();

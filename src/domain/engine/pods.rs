@@ -141,8 +141,8 @@ impl Pods {
         }
     }
 
-    pub(super) fn drop_pod(&mut self, pod_uid: &str) {
-        self.pods.remove(pod_uid);
+    pub(super) fn keep_pods(&mut self, is_there: impl Fn(&str) -> bool) {
+        self.pods.retain(|uid, _| is_there(uid));
     }
 
     pub(super) fn open_windows(&self) -> usize {

@@ -271,3 +271,17 @@ async fn a_line_that_waited_and_could_not_be_handed_over_is_not_done() {
     worker.settle();
     assert_eq!(world.stored(), 0);
 }
+
+#[tokio::test]
+async fn a_pod_that_is_gone_holds_no_place() {
+    let world = World::new(&["p1", "p2"]);
+    let mut worker = world.worker();
+    for pod in ["p1", "p2"] {
+        worker.handle(world.line(pod, 0, 0, EXPIRED), &world.stop).await;
+    }
+    worker.settle();
+    assert_eq!(world.stored(), 0);
+    world.directory.remove("uid-p1");
+    worker.settle();
+    assert_eq!(world.stored(), 1);
+}
