@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::controller::{api, observe::hop_of};
 use crate::crd::{VpnChain, names};
 use crate::domain::event::HopIdentity;
+use crate::domain::plan::plan_id;
 use crate::domain::types::{CandidateRef, HopId, Implementation};
 use crate::pipeline::HopDirectory;
 
@@ -140,7 +141,7 @@ fn chain_changed(chains: &ChainUids, join: &mut Join, event: Event<PartialObject
 struct Join {
     directory: HopDirectory,
     pods: HashMap<HopId, HashMap<String, (String, Implementation)>>,
-    parameters: HashMap<HopId, (CandidateRef, Timestamp)>,
+    parameters: HashMap<HopId, Parameters>,
     listed_chains: Listing<ChainKey>,
     listed_pods: Listing<String>,
     listed_secrets: Listing<HopId>,
@@ -210,15 +211,16 @@ impl Join {
     }
 
     fn publish(&self, hop: &HopId) {
-        let Some((candidate, applied_at)) = self.parameters.get(hop) else { return };
+        let Some(parameters) = self.parameters.get(hop) else { return };
         for (uid, (name, implementation)) in self.pods.get(hop).into_iter().flatten() {
             self.directory.insert(HopIdentity {
                 id: hop.clone(),
                 pod_uid: uid.clone(),
                 pod_name: name.clone(),
                 implementation: *implementation,
-                candidate: candidate.clone(),
-                applied_at: *applied_at,
+                candidate: parameters.candidate.clone(),
+                plan_id: parameters.plan_id.clone(),
+                applied_at: parameters.applied_at,
             });
         }
     }
@@ -234,10 +236,20 @@ fn implementation(pod: &impl ResourceExt) -> Option<Implementation> {
     serde_json::from_value(serde_json::Value::String(name.clone())).ok()
 }
 
-fn parameters(secret: &impl ResourceExt) -> Option<(CandidateRef, Timestamp)> {
+/// What a hop's Secret says about the parameters in it.
+struct Parameters {
+    candidate: CandidateRef,
+    plan_id: String,
+    applied_at: Timestamp,
+}
+
+fn parameters(secret: &impl ResourceExt) -> Option<Parameters> {
     let label = |name: &str| secret.labels().get(name).cloned();
     let candidate = CandidateRef { name: label(names::CANDIDATE)?, version: label(names::VERSION)? };
-    Some((candidate, secret.annotations().get(names::APPLIED_AT)?.parse().ok()?))
+    let annotation = |name: &str| secret.annotations().get(name);
+    let applied_at = annotation(names::APPLIED_AT)?.parse().ok()?;
+    let revision = annotation(names::REVISION).and_then(|revision| revision.parse().ok()).unwrap_or_default();
+    Some(Parameters { plan_id: plan_id(&candidate, revision), candidate, applied_at })
 }
 
 #[cfg(test)]

@@ -74,9 +74,11 @@ pub struct HopIdentity {
     pub pod_name: String,
     /// The program in its `vpn` container.
     pub implementation: Implementation,
-    /// The parameters it runs with.
+    /// The parameters that it should run with.
     pub candidate: CandidateRef,
-    /// Since when it runs with them; older lines say nothing about them.
+    /// How health lines name these parameters once the client runs with them (`domain::plan::plan_id`).
+    pub plan_id: String,
+    /// Since when it should run with them; older lines say nothing about them.
     pub applied_at: Timestamp,
 }
 

@@ -84,7 +84,7 @@ impl PipelineMetrics {
             matched: counter("hopkeeper_lines_matched_total", "Lines that a rule decided.")?,
             stale: counter(
                 "hopkeeper_lines_stale_total",
-                "Lines older than the hop's parameters or its last sign of health.",
+                "Lines about other parameters than the hop's, or older than its last sign of health.",
             )?,
             clamped: counter(
                 "hopkeeper_lines_clamped_total",

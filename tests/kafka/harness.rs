@@ -42,6 +42,7 @@ pub(crate) fn pod(name: &str) -> HopIdentity {
         pod_name: name.into(),
         implementation: Implementation::OpenVpn,
         candidate: CandidateRef { name: "a".into(), version: "1".into() },
+        plan_id: "a@1#0".into(),
         applied_at: base() - SignedDuration::from_hours(1),
     }
 }

@@ -95,3 +95,9 @@ fn chains_deleted_while_nobody_watched_are_forgotten() {
     assert_eq!(chains.get("prod", "berlin"), None);
     assert_eq!(chains.get("prod", "paris").as_deref(), Some("uid-paris"));
 }
+
+#[test]
+fn a_hop_is_known_by_what_its_secret_wants() {
+    let hop = two_hops().directory.get("one").expect("should be known");
+    assert_eq!((hop.plan_id.as_str(), hop.candidate.to_string().as_str()), ("a@3#2", "a@3"));
+}
