@@ -2,6 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference};
 use kube::api::PostParams;
+use kube::core::Status;
 use kube::{Api, Client, Resource};
 
 use super::hop_watch::ChainUids;
@@ -38,13 +39,27 @@ impl IncidentSink for KubernetesSink {
         match api.create(&params, &incident(detection, uid)).await {
             Ok(_) => Ok(Created::New),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(Created::AlreadyThere),
-            // 4xx but for "too many requests" and "not allowed yet": the same object would be refused again.
-            Err(kube::Error::Api(status)) if matches!(status.code, 400 | 404 | 413 | 422) => {
-                Err(SinkError::Refused(kube::Error::Api(status).into()))
-            }
-            Err(error) => Err(SinkError::Unavailable(error.into())),
+            Err(error) => Err(sink_error(error)),
         }
     }
+}
+
+fn sink_error(error: kube::Error) -> SinkError {
+    match &error {
+        // 4xx but for "too many requests" and "not allowed yet": the same object would be refused again.
+        kube::Error::Api(status) if matches!(status.code, 400 | 404 | 413 | 422) || is_terminating(status) => {
+            SinkError::Refused(error.into())
+        }
+        kube::Error::Api(status) if status.code == 403 => SinkError::Forbidden(error.into()),
+        _ => SinkError::Unavailable(error.into()),
+    }
+}
+
+/// A namespace that is being deleted takes no new objects, and says so with the code of a missing right.
+fn is_terminating(status: &Status) -> bool {
+    const REASON: &str = "NamespaceTerminating";
+    let mut causes = status.details.iter().flat_map(|details| &details.causes);
+    status.reason == REASON || causes.any(|cause| cause.reason == REASON)
 }
 
 fn incident(detection: &Detection, chain_uid: String) -> HopIncident {
@@ -79,4 +94,35 @@ fn incident(detection: &Detection, chain_uid: String) -> HopIncident {
 
 fn line(line: &event::LineRef) -> LineRef {
     LineRef { time: MicroTime(line.time), position: line.position.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the API server answers.
+    fn answer(status: &str) -> SinkError {
+        sink_error(kube::Error::Api(serde_json::from_str::<Status>(status).expect("should be a status").boxed()))
+    }
+
+    #[test]
+    fn a_namespace_that_is_being_deleted_takes_no_incident() {
+        let terminating = r#"{"kind":"Status","status":"Failure","code":403,"reason":"Forbidden",
+            "message":"hopincidents \"x\" is forbidden: unable to create new content in namespace prod because it is being terminated",
+            "details":{"name":"x","group":"hopkeeper.io","kind":"hopincidents",
+            "causes":[{"reason":"NamespaceTerminating","message":"namespace prod is being terminated","field":"metadata.namespace"}]}}"#;
+        assert!(matches!(answer(terminating), SinkError::Refused(_)));
+    }
+
+    #[test]
+    fn what_is_missing_is_told_from_what_is_wrong_and_from_what_is_away() {
+        let answer = |code: u16| answer(&format!(r#"{{"status":"Failure","code":{code},"reason":"x","message":"x"}}"#));
+        assert!(matches!(answer(403), SinkError::Forbidden(_)));
+        for code in [400, 404, 413, 422] {
+            assert!(matches!(answer(code), SinkError::Refused(_)), "{code}");
+        }
+        for code in [401, 409, 429, 500, 503] {
+            assert!(matches!(answer(code), SinkError::Unavailable(_)), "{code}");
+        }
+    }
 }

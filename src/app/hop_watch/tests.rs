@@ -1,0 +1,103 @@
+//! What the watches say, event by event, and what the directory then knows.
+
+use kube::core::{ObjectMeta, PartialObjectMetaExt};
+
+use super::*;
+
+fn meta(name: &str, uid: &str, labels: &[(&str, &str)]) -> ObjectMeta {
+    ObjectMeta {
+        namespace: Some("prod".into()),
+        name: Some(name.into()),
+        uid: Some(uid.into()),
+        labels: Some(labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()),
+        ..ObjectMeta::default()
+    }
+}
+
+fn pod(hop: &str, uid: &str) -> PartialObjectMeta<Pod> {
+    let labels = [(names::CHAIN, "berlin"), (names::HOP, hop), (names::IMPLEMENTATION, "OpenVpn")];
+    meta(&format!("berlin-{hop}-{uid}"), uid, &labels).into_request_partial()
+}
+
+fn secret(hop: &str) -> PartialObjectMeta<Secret> {
+    let labels = [(names::CHAIN, "berlin"), (names::HOP, hop), (names::CANDIDATE, "a"), (names::VERSION, "3")];
+    let mut meta = meta(&format!("berlin-{hop}-parameters"), hop, &labels);
+    let applied_at = (names::APPLIED_AT.to_owned(), "2026-11-22T16:00:00Z".to_owned());
+    meta.annotations = Some([applied_at, (names::REVISION.to_owned(), "2".to_owned())].into());
+    meta.into_request_partial()
+}
+
+fn chain(name: &str) -> PartialObjectMeta<VpnChain> {
+    meta(name, &format!("uid-{name}"), &[]).into_request_partial()
+}
+
+/// A join that knows the pods `one` and `two`.
+fn two_hops() -> Join {
+    let mut join = Join::default();
+    for hop in ["entry", "exit"] {
+        join.secret_changed(Event::Apply(secret(hop)));
+    }
+    join.pod_changed(Event::Apply(pod("entry", "one")));
+    join.pod_changed(Event::Apply(pod("exit", "two")));
+    join
+}
+
+#[test]
+fn pods_stay_known_while_a_new_list_is_made_and_fails() {
+    let mut join = two_hops();
+    join.pod_changed(Event::Init);
+    assert_eq!(join.directory.len(), 2);
+    join.pod_changed(Event::InitApply(pod("entry", "one")));
+    // The list failed on its way, and begins again.
+    join.pod_changed(Event::Init);
+    assert_eq!(join.directory.len(), 2);
+}
+
+#[test]
+fn pods_that_went_unnoticed_are_forgotten_when_the_list_is_complete() {
+    let mut join = two_hops();
+    join.pod_changed(Event::Init);
+    join.pod_changed(Event::InitApply(pod("exit", "two")));
+    // Seen in a list that failed is not seen.
+    join.pod_changed(Event::Init);
+    join.pod_changed(Event::InitApply(pod("entry", "one")));
+    join.pod_changed(Event::InitDone);
+    assert!(join.directory.get("one").is_some() && join.directory.get("two").is_none());
+    // What changes later is not measured by that list.
+    join.pod_changed(Event::Apply(pod("exit", "three")));
+    assert!(join.directory.get("three").is_some());
+}
+
+#[test]
+fn parameters_that_went_unnoticed_are_not_given_to_a_later_pod() {
+    let mut join = two_hops();
+    join.secret_changed(Event::Init);
+    join.secret_changed(Event::InitApply(secret("entry")));
+    join.pod_changed(Event::Apply(pod("exit", "early")));
+    assert!(join.directory.get("early").is_some(), "the list is not complete");
+    join.secret_changed(Event::InitDone);
+    join.pod_changed(Event::Apply(pod("exit", "three")));
+    join.pod_changed(Event::Apply(pod("entry", "four")));
+    assert!(join.directory.get("three").is_none() && join.directory.get("four").is_some());
+}
+
+#[test]
+fn chains_deleted_while_nobody_watched_are_forgotten() {
+    let (chains, mut join) = (ChainUids::default(), Join::default());
+    let mut change = |event| chain_changed(&chains, &mut join, event);
+    for name in ["berlin", "paris"] {
+        change(Event::Apply(chain(name)));
+    }
+    change(Event::Init);
+    change(Event::InitApply(chain("paris")));
+    assert!(chains.get("prod", "berlin").is_some(), "the list is not complete");
+    change(Event::InitDone);
+    assert_eq!(chains.get("prod", "berlin"), None);
+    assert_eq!(chains.get("prod", "paris").as_deref(), Some("uid-paris"));
+}
+
+#[test]
+fn a_hop_is_known_by_what_its_secret_wants() {
+    let hop = two_hops().directory.get("one").expect("should be known");
+    assert_eq!((hop.plan_id.as_str(), hop.candidate.to_string().as_str()), ("a@3#2", "a@3"));
+}
