@@ -45,7 +45,7 @@ pub struct HopSecret {
 
 impl HopSecret {
     /// Reads a Secret that the operator wrote.
-    fn read(object: Secret) -> Result<Self, Secret> {
+    fn read(object: Secret) -> Result<Self, Box<Secret>> {
         let understood = || {
             let text = object.data.as_ref()?.get(PLAN_FILE)?;
             let plan: HopPlan = serde_json::from_slice(&text.0).ok()?;
@@ -56,7 +56,7 @@ impl HopSecret {
         };
         match understood() {
             Some((plan, stamp)) => Ok(Self { object, plan, stamp }),
-            None => Err(object),
+            None => Err(Box::new(object)),
         }
     }
 
@@ -104,7 +104,7 @@ pub async fn observe(client: &Client, namespace: &str, chain: &str) -> kube::Res
         let Some(hop) = hop_of(&secret) else { continue };
         match HopSecret::read(secret) {
             Ok(secret) => drop(observed.secrets.insert(hop, secret)),
-            Err(secret) => drop(observed.unreadable.insert(hop, secret)),
+            Err(secret) => drop(observed.unreadable.insert(hop, *secret)),
         }
     }
     Ok(observed)
