@@ -159,16 +159,15 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
     /// Brings a record to its pod's windows; after those that were held back for the pod, or behind them.
     async fn deliver(&mut self, entry: Entry, stop: &CancellationToken) -> Outcome {
         let pod = PodKey::of(&entry.event);
+        // Asked first: a pod that becomes known meanwhile must not have this line before those that wait.
+        let Some(hop) = self.directory.find(&entry.event) else {
+            self.hold_back(pod, entry);
+            return Outcome::Done;
+        };
         if self.held.has(&pod) && self.take_up_pod(&pod, stop).await == Outcome::Abandoned {
             return Outcome::Abandoned;
         }
-        match self.directory.find(&entry.event) {
-            Some(hop) => self.observe(&entry, &hop, stop).await,
-            None => {
-                self.hold_back(pod, entry);
-                Outcome::Done
-            }
-        }
+        self.observe(&entry, &hop, stop).await
     }
 
     /// Keeps the record of a pod that may only be too new to be known.
@@ -188,13 +187,13 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
     /// Takes up what was held back for pods that are known now.
     async fn take_up(&mut self, stop: &CancellationToken) {
         for pod in self.held.pods() {
-            if self.take_up_pod(&pod, stop).await == Outcome::Abandoned && stop.is_cancelled() {
+            if self.take_up_pod(&pod, stop).await == Outcome::Abandoned {
                 return;
             }
         }
     }
 
-    /// Takes up what was held back for a pod, if it is known now.
+    /// Takes up what was held back for a pod, if it is known now. Abandoned only when stopped.
     async fn take_up_pod(&mut self, pod: &PodKey, stop: &CancellationToken) -> Outcome {
         while let Some((until, entry)) = self.held.pop(pod) {
             if entry.shard.is_lost() {
@@ -208,7 +207,8 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
                     break;
                 }
             };
-            if outcome == Outcome::Abandoned {
+            // Else its shard went away, which is no affair of the pod's other records.
+            if outcome == Outcome::Abandoned && stop.is_cancelled() {
                 self.held.put_back(pod.clone(), (until, entry));
                 return Outcome::Abandoned;
             }

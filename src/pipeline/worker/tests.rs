@@ -285,3 +285,26 @@ async fn a_pod_that_is_gone_holds_no_place() {
     worker.settle();
     assert_eq!(world.stored(), 1);
 }
+
+#[tokio::test]
+async fn a_shard_that_goes_while_its_line_is_taken_up_costs_no_other_shards_line() {
+    let world = World::new(&[]);
+    let mut worker = world.worker();
+    worker.handle(world.line("new", 0, 0, EXPIRED), &world.stop).await;
+    world.directory.insert(pod("new"));
+    world.sink.away.store(true, Ordering::SeqCst);
+    let other = Arc::new(FakeShard::default());
+    let position = Position::new(Shard::new("other"), 7);
+    let record = world.line("new", 400, 400, EXPIRED);
+    let record = Record { position, shard: Arc::clone(&other) as Arc<dyn ShardHandle>, ..record };
+    NOW.set(400);
+    let going = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        world.shard.lost.store(true, Ordering::SeqCst);
+        world.sink.away.store(false, Ordering::SeqCst);
+    };
+    tokio::join!(worker.handle(record, &world.stop), going);
+    assert_eq!(world.created(), ["new"]);
+    worker.settle();
+    assert_eq!(other.stored.load(Ordering::SeqCst), 7, "the window still needs it");
+}
