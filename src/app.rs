@@ -157,16 +157,10 @@ async fn lead(
             return Err(anyhow!("leader election ended"));
         }
         tracing::info!("Leading: reconciling chains.");
-        let step_down = stop.child_token();
-        let work = controller::run(ctx, config.namespace.as_deref(), step_down.clone());
-        tokio::pin!(work);
+        // A reconcile under way is dropped with the lease: it may hold a view from before the next leader's writes.
         tokio::select! {
-            () = &mut work => Ok(()),
-            () = until_lost(&mut leading) => {
-                step_down.cancel();
-                work.await;
-                Err(anyhow!("lost the leader election"))
-            }
+            () = controller::run(ctx, config.namespace.as_deref(), stop.clone()) => Ok(()),
+            () = until_lost(&mut leading) => Err(anyhow!("lost the leader election")),
         }
     };
     let result = stop.run_until_cancelled(outcome).await.unwrap_or(Ok(()));

@@ -58,7 +58,7 @@ pub struct RunConfig {
 }
 
 /// The log stream.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Args)]
 #[command(next_help_heading = "Log stream (Kafka)")]
 pub struct KafkaArgs {
     /// Brokers, host:port, comma-separated.
@@ -73,6 +73,16 @@ pub struct KafkaArgs {
     /// Further librdkafka setting, for TLS and SASL; may be repeated. For a secret use KEY=@FILE.
     #[arg(long = "kafka-option", value_name = "KEY=VALUE", value_parser = key_value)]
     pub options: Vec<(String, String)>,
+}
+
+/// Without the values of the further settings: a password may be among them.
+impl std::fmt::Debug for KafkaArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { brokers, topic, group, options } = self;
+        let keys: Vec<_> = options.iter().map(|(key, _)| key).collect();
+        let mut shown = f.debug_struct("KafkaArgs");
+        shown.field("brokers", brokers).field("topic", topic).field("group", group).field("options", &keys).finish()
+    }
 }
 
 impl KafkaArgs {
@@ -260,6 +270,13 @@ mod tests {
             let refused = parsed(&["--kafka-option", text]).err().unwrap_or_default();
             assert!(refused.contains("must be KEY=VALUE"), "{text}: {refused}");
         }
+    }
+
+    #[test]
+    fn a_password_among_the_options_is_never_printed() {
+        let config = parsed(&["--kafka-option", "sasl.password=CANARY"]).unwrap();
+        let shown = format!("{config:?}");
+        assert!(shown.contains("sasl.password") && !shown.contains("CANARY"), "{shown}");
     }
 
     #[test]

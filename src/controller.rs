@@ -155,7 +155,7 @@ pub async fn run(ctx: Arc<Context>, namespace: Option<&str>, stop: CancellationT
     let of_chain = watcher::Config::default().labels(names::CHAIN);
     let config = Config::default().concurrency(ctx.settings.concurrency);
     // Only their metadata: what is decided on is read anew in each reconcile.
-    Controller::new(api::<VpnChain>(&ctx.client, namespace), watcher::Config::default())
+    Controller::new(api::<PartialObjectMeta<VpnChain>>(&ctx.client, namespace), watcher::Config::default())
         .with_config(config)
         .owns(api::<PartialObjectMeta<Deployment>>(&ctx.client, namespace), of_chain.clone())
         .owns(api::<PartialObjectMeta<Secret>>(&ctx.client, namespace), of_chain.clone())
@@ -182,13 +182,19 @@ where
     }
 }
 
-async fn reconcile(chain: Arc<VpnChain>, ctx: Arc<Context>) -> Result<Action, Error> {
+async fn reconcile(chain: Arc<PartialObjectMeta<VpnChain>>, ctx: Arc<Context>) -> Result<Action, Error> {
     let _timer = ctx.metrics.reconcile_timer();
     let api = Api::<VpnChain>::namespaced(ctx.client.clone(), &chain.namespace().unwrap_or_default());
-    let result = finalizer(&api, names::FINALIZER, chain, |event| async {
+    // Read one by one: an object that this version does not understand must not keep the others from being seen.
+    let Some(chain) = api.get_opt(&chain.name_any()).await? else { return Ok(Action::await_change()) };
+    let result = finalizer(&api, names::FINALIZER, Arc::new(chain), |event| async {
         match event {
             Event::Apply(chain) => keep_up(&chain, &ctx).await,
-            Event::Cleanup(chain) => teardown::teardown(&chain, &ctx).await.map(|()| Action::await_change()),
+            Event::Cleanup(chain) => {
+                teardown::teardown(&chain, &ctx).await?;
+                ctx.backoff.succeeded(&*chain);
+                Ok(Action::await_change())
+            }
         }
     });
     result.await.map_err(|e| Error::Finalizer(Box::new(e)))
@@ -204,10 +210,17 @@ async fn keep_up(chain: &VpnChain, ctx: &Context) -> Result<Action, Error> {
         }
     };
     let mut observed = observe::observe(&ctx.client, &valid.namespace, &valid.name()).await?;
+    tracing::trace!(
+        pods = observed.pods.len(),
+        secrets = observed.secrets.len(),
+        incidents = observed.incidents.len(),
+        "Looked at the chain."
+    );
     // Judged before anything else: a repair must not wait for a slow pool or for objects that are right already.
-    let outcome = recover::recover(&valid, &mut observed, ctx).await?;
-    let supply = desired::supply(&valid, &mut observed, ctx).await?;
-    apply::apply(&valid, &observed, ctx).await?;
+    let mut outcome = recover::recover(&valid, &mut observed, ctx).await?;
+    let mut supply = desired::supply(&valid, &mut observed, ctx).await?;
+    supply.skipped.append(&mut outcome.skipped);
+    apply::apply(&valid, &mut observed, ctx).await?;
     if chain.status.as_ref().and_then(|s| s.observed_generation) != chain.meta().generation {
         apply::prune(&valid, ctx).await?;
     }
@@ -221,8 +234,8 @@ async fn keep_up(chain: &VpnChain, ctx: &Context) -> Result<Action, Error> {
 /// Timers end on the second boundary of a decision; a little later they have surely passed.
 const MINIMUM_WAKE: Duration = Duration::from_millis(20);
 
-fn error_policy(chain: Arc<VpnChain>, error: &Error, ctx: Arc<Context>) -> Action {
-    let retry = ctx.backoff.failed(&chain, error);
-    ReconcileError { chain: &chain, error, retry }.emit(&ctx.metrics);
+fn error_policy(chain: Arc<PartialObjectMeta<VpnChain>>, error: &Error, ctx: Arc<Context>) -> Action {
+    let retry = ctx.backoff.failed(&*chain, error);
+    ReconcileError { chain: &*chain, error, retry }.emit(&ctx.metrics);
     Action::requeue(retry)
 }

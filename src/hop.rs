@@ -5,7 +5,6 @@
 //! sends, has no capability; this has NET_ADMIN and nothing else.
 
 mod command;
-mod hardening;
 mod health;
 mod init;
 mod mount;
@@ -14,6 +13,7 @@ mod openvpn;
 mod probe;
 mod run;
 mod state_file;
+mod sweep;
 mod system;
 mod wireguard;
 
@@ -24,6 +24,7 @@ use thiserror::Error;
 use crate::domain::plan;
 pub use init::init;
 pub use run::run;
+pub use sweep::sweep;
 
 /// Where a hop's parts find each other; the default is the layout of a hop's pod.
 #[derive(Clone, Debug)]

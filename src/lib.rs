@@ -8,6 +8,7 @@ pub mod config;
 pub mod controller;
 pub mod crd;
 pub mod domain;
+pub mod hardening;
 pub mod hop;
 pub mod http;
 pub mod internal_event;

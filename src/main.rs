@@ -5,5 +5,7 @@ use clap::Parser;
 fn main() -> miette::Result<()> {
     // One TLS provider for every client; the first one installed stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    #[cfg(feature = "failpoints")]
+    let _pauses = fail::FailScenario::setup();
     hopkeeper::cli::Cli::parse().run()
 }

@@ -4,6 +4,7 @@
 //! some records, and their incidents have the same names. What is done about an incident is the reconciler's affair.
 
 pub mod directory;
+mod held;
 pub mod sink;
 mod worker;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -22,8 +24,8 @@ pub use directory::HopDirectory;
 pub use sink::{Created, IncidentSink, SinkError};
 use worker::Worker;
 
-/// Records on their way from the source to the engine.
-const RECORDS_IN_FLIGHT: usize = 1024;
+/// Records on their way from the source to the engine; with `source::MAX_RECORD_BYTES`, 64 MiB at most.
+const RECORDS_IN_FLIGHT: usize = 256;
 /// A source that ran so long before it failed starts again with a short pause.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 
@@ -77,7 +79,7 @@ impl<K: IncidentSink> Pipeline<K> {
         let (sender, records) = mpsc::channel(RECORDS_IN_FLIGHT);
         // The worker stops first and stores its last place while the source can still take it.
         let stop_source = CancellationToken::new();
-        let mut worker = Worker::new(&self.rules, &self.directory, &self.sink, &self.metrics);
+        let mut worker = Worker::new(&self.rules, &self.directory, &self.sink, &self.metrics, Timestamp::now);
         let work = async {
             let result = worker.run(records, stop).await;
             stop_source.cancel();

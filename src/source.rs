@@ -15,10 +15,29 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::event::Position;
 
+/// Longer records are left out: no shipper's event of one log line comes near it, and what waits in memory is bounded.
+pub const MAX_RECORD_BYTES: usize = 256 * 1024;
+
+/// What a record holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// The shipper's bytes.
+    Bytes(Vec<u8>),
+    /// Longer than [`MAX_RECORD_BYTES`]; only its place is kept.
+    TooLarge,
+}
+
+impl Payload {
+    /// Takes a copy of what is not too large.
+    pub fn copied(bytes: &[u8]) -> Self {
+        if bytes.len() <= MAX_RECORD_BYTES { Self::Bytes(bytes.to_vec()) } else { Self::TooLarge }
+    }
+}
+
 /// One record as the source delivers it.
 pub struct Record {
-    /// The shipper's bytes.
-    pub payload: Vec<u8>,
+    /// The shipper's bytes, within bounds.
+    pub payload: Payload,
     /// When the source got it, if it knows.
     pub received: Option<Timestamp>,
     /// Where it stands.

@@ -139,13 +139,32 @@ async fn junk_does_not_stall() {
     for junk in ["", "not json", "{}", "[]", "{\"message\":1}", "\u{0}\u{1}"] {
         lab.send(0, junk).await;
     }
-    lab.send(0, &line("gone", 1, EXPIRED)).await;
+    lab.send(0, &line("p1", 0, &"x".repeat(300 * 1024))).await;
     lab.send(0, &line("p1", 1, EXPIRED)).await;
     running.sink.wait_for(1).await;
     assert_eq!(running.sink.names(), first_names(&lab));
     assert_eq!(running.metric("hopkeeper_records_discarded_total"), 7.0);
     // Junk is not held: what the rule still needs is the eighth record.
     harness::until("the place after the junk", || lab.committed(0) == Some(7)).await;
+    running.stop().await;
+    lab.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_that_comes_before_its_pod_is_known_holds_its_place_but_nobody_up() {
+    let Some(lab) = Lab::start("early", 1).await else { return };
+    let directory = HopDirectory::new();
+    directory.insert(pod("p1"));
+    directory.set_synced();
+    let running = Running::start_with(&lab, directory.clone(), 0);
+    lab.send(0, &line("p1", 0, "hello")).await;
+    lab.send(0, &line("p2", 1, EXPIRED)).await;
+    lab.send(0, &line("p1", 1, EXPIRED)).await;
+    running.sink.wait_for(1).await;
+    harness::until("the place before the early line", || lab.committed(0) == Some(1)).await;
+    directory.insert(pod("p2"));
+    running.sink.wait_for(2).await;
+    assert_eq!(running.sink.names(), ["p1", "p2"].map(|pod| lab.expected_name(pod, 1, EXPIRED)));
     running.stop().await;
     lab.stop().await;
 }

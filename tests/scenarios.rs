@@ -84,6 +84,7 @@ fn detections(rules: &Arc<RuleSet>, hop: &str, implementation: Implementation, l
         pod_name: hop.into(),
         implementation,
         candidate: CandidateRef { name: "a".into(), version: "1".into() },
+        plan_id: "a@1#0".into(),
         applied_at: Timestamp::UNIX_EPOCH,
     };
     let mut engine = Engine::new(Arc::clone(rules));

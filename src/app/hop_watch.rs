@@ -1,6 +1,7 @@
 //! Watches pods, hop Secrets (their metadata only) and chains, and keeps the directory of hops that lines are held against.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 use std::pin::pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -16,12 +17,16 @@ use tokio_util::sync::CancellationToken;
 use crate::controller::{api, observe::hop_of};
 use crate::crd::{VpnChain, names};
 use crate::domain::event::HopIdentity;
+use crate::domain::plan::plan_id;
 use crate::domain::types::{CandidateRef, HopId, Implementation};
 use crate::pipeline::HopDirectory;
 
+/// A chain's namespace and name.
+type ChainKey = (String, String);
+
 /// The UIDs of chains, for the owner references of incidents.
 #[derive(Clone, Default)]
-pub struct ChainUids(Arc<RwLock<HashMap<(String, String), String>>>);
+pub struct ChainUids(Arc<RwLock<HashMap<ChainKey, String>>>);
 
 impl ChainUids {
     /// The chain's UID, while there is such a chain.
@@ -33,16 +38,19 @@ impl ChainUids {
 
     fn set(&self, chain: &PartialObjectMeta<VpnChain>, there: bool) {
         let mut uids = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let key = (chain.namespace().unwrap_or_default(), chain.name_any());
         match chain.uid().filter(|_| there) {
-            Some(uid) => uids.insert(key, uid),
-            None => uids.remove(&key),
+            Some(uid) => uids.insert(chain_key(chain), uid),
+            None => uids.remove(&chain_key(chain)),
         };
     }
 
-    fn keep(&self, there: &HashSet<(String, String)>) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).retain(|key, _| there.contains(key));
+    fn keep_only(&self, seen: &HashSet<ChainKey>) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).retain(|key, _| seen.contains(key));
     }
+}
+
+fn chain_key(chain: &PartialObjectMeta<VpnChain>) -> ChainKey {
+    (chain.namespace().unwrap_or_default(), chain.name_any())
 }
 
 enum Change {
@@ -83,16 +91,46 @@ pub async fn run(
     }
 }
 
-fn chain_changed(chains: &ChainUids, join: &mut Join, event: Event<PartialObjectMeta<VpnChain>>) {
-    if let Event::InitApply(chain) = &event {
-        join.listing.chains.insert((chain.namespace().unwrap_or_default(), chain.name_any()));
+/// The objects that a list has shown so far. A watch begins one at its start and after each failure; until it is complete
+/// nothing is known to be gone.
+#[derive(Debug)]
+struct Listing<K>(Option<HashSet<K>>);
+
+impl<K> Default for Listing<K> {
+    fn default() -> Self {
+        Self(None)
     }
+}
+
+impl<K: Eq + Hash> Listing<K> {
+    fn begin(&mut self) {
+        self.0 = Some(HashSet::new());
+    }
+
+    fn see(&mut self, key: K) {
+        if let Some(seen) = &mut self.0 {
+            seen.insert(key);
+        }
+    }
+
+    /// All that there is; none when no list had begun.
+    fn complete(&mut self) -> Option<HashSet<K>> {
+        self.0.take()
+    }
+}
+
+fn chain_changed(chains: &ChainUids, join: &mut Join, event: Event<PartialObjectMeta<VpnChain>>) {
     match event {
-        Event::Apply(chain) | Event::InitApply(chain) => chains.set(&chain, true),
+        Event::Apply(chain) | Event::InitApply(chain) => {
+            join.listed_chains.see(chain_key(&chain));
+            chains.set(&chain, true);
+        }
         Event::Delete(chain) => chains.set(&chain, false),
-        Event::Init => join.listing.chains.clear(),
+        Event::Init => join.listed_chains.begin(),
         Event::InitDone => {
-            chains.keep(&std::mem::take(&mut join.listing.chains));
+            if let Some(seen) = join.listed_chains.complete() {
+                chains.keep_only(&seen);
+            }
             join.listed[0] = true;
         }
     }
@@ -103,46 +141,39 @@ fn chain_changed(chains: &ChainUids, join: &mut Join, event: Event<PartialObject
 struct Join {
     directory: HopDirectory,
     pods: HashMap<HopId, HashMap<String, (String, Implementation)>>,
-    parameters: HashMap<HopId, (CandidateRef, Timestamp)>,
+    parameters: HashMap<HopId, Parameters>,
+    listed_chains: Listing<ChainKey>,
+    listed_pods: Listing<String>,
+    listed_secrets: Listing<HopId>,
     listed: [bool; 3],
-    listing: Listing,
-}
-
-/// What a list that is under way has named. What it has not named is forgotten at its end, not before: a line of a pod
-/// that is still there would be discarded meanwhile, and an incident lost.
-#[derive(Default)]
-struct Listing {
-    chains: HashSet<(String, String)>,
-    pods: HashSet<String>,
-    secrets: HashSet<HopId>,
 }
 
 impl Join {
     fn pod_changed(&mut self, event: Event<PartialObjectMeta<Pod>>) {
-        if let Event::InitApply(pod) = &event {
-            self.listing.pods.extend(pod.uid());
-        }
         match event {
             Event::Apply(pod) | Event::InitApply(pod) => {
                 let (Some(hop), Some(uid)) = (hop_id(&pod), pod.uid()) else { return };
                 let Some(implementation) = implementation(&pod) else { return };
+                self.listed_pods.see(uid.clone());
                 self.pods.entry(hop.clone()).or_default().insert(uid, (pod.name_any(), implementation));
                 self.publish(&hop);
             }
             Event::Delete(pod) => {
-                let Some(gone) = pod.uid() else { return };
-                self.keep_pods(|uid| *uid != gone);
+                if let Some(uid) = pod.uid() {
+                    self.keep_pods(|known| known != uid);
+                }
             }
-            Event::Init => self.listing.pods.clear(),
+            Event::Init => self.listed_pods.begin(),
             Event::InitDone => {
-                let there = std::mem::take(&mut self.listing.pods);
-                self.keep_pods(|uid| there.contains(uid));
+                if let Some(seen) = self.listed_pods.complete() {
+                    self.keep_pods(|known| seen.contains(known));
+                }
                 self.listed[1] = true;
             }
         }
     }
 
-    fn keep_pods(&mut self, stays: impl Fn(&String) -> bool) {
+    fn keep_pods(&mut self, stays: impl Fn(&str) -> bool) {
         let directory = &self.directory;
         self.pods.retain(|_, pods| {
             pods.retain(|uid, _| {
@@ -157,12 +188,10 @@ impl Join {
     }
 
     fn secret_changed(&mut self, event: Event<PartialObjectMeta<Secret>>) {
-        if let Event::InitApply(secret) = &event {
-            self.listing.secrets.extend(hop_id(secret));
-        }
         match event {
             Event::Apply(secret) | Event::InitApply(secret) => {
                 let (Some(hop), Some(parameters)) = (hop_id(&secret), parameters(&secret)) else { return };
+                self.listed_secrets.see(hop.clone());
                 self.parameters.insert(hop.clone(), parameters);
                 self.publish(&hop);
             }
@@ -171,25 +200,27 @@ impl Join {
                     self.parameters.remove(&hop);
                 }
             }
-            Event::Init => self.listing.secrets.clear(),
+            Event::Init => self.listed_secrets.begin(),
             Event::InitDone => {
-                let there = std::mem::take(&mut self.listing.secrets);
-                self.parameters.retain(|hop, _| there.contains(hop));
+                if let Some(seen) = self.listed_secrets.complete() {
+                    self.parameters.retain(|hop, _| seen.contains(hop));
+                }
                 self.listed[2] = true;
             }
         }
     }
 
     fn publish(&self, hop: &HopId) {
-        let Some((candidate, applied_at)) = self.parameters.get(hop) else { return };
+        let Some(parameters) = self.parameters.get(hop) else { return };
         for (uid, (name, implementation)) in self.pods.get(hop).into_iter().flatten() {
             self.directory.insert(HopIdentity {
                 id: hop.clone(),
                 pod_uid: uid.clone(),
                 pod_name: name.clone(),
                 implementation: *implementation,
-                candidate: candidate.clone(),
-                applied_at: *applied_at,
+                candidate: parameters.candidate.clone(),
+                plan_id: parameters.plan_id.clone(),
+                applied_at: parameters.applied_at,
             });
         }
     }
@@ -205,10 +236,20 @@ fn implementation(pod: &impl ResourceExt) -> Option<Implementation> {
     serde_json::from_value(serde_json::Value::String(name.clone())).ok()
 }
 
-fn parameters(secret: &impl ResourceExt) -> Option<(CandidateRef, Timestamp)> {
+/// What a hop's Secret says about the parameters in it.
+struct Parameters {
+    candidate: CandidateRef,
+    plan_id: String,
+    applied_at: Timestamp,
+}
+
+fn parameters(secret: &impl ResourceExt) -> Option<Parameters> {
     let label = |name: &str| secret.labels().get(name).cloned();
     let candidate = CandidateRef { name: label(names::CANDIDATE)?, version: label(names::VERSION)? };
-    Some((candidate, secret.annotations().get(names::APPLIED_AT)?.parse().ok()?))
+    let annotation = |name: &str| secret.annotations().get(name);
+    let applied_at = annotation(names::APPLIED_AT)?.parse().ok()?;
+    let revision = annotation(names::REVISION).and_then(|revision| revision.parse().ok()).unwrap_or_default();
+    Some(Parameters { plan_id: plan_id(&candidate, revision), candidate, applied_at })
 }
 
 #[cfg(test)]

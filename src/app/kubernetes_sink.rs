@@ -2,6 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference};
 use kube::api::PostParams;
+use kube::core::Status;
 use kube::{Api, Client, Resource};
 
 use super::hop_watch::ChainUids;
@@ -30,7 +31,7 @@ impl KubernetesSink {
     /// The UID of a chain that the watch does not know (yet): the watch on pods may be ahead of the one on chains.
     async fn ask_for_chain(&self, hop: &HopId) -> Result<String, SinkError> {
         let api = Api::<VpnChain>::namespaced(self.client.clone(), &hop.namespace);
-        let found = api.get_metadata_opt(&hop.chain).await.map_err(|e| SinkError::Unavailable(e.into()))?;
+        let found = api.get_metadata_opt(&hop.chain).await.map_err(sink_error)?;
         let gone = || SinkError::Refused(format!("chain {}/{} is gone", hop.namespace, hop.chain).into());
         found.and_then(|chain| chain.metadata.uid).ok_or_else(gone)
     }
@@ -48,13 +49,27 @@ impl IncidentSink for KubernetesSink {
         match api.create(&params, &incident(detection, uid)).await {
             Ok(_) => Ok(Created::New),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(Created::AlreadyThere),
-            // 4xx but for "too many requests" and "not allowed yet": the same object would be refused again.
-            Err(kube::Error::Api(status)) if matches!(status.code, 400 | 404 | 413 | 422) => {
-                Err(SinkError::Refused(kube::Error::Api(status).into()))
-            }
-            Err(error) => Err(SinkError::Unavailable(error.into())),
+            Err(error) => Err(sink_error(error)),
         }
     }
+}
+
+fn sink_error(error: kube::Error) -> SinkError {
+    match &error {
+        // 4xx but for "too many requests" and "not allowed yet": the same object would be refused again.
+        kube::Error::Api(status) if matches!(status.code, 400 | 404 | 413 | 422) || is_terminating(status) => {
+            SinkError::Refused(error.into())
+        }
+        kube::Error::Api(status) if status.code == 403 => SinkError::Forbidden(error.into()),
+        _ => SinkError::Unavailable(error.into()),
+    }
+}
+
+/// A namespace that is being deleted takes no new objects, and says so with the code of a missing right.
+fn is_terminating(status: &Status) -> bool {
+    const REASON: &str = "NamespaceTerminating";
+    let mut causes = status.details.iter().flat_map(|details| &details.causes);
+    status.reason == REASON || causes.any(|cause| cause.reason == REASON)
 }
 
 fn incident(detection: &Detection, chain_uid: String) -> HopIncident {

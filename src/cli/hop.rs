@@ -7,6 +7,8 @@ use miette::{IntoDiagnostic, WrapErr};
 
 use crate::domain::plan;
 use crate::hop::{self, Paths};
+use crate::telemetry::LogFormat;
+use crate::{hardening, telemetry};
 
 /// Runs inside a hop's pod; the operator starts it, not a person.
 #[derive(Debug, Subcommand)]
@@ -28,6 +30,12 @@ pub(super) enum NetCommand {
         /// Leaves the running client alone when the parameters change: a new pod takes them up.
         #[arg(long)]
         no_reload: bool,
+    },
+    /// Removes bridges that join nobody any more from this node, after their chain was deleted.
+    Sweep {
+        /// The bridges.
+        #[arg(required = true, value_name = "BRIDGE")]
+        bridges: Vec<String>,
     },
 }
 
@@ -57,10 +65,9 @@ impl HopCommand {
     /// # Errors
     /// When the network cannot be built or kept.
     pub(super) fn run(self) -> miette::Result<()> {
-        let filter = tracing_subscriber::EnvFilter::try_from_env("HOPKEEPER_LOG")
-            .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-        // Somebody else may have set it already; theirs is as good.
-        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_target(false).try_init();
+        hardening::forbid_core_dumps().into_diagnostic().wrap_err("failed to turn core dumps off")?;
+        let filter = std::env::var("HOPKEEPER_LOG").unwrap_or_else(|_| "info".to_owned());
+        telemetry::start(&filter, LogFormat::Text).into_diagnostic()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()?;
         let Self::Net(command) = self;
         runtime.block_on(async {
@@ -72,6 +79,9 @@ impl HopCommand {
                     .await
                     .into_diagnostic()
                     .wrap_err("failed to keep the hop's network"),
+                NetCommand::Sweep { bridges } => {
+                    hop::sweep(&bridges).await.into_diagnostic().wrap_err("failed to remove the chain's bridges")
+                }
             }
         })
     }

@@ -5,7 +5,7 @@ use miette::{IntoDiagnostic, miette};
 
 use crate::config::RunConfig;
 use crate::domain::ruleset::RuleSet;
-use crate::{app, rule_files, telemetry};
+use crate::{app, hardening, rule_files, telemetry};
 
 /// Runs the operator: reads the log stream, creates incidents, and, while it leads, keeps every VpnChain working.
 #[derive(Debug, Args)]
@@ -20,6 +20,7 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn run(self) -> miette::Result<()> {
+        hardening::forbid_core_dumps().into_diagnostic()?;
         telemetry::start(&self.config.log, self.config.log_format).into_diagnostic()?;
         let rules = match &self.config.rules {
             Some(directory) => {

@@ -1,9 +1,12 @@
 //! Server-side apply of everything that a chain needs besides the hops' Secrets.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use kube::api::{Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::DynamicObject;
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
@@ -20,12 +23,8 @@ use crate::domain::plan::EndpointAddress;
 ///
 /// # Errors
 /// The first object that Kubernetes refuses.
-pub async fn apply(chain: &ValidChain<'_>, observed: &Observed, ctx: &Context) -> Result<(), Error> {
-    let definitions = Api::<DynamicObject>::namespaced_with(
-        ctx.client.clone(),
-        &chain.namespace,
-        &network_attachment::api_resource(),
-    );
+pub async fn apply(chain: &ValidChain<'_>, observed: &mut Observed, ctx: &Context) -> Result<(), Error> {
+    let definitions = network_definitions(chain, ctx);
     for definition in network_attachment::network_attachments(chain) {
         definitions.patch(&definition.name_any(), &params(), &Patch::Apply(&definition)).await.map_err(|source| {
             // Without Multus the kind itself is missing, and "not found" alone would explain nothing.
@@ -40,32 +39,76 @@ pub async fn apply(chain: &ValidChain<'_>, observed: &Observed, ctx: &Context) -
     object(&network_policy::applications_policy(chain), chain, ctx).await?;
     for (index, hop) in chain.hops().iter().enumerate() {
         let Some(secret) = observed.secrets.get(&hop.name) else { continue };
-        hop_policy(chain, index, &secret.plan.endpoints, ctx).await?;
-        hop_deployment(chain, index, secret.stamp.recreate, ctx).await?;
+        let (servers, recreate) = (secret.plan.endpoints.clone(), secret.stamp.recreate);
+        hop_policy(chain, index, &servers, &mut observed.policies, ctx).await?;
+        hop_deployment(chain, index, recreate, &mut observed.deployments, ctx).await?;
     }
     Ok(())
 }
 
+/// The resourceVersions, by hop, that an apply may go over: a deposed leader's are old, and its apply is refused.
+pub type Versions = BTreeMap<String, String>;
+
 /// Applies a hop's Deployment.
 ///
 /// # Errors
-/// When Kubernetes refuses.
-pub async fn hop_deployment(chain: &ValidChain<'_>, hop: usize, recreate: u64, ctx: &Context) -> Result<(), Error> {
+/// When Kubernetes refuses, above all when somebody changed it since it was looked at.
+pub async fn hop_deployment(
+    chain: &ValidChain<'_>,
+    hop: usize,
+    recreate: u64,
+    versions: &mut Versions,
+    ctx: &Context,
+) -> Result<(), Error> {
     let built = deployment::hop_deployment(chain, &chain.plan.hops[hop], recreate, &ctx.settings.images);
-    object::<Deployment>(&built, chain, ctx).await
+    guarded::<Deployment>(built, chain, hop, versions, ctx).await
 }
 
 /// Applies a hop's NetworkPolicy.
 ///
 /// # Errors
-/// When Kubernetes refuses.
+/// When Kubernetes refuses, above all when somebody changed it since it was looked at.
 pub async fn hop_policy(
     chain: &ValidChain<'_>,
     hop: usize,
     servers: &[EndpointAddress],
+    versions: &mut Versions,
     ctx: &Context,
 ) -> Result<(), Error> {
-    object::<NetworkPolicy>(&network_policy::hop_policy(chain, hop, servers), chain, ctx).await
+    guarded::<NetworkPolicy>(network_policy::hop_policy(chain, hop, servers), chain, hop, versions, ctx).await
+}
+
+async fn guarded<K>(
+    mut object: K,
+    chain: &ValidChain<'_>,
+    hop: usize,
+    versions: &mut Versions,
+    ctx: &Context,
+) -> Result<(), Error>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + Serialize
+        + DeserializeOwned,
+{
+    let api = Api::<K>::namespaced(ctx.client.clone(), &chain.namespace);
+    let hop = &chain.hops()[hop].name;
+    let applied = match versions.get(hop) {
+        Some(version) => {
+            object.meta_mut().resource_version = Some(version.clone());
+            api.patch(&object.name_any(), &params(), &Patch::Apply(&object)).await?
+        }
+        // Not there when it was looked at: an apply would go over one that came since.
+        None => {
+            let params = PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
+            api.create(&params, &object).await?
+        }
+    };
+    if let Some(version) = applied.resource_version() {
+        versions.insert(hop.clone(), version);
+    }
+    Ok(())
 }
 
 async fn object<K>(object: &K, chain: &ValidChain<'_>, ctx: &Context) -> Result<(), Error>
@@ -85,22 +128,33 @@ fn params() -> PatchParams {
     PatchParams::apply(names::FIELD_MANAGER).force()
 }
 
-/// Removes the Deployments, Secrets and policies of hops that the spec no longer has, and links beyond its end.
+/// Removes the Deployments, Secrets and policies of hops that the spec no longer has, and the networks beyond its end.
 ///
 /// # Errors
 /// When Kubernetes refuses.
 pub async fn prune(chain: &ValidChain<'_>, ctx: &Context) -> Result<(), Error> {
     let hops: Vec<&str> = chain.hops().iter().map(|h| h.name.as_str()).collect();
-    let selector = format!("{}={},{} notin ({})", names::CHAIN, chain.name(), names::HOP, hops.join(","));
-    // `notin` also selects objects without the label: those belong to the chain as a whole.
-    let selector = format!("{selector},{}", names::HOP);
-    let list = kube::api::ListParams::default().labels(&selector);
-    let delete = kube::api::DeleteParams::background();
-    let namespace = &chain.namespace;
-    Api::<Deployment>::namespaced(ctx.client.clone(), namespace).delete_collection(&delete, &list).await?;
-    Api::<k8s_openapi::api::core::v1::Secret>::namespaced(ctx.client.clone(), namespace)
-        .delete_collection(&delete, &list)
-        .await?;
-    Api::<NetworkPolicy>::namespaced(ctx.client.clone(), namespace).delete_collection(&delete, &list).await?;
+    // `notin` alone also selects objects without the label: those belong to the chain as a whole.
+    let selector =
+        format!("{}={},{} notin ({}),{}", names::CHAIN, chain.name(), names::HOP, hops.join(","), names::HOP);
+    let list = ListParams::default().labels(&selector);
+    let delete = DeleteParams::background();
+    let (client, namespace) = (|| ctx.client.clone(), &chain.namespace);
+    Api::<Deployment>::namespaced(client(), namespace).delete_collection(&delete, &list).await?;
+    Api::<Secret>::namespaced(client(), namespace).delete_collection(&delete, &list).await?;
+    Api::<NetworkPolicy>::namespaced(client(), namespace).delete_collection(&delete, &list).await?;
+
+    let definitions = network_definitions(chain, ctx);
+    let wanted: Vec<_> = network_attachment::network_attachments(chain).iter().map(ResourceExt::name_any).collect();
+    let ours = ListParams::default().labels(&format!("{}={}", names::CHAIN, chain.name()));
+    for definition in definitions.list_metadata(&ours).await? {
+        if !wanted.contains(&definition.name_any()) {
+            definitions.delete(&definition.name_any(), &delete).await?;
+        }
+    }
     Ok(())
+}
+
+fn network_definitions(chain: &ValidChain<'_>, ctx: &Context) -> Api<DynamicObject> {
+    Api::namespaced_with(ctx.client.clone(), &chain.namespace, &network_attachment::api_resource())
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use kube::ResourceExt;
 
 use super::Error;
-use crate::crd::VpnChain;
 
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(20);
@@ -19,12 +18,12 @@ pub struct Backoff(Mutex<HashMap<String, u32>>);
 
 impl Backoff {
     /// The chain's reconcile worked.
-    pub fn succeeded(&self, chain: &VpnChain) {
+    pub fn succeeded(&self, chain: &impl ResourceExt) {
         self.failures().remove(&chain.uid().unwrap_or_default());
     }
 
     /// The chain's reconcile failed: how long to wait.
-    pub fn failed(&self, chain: &VpnChain, error: &Error) -> Duration {
+    pub fn failed(&self, chain: &impl ResourceExt, error: &Error) -> Duration {
         // A conflict means that the view was old, and pods that leave take a moment: nothing grows worse by asking.
         if matches!(error.category(), "conflict" | "still_leaving") {
             return SOON;

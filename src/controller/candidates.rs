@@ -11,6 +11,9 @@ use crate::domain::plan::{HopPlan, PlanError};
 use crate::domain::types::CandidateRef;
 use crate::parameters::{Pool, PoolError};
 
+/// A resolver that does not answer must not hold a repair up for longer.
+const LOOKUP: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// A candidate that is ready to be written into a hop's Secret.
 pub struct Chosen {
     /// Which one.
@@ -46,6 +49,17 @@ pub enum ChoiceError {
         /// Keys that cannot be used.
         skipped: Vec<Skipped>,
     },
+}
+
+impl ChoiceError {
+    /// The candidates that were found unusable on the way.
+    #[must_use]
+    pub fn into_skipped(self) -> Vec<Skipped> {
+        match self {
+            Self::Exhausted { skipped, .. } => skipped,
+            Self::Pool(_) => Vec::new(),
+        }
+    }
 }
 
 #[derive(Debug, Error)]
@@ -132,11 +146,11 @@ async fn prepare(chain: &ValidChain<'_>, hop: usize, raw: &RawCandidate) -> Resu
 async fn addresses(parameters: &Parameters) -> BTreeMap<String, Vec<Ipv4Addr>> {
     let mut found = BTreeMap::new();
     for name in parameters.names() {
-        let ips = match tokio::net::lookup_host((name, 0)).await {
-            Ok(addresses) => {
+        let ips = match tokio::time::timeout(LOOKUP, tokio::net::lookup_host((name, 0))).await {
+            Ok(Ok(addresses)) => {
                 addresses.filter_map(|a| if let IpAddr::V4(ip) = a.ip() { Some(ip) } else { None }).collect()
             }
-            Err(_) => Vec::new(),
+            Ok(Err(_)) | Err(_) => Vec::new(),
         };
         found.insert(name.to_owned(), ips);
     }

@@ -12,12 +12,14 @@ use serde_json::json;
 
 use super::build::secret::{Stamp, hop_secret};
 use super::candidates::{ChoiceError, Chosen, Skipped, choose, newest};
-use super::observe::{HopSecret, Observed};
+use super::observe::{HopSecret, Observed, pod_view};
 use super::validate::ValidChain;
+use super::view::chain_view;
 use super::{Context, Error};
 use crate::crd::names;
-use crate::domain::plan::{HopNetwork, HopPlan, PLAN_FILE};
-use crate::internal_event::controller::{CandidateSkipped, ParametersWritten};
+use crate::domain::burned::burned;
+use crate::domain::plan::{HopNetwork, HopPlan, PLAN_FILE, PlanError};
+use crate::internal_event::controller::ParametersWritten;
 use crate::parameters::{Pool, PoolError};
 
 /// What was found while looking after the hops' Secrets.
@@ -27,6 +29,15 @@ pub struct Supply {
     pub skipped: Vec<(String, Skipped)>,
     /// Hops without parameters or with a pool that cannot be read, and why.
     pub problems: Vec<(String, String)>,
+    /// Candidates that were read and can be used, by hop.
+    pub usable: Vec<(String, String)>,
+}
+
+impl Supply {
+    /// Remembers candidates that cannot be used.
+    pub fn skip(&mut self, hop: &str, skipped: Vec<Skipped>) {
+        self.skipped.extend(skipped.into_iter().map(|s| (hop.to_owned(), s)));
+    }
 }
 
 /// Makes sure that every hop has its Secret and that it fits the spec; updates `observed` with what it wrote.
@@ -37,98 +48,110 @@ pub async fn supply(chain: &ValidChain<'_>, observed: &mut Observed, ctx: &Conte
     let mut supply = Supply::default();
     for (index, hop) in chain.hops().iter().enumerate() {
         let written = match observed.secrets.get(&hop.name) {
-            None => fresh(chain, index, None, ctx, &mut supply).await?,
+            None => first(chain, index, observed, ctx, &mut supply).await?,
+            Some(secret) if !same_client(secret, &chain.plan.hops[index]) => {
+                first(chain, index, observed, ctx, &mut supply).await?
+            }
             Some(secret) if secret.plan.network != chain.plan.hops[index] => {
-                match replanned(secret, &chain.plan.hops[index]) {
-                    Some(plan) => Some(replan(chain, secret, plan, ctx).await?),
-                    None => fresh(chain, index, Some(secret), ctx, &mut supply).await?,
-                }
+                replan(chain, index, secret, ctx, &mut supply).await?
             }
-            Some(secret) => {
-                let busy = super::recover::is_busy(observed, &hop.name);
-                if busy { None } else { follow(chain, index, secret, ctx, &mut supply).await? }
-            }
+            Some(_) if super::recover::is_busy(observed, &hop.name) => None,
+            Some(_) => follow(chain, index, observed, ctx, &mut supply).await?,
         };
         if let Some(secret) = written {
-            observed.secrets.insert(hop.name.clone(), secret);
             if let Some(pod) = observed.pods.get(&hop.name) {
-                nudge(ctx, pod, &observed.secrets[&hop.name]).await?;
+                nudge(ctx, pod, &secret).await?;
             }
+            observed.secrets.insert(hop.name.clone(), secret);
         }
     }
-    alert(chain, &supply.skipped, ctx).await;
     Ok(supply)
 }
 
-/// Tells people of candidates that cannot be used.
-pub(super) async fn alert(chain: &ValidChain<'_>, skipped: &[(String, Skipped)], ctx: &Context) {
-    for (hop, skipped) in skipped {
-        let event = CandidateSkipped { hop, candidate: &skipped.name, reason: &skipped.reason };
-        event.emit(&ctx.metrics);
-        ctx.publish(chain.chain, &event).await;
-    }
-}
-
-/// The first candidate that can be used, for a hop that has none, or whose own does not fit what the spec now says.
-async fn fresh(
+/// Takes a first candidate for a hop that has no Secret, or one that cannot be understood or is for another VPN protocol.
+async fn first(
     chain: &ValidChain<'_>,
     index: usize,
-    over: Option<&HopSecret>,
+    observed: &mut Observed,
     ctx: &Context,
     supply: &mut Supply,
 ) -> Result<Option<HopSecret>, Error> {
-    let hop = &chain.hops()[index];
+    let hop = &chain.hops()[index].name;
+    let view = chain_view(chain, observed, ctx.now());
     let chosen = match open(chain, index, ctx).await {
-        Ok(pool) => choose(chain, index, &pool, over.map(HopSecret::candidate), &[]).await,
+        Ok(pool) => choose(chain, index, &pool, None, &burned(&view, hop)).await,
         Err(error) => Err(error.into()),
     };
     match chosen {
         Ok((chosen, skipped)) => {
-            supply.skipped.extend(skipped.into_iter().map(|s| (hop.name.clone(), s)));
-            let stamp = Stamp { applied_at: ctx.now(), recreate: over.map_or(0, |o| o.stamp.recreate) };
-            let revision = over.map_or(0, |o| o.plan.revision + 1);
-            write(chain, index, &chosen, revision, stamp, over.map(|o| &o.object), ctx).await.map(Some)
+            supply.skip(hop, skipped);
+            let (over, revision, recreate) = match observed.secrets.get(hop) {
+                Some(other) => (Some(other.object.clone()), other.plan.revision + 1, other.stamp.recreate),
+                // A running pod is not made anew just because its Secret was lost.
+                None => {
+                    let recreate = observed.pods.get(hop).map_or(0, |p| pod_view(p).recreate);
+                    (observed.unreadable.get(hop).cloned(), 0, recreate)
+                }
+            };
+            let stamp = Stamp { applied_at: ctx.now(), recreate };
+            let versions = &mut observed.policies;
+            write(chain, index, &chosen, revision, stamp, over.as_ref(), versions, ctx).await.map(Some)
         }
         Err(error) => {
-            supply.problems.push((hop.name.clone(), error_text(&error)));
-            if let ChoiceError::Exhausted { skipped, .. } = error {
-                supply.skipped.extend(skipped.into_iter().map(|s| (hop.name.clone(), s)));
-            }
+            supply.problems.push((hop.clone(), error_text(&error)));
+            supply.skip(hop, error.into_skipped());
             Ok(None)
         }
     }
 }
 
-/// The plan of the same candidate on another network; none when it does not fit there, or is for another VPN protocol.
-fn replanned(secret: &HopSecret, network: &HopNetwork) -> Option<HopPlan> {
-    let HopPlan { network: before, candidate, revision, .. } = &secret.plan;
-    if before.implementation.client() != network.implementation.client() {
-        return None;
-    }
-    HopPlan::new(network.clone(), &secret.resolved(), candidate.clone(), *revision).ok()
+/// Whether the hop's candidate is one for the client that the spec wants.
+fn same_client(secret: &HopSecret, network: &HopNetwork) -> bool {
+    secret.plan.network.implementation.client() == network.implementation.client()
+}
+
+/// The plan of the same candidate on another network.
+fn replanned(secret: &HopSecret, network: &HopNetwork) -> Result<HopPlan, PlanError> {
+    HopPlan::new(network.clone(), &secret.resolved(), secret.candidate().clone(), secret.plan.revision)
 }
 
 /// The same candidate on a network that the spec changed. The pool need not be asked.
-async fn replan(chain: &ValidChain<'_>, secret: &HopSecret, plan: HopPlan, ctx: &Context) -> Result<HopSecret, Error> {
-    let mut object = secret.object.clone();
-    object.metadata.managed_fields = None;
-    let bytes = k8s_openapi::ByteString(plan.to_json().into_bytes());
-    object.data.get_or_insert_default().insert(PLAN_FILE.to_owned(), bytes);
-    let api = Api::<Secret>::namespaced(ctx.client.clone(), &chain.namespace);
-    let object = api.replace(&object.name_any(), &post(), &object).await?;
-    Ok(HopSecret { object, plan, stamp: secret.stamp })
-}
-
-/// Follows a new version of the candidate in use; asks the pool only every so often.
-async fn follow(
+async fn replan(
     chain: &ValidChain<'_>,
     index: usize,
     secret: &HopSecret,
     ctx: &Context,
     supply: &mut Supply,
 ) -> Result<Option<HopSecret>, Error> {
-    let hop = &chain.hops()[index];
-    if !ctx.polls.is_due(&secret.object.uid().unwrap_or_default(), ctx.settings.parameters_poll) {
+    let plan = match replanned(secret, &chain.plan.hops[index]) {
+        Ok(plan) => plan,
+        Err(clash) => {
+            supply.problems.push((chain.hops()[index].name.clone(), clash.to_string()));
+            return Ok(None);
+        }
+    };
+    let mut object = secret.object.clone();
+    object.metadata.managed_fields = None;
+    let bytes = k8s_openapi::ByteString(plan.to_json().into_bytes());
+    object.data.get_or_insert_default().insert(PLAN_FILE.to_owned(), bytes);
+    let api = Api::<Secret>::namespaced(ctx.client.clone(), &chain.namespace);
+    let object = api.replace(&object.name_any(), &post(), &object).await?;
+    Ok(Some(HopSecret { object, plan, stamp: secret.stamp }))
+}
+
+/// Follows a new version of the candidate in use; asks the pool only every so often.
+async fn follow(
+    chain: &ValidChain<'_>,
+    index: usize,
+    observed: &mut Observed,
+    ctx: &Context,
+    supply: &mut Supply,
+) -> Result<Option<HopSecret>, Error> {
+    let hop = &chain.hops()[index].name;
+    let secret = &observed.secrets[hop];
+    let key = secret.object.uid().unwrap_or_default();
+    if !ctx.polls.is_due(&key, ctx.settings.parameters_poll) {
+        supply.problems.extend(ctx.polls.last_problem(&key).map(|why| (hop.clone(), why)));
         return Ok(None);
     }
     let current = secret.candidate();
@@ -136,19 +159,27 @@ async fn follow(
         Ok(pool) => newest(chain, index, &pool, &current.name).await,
         Err(error) => Err(error),
     };
+    ctx.polls.remember(&key, found.as_ref().err().map(|e| crate::telemetry::error_chain(e)));
     match found {
-        Ok(Some(Ok(chosen))) if chosen.candidate.version != current.version && differs(secret, &chosen) => {
-            let stamp = Stamp { applied_at: ctx.now(), ..secret.stamp };
-            write(chain, index, &chosen, secret.plan.revision, stamp, Some(&secret.object), ctx).await.map(Some)
+        Ok(Some(Ok(chosen))) => {
+            supply.usable.push((hop.clone(), current.name.clone()));
+            if chosen.candidate.version == current.version || !differs(secret, &chosen) {
+                return Ok(None);
+            }
+            // A pod that may not load parameters takes them up by being made anew.
+            let recreate = secret.stamp.recreate + u64::from(!chain.policy.in_place);
+            let stamp = Stamp { applied_at: ctx.now(), recreate };
+            let (revision, over) = (secret.plan.revision, secret.object.clone());
+            write(chain, index, &chosen, revision, stamp, Some(&over), &mut observed.policies, ctx).await.map(Some)
         }
         Ok(Some(Err(skipped))) => {
-            supply.skipped.push((hop.name.clone(), skipped));
+            supply.skip(hop, vec![skipped]);
             Ok(None)
         }
         // Removed from the pool: the hop keeps what works, and never comes back to it.
-        Ok(_) => Ok(None),
+        Ok(None) => Ok(None),
         Err(error) => {
-            supply.problems.push((hop.name.clone(), crate::telemetry::error_chain(&error)));
+            supply.problems.push((hop.clone(), crate::telemetry::error_chain(&error)));
             Ok(None)
         }
     }
@@ -177,6 +208,7 @@ pub async fn open<'a>(chain: &'a ValidChain<'_>, hop: usize, ctx: &'a Context) -
 ///
 /// # Errors
 /// When Kubernetes refuses, above all when somebody else wrote it since.
+#[expect(clippy::too_many_arguments, reason = "each is one thing that the Secret says, or a guard on writing it")]
 pub async fn write(
     chain: &ValidChain<'_>,
     hop: usize,
@@ -184,13 +216,14 @@ pub async fn write(
     revision: u64,
     stamp: Stamp,
     over: Option<&Secret>,
+    policies: &mut super::apply::Versions,
     ctx: &Context,
 ) -> Result<HopSecret, Error> {
     let network = chain.plan.hops[hop].clone();
     let plan = HopPlan::new(network, &chosen.resolved, chosen.candidate.clone(), revision)?;
     let mut object = hop_secret(chain, &plan, &chosen.resolved.files, stamp);
     // The wall around the entry hop must have its new opening before the client knows of it.
-    super::apply::hop_policy(chain, hop, &plan.endpoints, ctx).await?;
+    super::apply::hop_policy(chain, hop, &plan.endpoints, policies, ctx).await?;
     let api = Api::<Secret>::namespaced(ctx.client.clone(), &chain.namespace);
     let object = match over {
         None => api.create(&post(), &object).await?,
@@ -228,21 +261,30 @@ fn post() -> PostParams {
     PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() }
 }
 
-/// When each Secret's pool was last asked, in this process.
+/// When each Secret's pool was last asked, in this process, and what was wrong with it then.
 #[derive(Default)]
-pub struct Polls(std::sync::Mutex<std::collections::HashMap<String, Instant>>);
+pub struct Polls(std::sync::Mutex<std::collections::HashMap<String, (Instant, Option<String>)>>);
 
 impl Polls {
-    /// Whether the time has come, and if so, remembers it.
+    /// Whether the time has come.
     fn is_due(&self, key: &str, every: Duration) -> bool {
-        let mut last = self.0.lock().expect("should not be poisoned: nothing panics while it is held");
+        let mut last = self.polls();
         let now = Instant::now();
-        last.retain(|_, at| now.duration_since(*at) < every * 4);
-        let due = last.get(key).is_none_or(|at| now.duration_since(*at) >= every);
-        if due {
-            last.insert(key.to_owned(), now);
-        }
-        due
+        last.retain(|_, (at, _)| now.duration_since(*at) < every * 4);
+        last.get(key).is_none_or(|(at, _)| now.duration_since(*at) >= every)
+    }
+
+    fn remember(&self, key: &str, problem: Option<String>) {
+        self.polls().insert(key.to_owned(), (Instant::now(), problem));
+    }
+
+    /// What the last answer was, so that the status does not say otherwise until the next one.
+    fn last_problem(&self, key: &str) -> Option<String> {
+        self.polls().get(key)?.1.clone()
+    }
+
+    fn polls(&self) -> std::sync::MutexGuard<'_, std::collections::HashMap<String, (Instant, Option<String>)>> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

@@ -10,7 +10,7 @@ use kube::runtime::events::{Recorder, Reporter};
 use serde_json::{Value, json};
 
 use self::api_server::{ApiServer, Fault};
-use super::testing::{berlin, incident, pod, pool, profile};
+use super::testing::{berlin, closed, incident, pod, pool, profile};
 use super::validate::validate;
 use super::*;
 use crate::crd::incident::IncidentPhase;
@@ -226,4 +226,43 @@ async fn a_pool_that_cannot_be_read_keeps_the_incident_waiting_and_says_so() {
     assert!(message.starts_with("hop \"entry\": failed to read secret \"entry-pool\""), "{message}");
     scene.pass().await.unwrap();
     assert_eq!(scene.used(), ("b".into(), 1));
+}
+
+#[tokio::test]
+async fn another_protocol_takes_a_candidate_of_its_own_over_the_old_one() {
+    let (key, a) = ("A".repeat(43) + "=", profile("203.0.113.1"));
+    let other = format!(
+        "[Interface]\nPrivateKey = {key}\nAddress = 10.66.0.2/32\n\
+         [Peer]\nPublicKey = {key}\nEndpoint = 203.0.113.9:51820\nAllowedIPs = 0.0.0.0/0\n"
+    );
+    let scene = Scene::new(&[("a", &a), ("w", &other)]).await;
+    let old = incident("x", "entry", Timestamp::now());
+    scene.server.put(INCIDENT, &closed(IncidentPhase::Suppressed, Timestamp::now(), old));
+    let mut chain = scene.chain();
+    chain.spec.hops[0].client = crate::domain::types::ClientKind::WireGuard;
+    chain.spec.hops[0].open_vpn = None;
+    scene.server.put(CHAIN, &chain);
+    scene.pass().await.unwrap();
+    assert_eq!(scene.used(), ("w".into(), 1));
+    assert_eq!((scene.secret_writes(), scene.plan()["network"]["implementation"].clone()), (1, json!("BoringTun")));
+    scene.pass().await.unwrap();
+    assert_eq!((scene.used(), scene.secret_writes()), (("w".into(), 1), 1));
+}
+
+#[tokio::test]
+async fn a_deployment_or_a_policy_that_somebody_changed_since_is_not_applied_over() {
+    for kind in
+        ["apis/apps/v1/namespaces/demo/deployments", "apis/networking.k8s.io/v1/namespaces/demo/networkpolicies"]
+    {
+        let scene = Scene::two_candidates().await;
+        let chain = scene.chain();
+        let valid = validate(&chain).unwrap();
+        let mut old = observe::observe(&scene.ctx.client, "demo", "berlin").await.unwrap();
+        let path = format!("/{kind}/berlin-entry");
+        let mut touched = scene.server.get(&path);
+        touched["metadata"]["annotations"]["someone"] = json!("was here");
+        scene.server.put(&path, &touched);
+        let applied = apply::apply(&valid, &mut old, &scene.ctx).await;
+        assert!(matches!(applied, Err(error) if error.category() == "conflict"), "{kind}");
+    }
 }

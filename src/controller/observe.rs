@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 
@@ -22,6 +24,12 @@ pub struct Observed {
     pub pods: BTreeMap<String, Pod>,
     /// The hop Secrets, by hop.
     pub secrets: BTreeMap<String, HopSecret>,
+    /// Hop Secrets that cannot be understood, by hop: spoiled by hand, or of another version.
+    pub unreadable: BTreeMap<String, Secret>,
+    /// The resourceVersions of the hops' Deployments: what an apply may go over.
+    pub deployments: BTreeMap<String, String>,
+    /// The same of the hops' NetworkPolicies.
+    pub policies: BTreeMap<String, String>,
     /// All incidents.
     pub incidents: Vec<HopIncident>,
 }
@@ -37,14 +45,20 @@ pub struct HopSecret {
 }
 
 impl HopSecret {
-    /// Reads a Secret that the operator wrote; one that somebody spoiled counts as none.
-    pub(super) fn read(object: Secret) -> Option<Self> {
-        let text = object.data.as_ref()?.get(PLAN_FILE)?;
-        let plan = serde_json::from_slice(&text.0).ok()?;
-        let annotation = |name: &str| object.annotations().get(name);
-        let applied_at = annotation(names::APPLIED_AT)?.parse().ok()?;
-        let recreate = annotation(names::RECREATE)?.parse().ok()?;
-        Some(Self { plan, stamp: Stamp { applied_at, recreate }, object })
+    /// Reads a Secret that the operator wrote.
+    fn read(object: Secret) -> Result<Self, Box<Secret>> {
+        let understood = || {
+            let text = object.data.as_ref()?.get(PLAN_FILE)?;
+            let plan: HopPlan = serde_json::from_slice(&text.0).ok()?;
+            let annotation = |name: &str| object.annotations().get(name);
+            let applied_at = annotation(names::APPLIED_AT)?.parse().ok()?;
+            let recreate = annotation(names::RECREATE)?.parse().ok()?;
+            Some((plan, Stamp { applied_at, recreate }))
+        };
+        match understood() {
+            Some((plan, stamp)) => Ok(Self { object, plan, stamp }),
+            None => Err(Box::new(object)),
+        }
     }
 
     /// The candidate in use.
@@ -85,19 +99,44 @@ impl HopSecret {
 pub async fn observe(client: &Client, namespace: &str, chain: &str) -> kube::Result<Observed> {
     let ours = ListParams::default().labels(&format!("{}={chain}", names::CHAIN));
     let hops = ListParams::default().labels(&format!("{}={chain},{}", names::CHAIN, names::HOP));
-    let (pods, secrets, incidents) = tokio::try_join!(
+    let (pods, secrets, incidents, deployments, policies) = tokio::try_join!(
         async { Api::<Pod>::namespaced(client.clone(), namespace).list(&hops).await },
         async { Api::<Secret>::namespaced(client.clone(), namespace).list(&hops).await },
         async { Api::<HopIncident>::namespaced(client.clone(), namespace).list(&ours).await },
+        async { Api::<Deployment>::namespaced(client.clone(), namespace).list_metadata(&hops).await },
+        async { Api::<NetworkPolicy>::namespaced(client.clone(), namespace).list_metadata(&hops).await },
     )?;
-    let live = pods.items.into_iter().filter(|p| p.metadata.deletion_timestamp.is_none());
-    let secrets = secrets.items.into_iter().filter_map(|s| Some((hop_of(&s)?, HopSecret::read(s)?)));
-    Ok(Observed {
-        // While a Deployment makes a pod anew there may be none, but never two: its strategy is Recreate.
-        pods: live.filter_map(|p| Some((hop_of(&p)?, p))).collect(),
-        secrets: secrets.collect(),
+    let mut observed = Observed {
+        pods: live_pods(pods.items),
+        secrets: BTreeMap::new(),
+        unreadable: BTreeMap::new(),
         incidents: incidents.items,
-    })
+        deployments: versions(&deployments.items),
+        policies: versions(&policies.items),
+    };
+    for secret in secrets.items {
+        let Some(hop) = hop_of(&secret) else { continue };
+        match HopSecret::read(secret) {
+            Ok(secret) => drop(observed.secrets.insert(hop, secret)),
+            Err(secret) => drop(observed.unreadable.insert(hop, *secret)),
+        }
+    }
+    Ok(observed)
+}
+
+/// The hops' pods. One that is leaving, was evicted or has ended is no longer the hop's; of several the newest is.
+fn live_pods(pods: Vec<Pod>) -> BTreeMap<String, Pod> {
+    let ended = |p: &Pod| {
+        let phase = p.status.as_ref().and_then(|s| s.phase.as_deref()).unwrap_or_default();
+        p.metadata.deletion_timestamp.is_some() || matches!(phase, "Failed" | "Succeeded")
+    };
+    let mut live: Vec<_> = pods.into_iter().filter(|p| !ended(p)).collect();
+    live.sort_by_key(|p| p.metadata.creation_timestamp.as_ref().map(|t| t.0));
+    live.into_iter().filter_map(|p| Some((hop_of(&p)?, p))).collect()
+}
+
+fn versions<K: ResourceExt>(objects: &[K]) -> BTreeMap<String, String> {
+    objects.iter().filter_map(|o| Some((hop_of(o)?, o.resource_version()?))).collect()
 }
 
 /// The hop that an object belongs to.

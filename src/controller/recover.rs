@@ -6,13 +6,13 @@
 
 use std::time::Duration;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
 use kube::ResourceExt;
 
 use super::build::secret::Stamp;
 use super::candidates::{ChoiceError, Chosen, Skipped, choose, newest};
 use super::desired::{self, nudge};
-use super::observe::{HopSecret, Observed};
+use super::observe::{HopSecret, Observed, pod_view};
 use super::validate::ValidChain;
 use super::view::{action_of, chain_view, incident_view, outcome_of};
 use super::{Context, Error, incident_status, words};
@@ -30,8 +30,14 @@ pub struct Outcome {
     pub wake: Option<Duration>,
     /// Hops whose repair waits for something outside, and for what.
     pub problems: Vec<(String, String)>,
-    /// Candidates that a rotation passed over because they cannot be used, by hop.
+    /// Candidates that turned out unusable, by hop.
     pub skipped: Vec<(String, Skipped)>,
+}
+
+impl Outcome {
+    fn skip(&mut self, hop: &str, skipped: Vec<Skipped>) {
+        self.skipped.extend(skipped.into_iter().map(|s| (hop.to_owned(), s)));
+    }
 }
 
 /// Whether a repair of the hop is under way.
@@ -148,12 +154,12 @@ impl Repair<'_> {
             };
             match choose(self.chain, index, &pool, Some(secret.candidate()), &burned(self.view, hop)).await {
                 Ok((chosen, skipped)) => {
-                    self.pass_over(&skipped, outcome).await;
+                    outcome.skip(hop, skipped);
                     chosen.candidate
                 }
-                Err(ref error @ ChoiceError::Exhausted { ref skipped, .. }) => {
-                    self.pass_over(skipped, outcome).await;
+                Err(error @ ChoiceError::Exhausted { .. }) => {
                     let why = ("PoolExhausted", error.to_string());
+                    outcome.skip(hop, error.into_skipped());
                     return self.close(status, IncidentPhase::Escalated, why).await;
                 }
                 Err(error) => return self.wait_for_pool(&error, outcome),
@@ -169,6 +175,7 @@ impl Repair<'_> {
             candidate,
             revision: secret.plan.revision + 1,
             recreate: secret.stamp.recreate + u64::from(kind.recreates()),
+            ready_before: self.ready_since(observed),
             started_at: MicroTime(self.ctx.now()),
             applied_at: None,
             finished_at: None,
@@ -196,15 +203,14 @@ impl Repair<'_> {
             } else {
                 match self.read_again(index, &step).await {
                     Ok(Some(Ok(chosen))) => chosen,
-                    Ok(Some(Err(skipped))) => {
-                        let why = ("CandidateUnusable", skipped.reason.clone());
-                        self.pass_over(&[skipped], outcome).await;
-                        return self.close(status, IncidentPhase::Escalated, why).await;
-                    }
                     Ok(None) => {
-                        let why =
-                            ("CandidateRemoved", format!("candidate {} was removed from the pool", step.candidate));
-                        return self.close(status, IncidentPhase::Escalated, why).await;
+                        let why = format!("candidate {} was removed from the pool", step.candidate);
+                        return self.close(status, IncidentPhase::Escalated, ("CandidateRemoved", why)).await;
+                    }
+                    Ok(Some(Err(skipped))) => {
+                        let why = format!("candidate {} cannot be used any more: {}", skipped.name, skipped.reason);
+                        outcome.skip(&hop, vec![skipped]);
+                        return self.close(status, IncidentPhase::Escalated, ("CandidateSpoiled", why)).await;
                     }
                     Err(error) => return self.wait_for_pool(&error, outcome),
                 }
@@ -217,14 +223,17 @@ impl Repair<'_> {
                 return self.record(status).await;
             }
             let stamp = Stamp { applied_at: self.ctx.now(), recreate: step.recreate };
-            let over = Some(&secret.object);
-            let written = desired::write(self.chain, index, &chosen, step.revision, stamp, over, self.ctx).await?;
+            let over = Some(&secret.object.clone());
+            let policies = &mut observed.policies;
+            let written =
+                desired::write(self.chain, index, &chosen, step.revision, stamp, over, policies, self.ctx).await?;
             observed.secrets.insert(hop.clone(), written);
             fail::fail_point!("recover::written");
         }
         let secret = &observed.secrets[&hop];
         if step.recreate > 0 {
-            super::apply::hop_deployment(self.chain, index, secret.stamp.recreate, self.ctx).await?;
+            let (recreate, versions) = (secret.stamp.recreate, &mut observed.deployments);
+            super::apply::hop_deployment(self.chain, index, recreate, versions, self.ctx).await?;
         }
         if let Some(pod) = observed.pods.get(&hop) {
             nudge(self.ctx, pod, secret).await?;
@@ -247,12 +256,10 @@ impl Repair<'_> {
         Ok(newest(self.chain, index, &pool, &step.candidate.name).await?)
     }
 
-    /// A candidate that cannot be used is somebody's to mend: say so, and keep it for the status.
-    async fn pass_over(&self, skipped: &[Skipped], outcome: &mut Outcome) {
-        let hop = &self.incident.spec.hop;
-        let skipped: Vec<_> = skipped.iter().map(|s| (hop.clone(), s.clone())).collect();
-        desired::alert(self.chain, &skipped, self.ctx).await;
-        outcome.skipped.extend(skipped);
+    /// Since when the hop says Ready, if it does.
+    fn ready_since(&self, observed: &Observed) -> Option<Time> {
+        let pod = observed.pods.get(&self.incident.spec.hop).map(pod_view)?;
+        pod.ready.then_some(Time(pod.ready_since))
     }
 
     fn wait_for_pool(&self, error: &ChoiceError, outcome: &mut Outcome) -> Result<Option<HopIncident>, Error> {

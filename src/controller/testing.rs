@@ -134,6 +134,9 @@ pub(super) fn working(chain: &ValidChain<'_>) -> Observed {
     Observed {
         pods: hops().map(|(_, hop)| (hop.clone(), pod(&hop, true, since))).collect(),
         secrets: hops().map(|(index, hop)| (hop, secret(chain, index))).collect(),
+        unreadable: BTreeMap::new(),
+        deployments: BTreeMap::new(),
+        policies: BTreeMap::new(),
         incidents: Vec::new(),
     }
 }

@@ -1,11 +1,14 @@
 //! The chain's status: whole, deterministic, and written only when it differs.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 
+use super::candidates::Skipped;
 use super::desired::Supply;
 use super::incident_status::set_condition;
 use super::observe::{Observed, pod_view};
@@ -15,6 +18,7 @@ use super::{Context, Error};
 use crate::crd::chain::{ChainPhase, HopState, HopStatus};
 use crate::crd::incident::IncidentPhase;
 use crate::crd::{HopIncident, VpnChain, VpnChainStatus, names};
+use crate::internal_event::controller::CandidateSkipped;
 
 /// Writes what was found and done.
 ///
@@ -27,8 +31,13 @@ pub async fn update(
     outcome: &Outcome,
     ctx: &Context,
 ) -> Result<(), Error> {
-    let status = status(chain, observed, supply, outcome, ctx.now());
-    write(chain.chain, status, ctx).await
+    let known = chain.chain.status.as_ref().map(|s| s.skipped_candidates.clone()).unwrap_or_default();
+    for (hop, found) in skipped_candidates(chain, &known, supply).1 {
+        let event = CandidateSkipped { hop, candidate: &found.name, reason: &found.reason };
+        event.emit(&ctx.metrics);
+        ctx.publish(chain.chain, &event).await;
+    }
+    write(chain.chain, status(chain, observed, supply, outcome, ctx.now()), ctx).await
 }
 
 /// The whole status. `now` is only seen where a condition changes.
@@ -48,12 +57,7 @@ fn status(
     let recovered = observed.incidents.iter().filter(|i| phase_of(i) == IncidentPhase::Recovered);
     let last_recovery = recovered.filter_map(|i| i.status.as_ref()?.closed_at.as_ref()).map(|t| t.0).max();
     let message = message(phase, &hops, &problems);
-    let mut skipped = before.skipped_candidates.clone();
-    // What is in use can be used, and a hop that was removed has no pool.
-    let in_use = |key: &str| hops.iter().any(|h| h.candidate.as_ref().is_some_and(|c| is_candidate(key, &h.name, c)));
-    skipped.retain(|key, _| chain.hops().iter().any(|h| key.starts_with(&format!("{}/", h.name))) && !in_use(key));
-    let found = supply.skipped.iter().chain(&outcome.skipped);
-    skipped.extend(found.map(|(hop, s)| (format!("{hop}/{}", s.name), s.reason.clone())));
+    let (skipped, _) = skipped_candidates(chain, &before.skipped_candidates, supply);
 
     let mut status = VpnChainStatus {
         observed_generation: chain.chain.meta().generation,
@@ -63,6 +67,7 @@ fn status(
         last_recovery: last_recovery.map(Time).or(before.last_recovery.clone()),
         message: Some(message.clone()),
         conditions: before.conditions.clone(),
+        nodes: nodes(&before.nodes, observed),
         skipped_candidates: skipped,
         hops,
     };
@@ -76,12 +81,6 @@ fn status(
         None => set("ParametersAvailable", true, "PoolsReadable", "every hop has parameters"),
     }
     status
-}
-
-/// Whether `hop/name` is the candidate `name@version` of the hop.
-fn is_candidate(key: &str, hop: &str, candidate: &str) -> bool {
-    let name = key.strip_prefix(hop).and_then(|rest| rest.strip_prefix('/'));
-    name.is_some_and(|name| candidate.rsplit_once('@').is_some_and(|(used, _)| used == name))
 }
 
 /// Says that the spec cannot be carried out.
@@ -116,6 +115,34 @@ async fn write(chain: &VpnChain, status: VpnChainStatus, ctx: &Context) -> Resul
     api.patch_status(&chain.name_any(), &PatchParams::apply(names::FIELD_MANAGER).force(), &Patch::Apply(patch))
         .await?;
     Ok(())
+}
+
+/// Candidates that cannot be used: those known before, without the ones that were read well since, and the new ones.
+/// Besides, by hop, only what is new: that is worth an Event.
+fn skipped_candidates<'s>(
+    chain: &ValidChain<'_>,
+    before: &BTreeMap<String, String>,
+    supply: &'s Supply,
+) -> (BTreeMap<String, String>, Vec<(&'s str, &'s Skipped)>) {
+    let (mut skipped, mut news) = (before.clone(), Vec::new());
+    skipped.retain(|key, _| chain.hops().iter().any(|h| key.starts_with(&format!("{}/", h.name))));
+    for (hop, candidate) in &supply.usable {
+        skipped.remove(&format!("{hop}/{candidate}"));
+    }
+    for (hop, found) in &supply.skipped {
+        let known = skipped.insert(format!("{hop}/{}", found.name), found.reason.clone());
+        if known.as_ref() != Some(&found.reason) {
+            news.push((hop.as_str(), found));
+        }
+    }
+    (skipped, news)
+}
+
+/// The nodes that links were made on, also those that the pods have left since.
+fn nodes(before: &[String], observed: &Observed) -> Vec<String> {
+    let now = observed.pods.values().filter_map(|p| p.spec.as_ref()?.node_name.clone());
+    let all: std::collections::BTreeSet<_> = before.iter().cloned().chain(now).collect();
+    all.into_iter().collect()
 }
 
 fn phase_of(incident: &HopIncident) -> IncidentPhase {

@@ -44,6 +44,14 @@ pub enum InvalidChain {
         /// What it says.
         value: String,
     },
+    /// A duration that is not one.
+    #[error("{field} {value:?} is not a duration such as 30s")]
+    Duration {
+        /// The field.
+        field: &'static str,
+        /// What it says.
+        value: String,
+    },
     /// The networks do not fit together.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -68,25 +76,30 @@ pub fn validate(chain: &VpnChain) -> Result<ValidChain<'_>, InvalidChain> {
     };
     let plan = ChainPlan::new(&input)?;
     let namespace = chain.namespace().unwrap_or_default();
-    Ok(ValidChain { chain, namespace, plan, policy: policy(&spec.recovery) })
+    Ok(ValidChain { chain, namespace, plan, policy: policy(&spec.recovery)? })
 }
 
 fn network(field: &'static str, value: &str) -> Result<Ipv4Net, InvalidChain> {
     value.parse().map_err(|_| InvalidChain::Network { field, value: value.to_owned() })
 }
 
-fn policy(recovery: &Recovery) -> Policy {
+fn policy(recovery: &Recovery) -> Result<Policy, InvalidChain> {
     let has = |rung| recovery.ladder.contains(&rung);
-    let signed = |d: kube::core::Duration| SignedDuration::try_from(std::time::Duration::from(d)).unwrap_or_default();
-    Policy {
+    Ok(Policy {
         in_place: has(Rung::InPlace),
         recreate: has(Rung::Recreate),
         next_candidate: has(Rung::NextCandidate),
-        verify_within: signed(recovery.verify_within),
-        cooldown: signed(recovery.cooldown),
+        verify_within: duration("recovery.verifyWithin", &recovery.verify_within)?,
+        cooldown: duration("recovery.cooldown", &recovery.cooldown)?,
         budget_actions: recovery.budget.actions as usize,
-        budget_per: signed(recovery.budget.per),
-    }
+        budget_per: duration("recovery.budget.per", &recovery.budget.per)?,
+    })
+}
+
+fn duration(field: &'static str, value: &str) -> Result<SignedDuration, InvalidChain> {
+    let parsed = value.parse::<kube::core::Duration>().ok().filter(|d| !d.is_negative());
+    let fits = parsed.and_then(|d| SignedDuration::try_from(std::time::Duration::from(d)).ok());
+    fits.ok_or_else(|| InvalidChain::Duration { field, value: value.to_owned() })
 }
 
 #[cfg(test)]

@@ -49,6 +49,7 @@ pub fn incident_view(incident: &HopIncident) -> IncidentView {
         cause: status.cause,
         steps: status.steps.iter().map(step_view).collect(),
         closed_at: status.closed_at.map(|t| t.0),
+        is_account: status.reason.as_deref() == Some(super::words::CORRELATED_FAILURE),
     }
 }
 
@@ -62,6 +63,7 @@ fn step_view(step: &Step) -> StepView {
         },
         candidate: step.candidate.clone(),
         recreate: step.recreate,
+        ready_before: step.ready_before.as_ref().map(|t| t.0),
         started_at: step.started_at.0,
         applied_at: step.applied_at.as_ref().map(|t| t.0),
         ended: step.outcome.map(|outcome| match outcome {
@@ -154,6 +156,7 @@ mod tests {
             candidate: candidate("b"),
             revision: 3,
             recreate: 2,
+            ready_before: None,
             started_at: MicroTime(noon()),
             applied_at: Some(MicroTime(noon())),
             finished_at: None,

@@ -5,6 +5,9 @@ use crate::domain::decision::{Escalate, Hold, Suppress};
 use crate::domain::types::CandidateRef;
 use crate::domain::view::StepKind;
 
+/// The reason of incidents that blame the account.
+pub(super) const CORRELATED_FAILURE: &str = "CorrelatedFailure";
+
 /// A reason and its sentence.
 pub(super) type Words = (&'static str, String);
 
@@ -23,6 +26,7 @@ pub(super) fn explain_hold(status: &mut HopIncidentStatus, why: Hold) {
         Hold::Cooldown => ("Cooldown", "the hop was repaired a moment ago: waiting for recovery.cooldown".to_owned()),
         Hold::Paused => ("Paused", "spec.paused is set: nothing is repaired".to_owned()),
         Hold::Verifying => ("Verifying", "waiting for the tunnel".to_owned()),
+        Hold::NoParameters => ("NoParameters", "the hop's Secret is missing or cannot be read".to_owned()),
     };
     (status.reason, status.message) = (Some(reason.to_owned()), Some(message));
 }
@@ -64,7 +68,7 @@ pub(super) fn escalate(why: Escalate) -> Words {
             ("BudgetExhausted", "the hop used up recovery.budget: no more candidates are burned".into())
         }
         Escalate::CorrelatedFailure => {
-            ("CorrelatedFailure", "several hops are refused together: check the account with the provider".into())
+            (CORRELATED_FAILURE, "several hops are refused together: check the account with the provider".into())
         }
     }
 }
@@ -95,6 +99,7 @@ mod tests {
             Hold::Cooldown,
             Hold::Paused,
             Hold::Verifying,
+            Hold::NoParameters,
         ];
         let steps =
             [StepKind::RotateInPlace, StepKind::RestartInPlace, StepKind::RotateAndRecreate, StepKind::Recreate];

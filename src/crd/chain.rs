@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::{CustomResource, KubeSchema, core::Duration};
+use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -222,19 +222,20 @@ pub struct Recovery {
     #[schemars(length(min = 1, max = 3))]
     #[x_kube(validation = Rule::new("self.all(s, self.exists_one(o, o == s))").message("a rung of recovery.ladder is listed twice"))]
     pub ladder: Vec<Rung>,
-    /// How long a step has to bring the tunnel up before the next one is tried.
+    /// How long a step has to bring the tunnel up before the next one is tried, for example `60s`.
     #[serde(default = "default_verify")]
-    #[x_kube(validation = Rule::new(DURATION).message("recovery.verifyWithin must be a duration of at least 5s, for example 60s"))]
-    pub verify_within: Duration,
-    /// The shortest time between two incidents' repairs of the same hop.
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]+(ms|s|m|h))+$') && duration(self) >= duration('5s') && duration(self) <= duration('1h')")
+        .message("recovery.verifyWithin must be a duration between 5s and 1h, for example 60s"))]
+    pub verify_within: String,
+    /// The shortest time between two incidents' repairs of the same hop, for example `30s`.
     #[serde(default = "default_cooldown")]
-    pub cooldown: Duration,
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]+(ms|s|m|h))+$') && duration(self) <= duration('24h')")
+        .message("recovery.cooldown must be a duration of at most 24h, for example 30s"))]
+    pub cooldown: String,
     /// The most repairs of one hop.
     #[serde(default)]
     pub budget: Budget,
 }
-
-const DURATION: &str = "duration(self) >= duration('5s')";
 
 impl Default for Recovery {
     fn default() -> Self {
@@ -250,11 +251,11 @@ impl Default for Recovery {
 fn default_ladder() -> Vec<Rung> {
     vec![Rung::InPlace, Rung::Recreate, Rung::NextCandidate]
 }
-fn default_verify() -> Duration {
-    std::time::Duration::from_secs(60).into()
+fn default_verify() -> String {
+    "60s".to_owned()
 }
-fn default_cooldown() -> Duration {
-    std::time::Duration::from_secs(30).into()
+fn default_cooldown() -> String {
+    "30s".to_owned()
 }
 
 /// A rung of the recovery ladder.
@@ -269,16 +270,18 @@ pub enum Rung {
 }
 
 /// The most actions on one hop within a time.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Budget {
     /// How many actions.
     #[serde(default = "default_actions")]
     #[schemars(range(min = 1, max = 1000))]
     pub actions: u32,
-    /// Within how long.
+    /// Within how long, for example `1h`.
     #[serde(default = "default_per")]
-    pub per: Duration,
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]+(ms|s|m|h))+$') && duration(self) >= duration('10s') && duration(self) <= duration('168h')")
+        .message("recovery.budget.per must be a duration between 10s and 168h, for example 1h"))]
+    pub per: String,
 }
 
 impl Default for Budget {
@@ -290,8 +293,8 @@ impl Default for Budget {
 fn default_actions() -> u32 {
     6
 }
-fn default_per() -> Duration {
-    std::time::Duration::from_secs(3600).into()
+fn default_per() -> String {
+    "1h".to_owned()
 }
 
 /// What the operator last saw of a chain.
@@ -323,6 +326,9 @@ pub struct VpnChainStatus {
     #[serde(default)]
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,
+    /// Nodes that hold links of the chain; its deletion removes them there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<String>,
     /// Candidates that were skipped because they cannot be used, and why: pool key → reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub skipped_candidates: BTreeMap<String, String>,

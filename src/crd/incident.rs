@@ -4,7 +4,7 @@
 
 #![allow(clippy::duplicated_attributes, reason = "the lint takes the columns' equal types for repetitions")]
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -141,6 +141,9 @@ pub struct Step {
     pub revision: u64,
     /// See `revision`.
     pub recreate: u64,
+    /// When the hop, if it still said Ready, had become so: a step has worked once that is no longer the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_before: Option<Time>,
     /// When the step was decided.
     pub started_at: MicroTime,
     /// When its objects were written.

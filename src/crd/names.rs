@@ -24,5 +24,7 @@ pub const NUDGE: &str = "hopkeeper.io/parameters";
 pub const FIELD_MANAGER: &str = "hopkeeper";
 /// The finalizer on a chain.
 pub const FINALIZER: &str = "hopkeeper.io/teardown";
+/// On a pod template: the tunnel's MTU in bytes.
+pub const MTU: &str = "hopkeeper.io/mtu";
 /// Multus reads which networks a pod joins from here.
 pub const NETWORKS: &str = "k8s.v1.cni.cncf.io/networks";

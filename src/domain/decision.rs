@@ -14,6 +14,9 @@ const STILL_READY: SignedDuration = SignedDuration::from_secs(10);
 /// Rejections on several hops within this time have one cause: the provider or the account.
 const CORRELATED: SignedDuration = SignedDuration::from_secs(60);
 
+/// A person who was called is not called again for the same trouble within this time.
+const CALL_AGAIN: SignedDuration = SignedDuration::from_mins(5);
+
 /// What to do about one incident.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -62,6 +65,8 @@ pub enum Hold {
     Paused,
     /// The step waits for its tunnel.
     Verifying,
+    /// What the hop should run with cannot be read at the moment.
+    NoParameters,
 }
 
 /// Why an incident needs no action.
@@ -107,6 +112,9 @@ pub fn decide(view: &ChainView, incident: &IncidentView) -> Decision {
 
 fn judge(view: &ChainView, index: usize, incident: &IncidentView) -> Decision {
     let hop = &view.hops[index];
+    if hop.desired.is_none() {
+        return hold(Hold::NoParameters, None, None);
+    }
     match (stale(hop, incident), &incident.cause) {
         (Some(Suppress::Healed), Some(cause)) => return Decision::CauseRecovered(cause.clone()),
         (Some(why), _) => return Decision::Suppress(why),
@@ -116,10 +124,7 @@ fn judge(view: &ChainView, index: usize, incident: &IncidentView) -> Decision {
     if siblings().any(|i| matches!(i.phase, Phase::Acting | Phase::Verifying)) {
         return hold(Hold::RepairInProgress, None, None);
     }
-    let ready_since = hop.pod.as_ref().map(|p| p.ready_since).unwrap_or_default();
-    if siblings()
-        .any(|i| i.phase == Phase::Escalated && !hop.is_ready() && i.closed_at.is_some_and(|t| t > ready_since))
-    {
+    if siblings().any(|i| still_calls(view, hop, i)) {
         return Decision::Suppress(Suppress::AlreadyEscalated);
     }
     if incident.verdict == Verdict::Alert {
@@ -133,9 +138,6 @@ fn judge(view: &ChainView, index: usize, incident: &IncidentView) -> Decision {
     {
         return decision;
     }
-    if correlated(view, incident) {
-        return Decision::Escalate(Escalate::CorrelatedFailure);
-    }
     if let Some(until) = cooldown_end(view, incident).filter(|until| view.now < *until) {
         return hold(Hold::Cooldown, None, Some(until));
     }
@@ -145,9 +147,22 @@ fn judge(view: &ChainView, index: usize, incident: &IncidentView) -> Decision {
     }
 }
 
+/// Whether an escalated incident of the hop still speaks for it: nothing has changed since a person was called.
+fn still_calls(view: &ChainView, hop: &HopView, escalated: &IncidentView) -> bool {
+    // What only a person can mend says nothing about whether other parameters would help with another fault.
+    if escalated.phase != Phase::Escalated || escalated.verdict == Verdict::Alert || hop.is_ready() {
+        return false;
+    }
+    let quiet = if escalated.is_account { view.policy.budget_per.max(CALL_AGAIN) } else { CALL_AGAIN };
+    let ready_since = hop.pod.as_ref().map(|p| p.ready_since);
+    let applied_at = hop.desired.as_ref().map(|d| d.applied_at);
+    escalated.closed_at.is_some_and(|t| Some(t) > ready_since && Some(t) > applied_at && view.now < t + quiet)
+}
+
 /// What makes an incident moot, whatever it says.
 fn stale(hop: &HopView, incident: &IncidentView) -> Option<Suppress> {
-    let (Some(pod), Some(desired)) = (&hop.pod, &hop.desired) else { return Some(Suppress::PodGone) };
+    let Some(pod) = &hop.pod else { return Some(Suppress::PodGone) };
+    let desired = hop.desired.as_ref()?;
     if pod.uid != incident.pod_uid {
         Some(Suppress::PodGone)
     } else if desired.candidate != incident.candidate || incident.last_line < desired.applied_at {
@@ -181,11 +196,17 @@ fn verify(view: &ChainView, index: usize, incident: &IncidentView) -> Decision {
     let hop = &view.hops[index];
     let Some(step) = incident.steps.last() else { return Decision::CarryOut };
     let Some(applied_at) = step.applied_at else { return Decision::CarryOut };
-    let end_without = |end| Decision::EndStep { end, then: next_after(view, incident, end) };
-    if is_up(hop, step, applied_at) {
+    let end_without = |end| {
+        if view.paused {
+            hold(Hold::Paused, None, None)
+        } else {
+            Decision::EndStep { end, then: next_after(view, incident, end) }
+        }
+    };
+    if is_up(hop, step) {
         return Decision::EndStep { end: StepEnd::Up, then: Err(Escalate::LadderExhausted) };
     }
-    if refused(view, incident, step, applied_at) {
+    if refused(view, hop, incident, step, applied_at) {
         return end_without(StepEnd::Failed);
     }
     // While an outer hop is down this one cannot come up: its time begins when the outer one is back.
@@ -197,21 +218,24 @@ fn verify(view: &ChainView, index: usize, incident: &IncidentView) -> Decision {
     if view.now >= deadline { end_without(StepEnd::TimedOut) } else { hold(Hold::Verifying, None, Some(deadline)) }
 }
 
-/// Ready, and became so after the step: `net` holds readiness back for 2 s after every change, so it visibly flips.
-fn is_up(hop: &HopView, step: &StepView, applied_at: Timestamp) -> bool {
-    // Kubernetes rounds the transition down to whole seconds.
-    let applied_second = applied_at.as_second();
+/// Ready, and not still so from before the step: `net` holds readiness back for 2 s after every change, so it visibly
+/// flips. No clocks are compared.
+fn is_up(hop: &HopView, step: &StepView) -> bool {
     hop.pod.as_ref().is_some_and(|pod| {
-        pod.ready
-            && pod.ready_since.as_second() >= applied_second
-            && (!step.kind.recreates() || pod.recreate >= step.recreate)
+        let fresh = Some(pod.ready_since) != step.ready_before;
+        pod.ready && fresh && (!step.kind.recreates() || pod.recreate >= step.recreate)
     })
 }
 
 /// The hop's own server refused the very candidate that the step brought.
-fn refused(view: &ChainView, incident: &IncidentView, step: &StepView, applied_at: Timestamp) -> bool {
+fn refused(view: &ChainView, hop: &HopView, incident: &IncidentView, step: &StepView, applied_at: Timestamp) -> bool {
+    // A pod from before a recreation still fails with what it has.
+    let Some(pod) = hop.pod.as_ref().filter(|p| !step.kind.recreates() || p.recreate >= step.recreate) else {
+        return false;
+    };
     view.incidents.iter().any(|i| {
         i.hop == incident.hop
+            && i.pod_uid == pod.uid
             && i.name != incident.name
             && i.evidence == Evidence::Own
             && i.verdict == Verdict::Rotate
@@ -234,6 +258,9 @@ fn next_allowed(view: &ChainView, incident: &IncidentView, steps: &[StepView]) -
         >= view.policy.budget_actions
     {
         return Err(Escalate::BudgetExhausted);
+    }
+    if kind.rotates() && correlated(view, incident) {
+        return Err(Escalate::CorrelatedFailure);
     }
     Ok(kind)
 }

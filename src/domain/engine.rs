@@ -1,7 +1,7 @@
 //! From lines to verdicts: decides each line by the rule set and counts it in its pod's windows. Pure, in event time.
 //!
-//! Windows belong to (pod, parameters, rule): a hop that got other parameters starts afresh, and a line older than the
-//! parameters says nothing. What is done about a detection is the reconciler's affair.
+//! Windows belong to (pod, parameters, rule): a hop that got other parameters starts afresh, and a line says nothing
+//! about them before the client runs with them. What is done about a detection is the reconciler's affair.
 
 mod pods;
 
@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::event::{HopIdentity, LineRef, LogEvent, Shard};
 use super::redact;
 use super::rule::{Client, Rule, RuleId};
-use super::ruleset::RuleSet;
+use super::ruleset::{RuleSet, health_fields};
 use super::types::{Evidence, Verdict};
 use super::{line, window::Hit};
 use pods::Pods;
@@ -54,7 +54,7 @@ pub struct Detection {
 pub struct Tally {
     /// Lines that a rule decided.
     pub matched: u64,
-    /// Lines older than the hop's parameters, or than its last sign of health.
+    /// Lines about other parameters than the hop's, or older than its last sign of health.
     pub stale: u64,
     /// Lines not counted since a fault inside the pod explains them.
     pub explained: u64,
@@ -81,7 +81,8 @@ impl Engine {
         let mut detections = Vec::new();
         let Some(client) = Client::of(hop.implementation, &event.container) else { return detections };
         let rules = Arc::clone(&self.rules);
-        if is_stale(event, hop) {
+        let runs_these = self.runs_these(client, event, hop);
+        if is_stale(event, hop) || (client != Client::Health && !runs_these) {
             self.tally.stale += 1;
             return detections;
         }
@@ -89,9 +90,25 @@ impl Engine {
         for (number, (line, rule)) in rules.decide_record(client, &event.text).iter().enumerate() {
             let Some(rule) = rule else { continue };
             self.tally.matched += 1;
+            // A fault inside the pod is one whatever the client runs with.
+            if rule.evidence == Evidence::Path && !runs_these {
+                self.tally.stale += 1;
+                continue;
+            }
             detections.extend(self.count(rule, event, hop, line, number));
         }
         detections
+    }
+
+    /// Whether a line is about the hop's parameters: health lines say which ones the client runs with.
+    fn runs_these(&mut self, client: Client, event: &LogEvent, hop: &HopIdentity) -> bool {
+        let pod = self.pods.of(hop);
+        if client != Client::Health {
+            return pod.runs_these(event.time);
+        }
+        let Some(applied) = applied(&event.text) else { return true };
+        pod.says(LineRef { time: event.time, position: event.position.clone() }, &applied);
+        applied == hop.plan_id
     }
 
     fn count(
@@ -157,9 +174,9 @@ impl Engine {
         self.pods.drop_shard(shard);
     }
 
-    /// Forgets a pod.
-    pub fn drop_pod(&mut self, pod_uid: &str) {
-        self.pods.drop_pod(pod_uid);
+    /// Forgets the pods that are gone: all but those that `is_there` knows by their UID.
+    pub fn keep_pods(&mut self, is_there: impl Fn(&str) -> bool) {
+        self.pods.keep_pods(is_there);
     }
 
     /// How many windows are open.
@@ -171,6 +188,13 @@ impl Engine {
     pub fn take_tally(&mut self) -> Tally {
         std::mem::take(&mut self.tally)
     }
+}
+
+/// What the client runs with, by the last health line that says so.
+fn applied(text: &str) -> Option<String> {
+    let lines = line::logical_lines(text);
+    let mut said = lines.iter().rev().filter_map(|line| health_fields(line));
+    said.find_map(|fields| fields.get("applied")?.as_str().filter(|id| !id.is_empty()).map(str::to_owned))
 }
 
 /// True when the event is older than the parameters that the hop runs with.

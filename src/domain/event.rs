@@ -74,9 +74,11 @@ pub struct HopIdentity {
     pub pod_name: String,
     /// The program in its `vpn` container.
     pub implementation: Implementation,
-    /// The parameters it runs with.
+    /// The parameters that it should run with.
     pub candidate: CandidateRef,
-    /// Since when it runs with them; older lines say nothing about them.
+    /// How health lines name these parameters once the client runs with them (`domain::plan::plan_id`).
+    pub plan_id: String,
+    /// Since when it should run with them; older lines say nothing about them.
     pub applied_at: Timestamp,
 }
 
@@ -99,4 +101,13 @@ pub struct LogEvent {
     pub file_offset: Option<u64>,
     /// Where the record was read.
     pub position: Position,
+}
+
+impl LogEvent {
+    /// Moves a time after `latest` there; whether it was. A line from the future would make every later one history.
+    pub fn clamp(&mut self, latest: Timestamp) -> bool {
+        let ahead = self.time > latest;
+        self.time = self.time.min(latest);
+        ahead
+    }
 }

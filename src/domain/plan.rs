@@ -18,7 +18,7 @@ pub use commands::{
 };
 pub use error::PlanError;
 pub use firewall::firewall;
-pub use hop::{EndpointAddress, HopPlan, Protocol};
+pub use hop::{EndpointAddress, HopPlan, Protocol, plan_id};
 
 /// The interface towards the inner side: the next hop, or the gateway network.
 pub const INNER_INTERFACE: &str = "in0";

@@ -73,6 +73,11 @@ impl Client {
         }
     }
 
+    /// True for the containers that [`Self::of`] knows, whatever the implementation.
+    pub fn reads_container(container: &str) -> bool {
+        matches!(container, "health" | "vpn")
+    }
+
     /// True when a rule for `self` reads lines of `source`.
     pub fn reads(self, source: Self) -> bool {
         self == source || (self == Self::Any && source != Self::Health)

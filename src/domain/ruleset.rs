@@ -141,7 +141,8 @@ impl<'a> Line<'a> {
     }
 }
 
-fn health_fields(logical: &str) -> Option<Map<String, Value>> {
+/// The fields of a health sidecar's line; none for any other line.
+pub fn health_fields(logical: &str) -> Option<Map<String, Value>> {
     let json = &logical[logical.find('{')?..];
     let fields: Map<String, Value> = serde_json::from_str(json).ok()?;
     (fields.get("hopkeeper").and_then(Value::as_str) == Some("health")).then_some(fields)

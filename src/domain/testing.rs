@@ -26,7 +26,15 @@ pub(crate) fn policy() -> Policy {
 }
 
 pub(crate) fn step(kind: StepKind, to: &str, ended: Option<StepEnd>) -> StepView {
-    StepView { kind, candidate: candidate(to), recreate: 0, started_at: at(9_000), applied_at: Some(at(9_001)), ended }
+    StepView {
+        kind,
+        candidate: candidate(to),
+        recreate: 0,
+        ready_before: None,
+        started_at: at(9_000),
+        applied_at: Some(at(9_001)),
+        ended,
+    }
 }
 
 /// Every hop Ready since long ago with candidate `a`; the time is 10 000.
@@ -59,5 +67,6 @@ pub(crate) fn incident(name: &str, hop: &str) -> IncidentView {
         cause: None,
         steps: Vec::new(),
         closed_at: None,
+        is_account: false,
     }
 }

@@ -110,6 +110,8 @@ pub struct IncidentView {
     pub steps: Vec<StepView>,
     /// When it was closed.
     pub closed_at: Option<Timestamp>,
+    /// Escalated because several hops were refused together: the account must rest.
+    pub is_account: bool,
 }
 
 /// Where a recovery stands.
@@ -136,6 +138,8 @@ pub struct StepView {
     pub candidate: CandidateRef,
     /// The recreate counter after it.
     pub recreate: u64,
+    /// The hop's `ready_since` when the step was decided, if it said Ready then.
+    pub ready_before: Option<Timestamp>,
     /// When it was decided.
     pub started_at: Timestamp,
     /// When its objects were written.

@@ -15,9 +15,10 @@ use super::mount::{Mount, Parameters};
 use super::network::Network;
 use super::openvpn::{Event, OpenVpn};
 use super::wireguard::WireGuard;
-use super::{HopError, Paths, hardening, probe, state_file, system};
+use super::{HopError, Paths, probe, state_file, system};
 use crate::domain::plan::{HopPlan, MANAGEMENT_SOCKET};
 use crate::domain::types::Implementation;
+use crate::telemetry::error_chain;
 
 const TICK: Duration = Duration::from_millis(100);
 const REPORT_EVERY: Duration = Duration::from_secs(1);
@@ -58,7 +59,6 @@ struct Runner {
 pub async fn run(paths: &Paths, in_place: bool) -> Result<(), HopError> {
     let handler = |kind| signal(kind).map_err(|source| HopError::Setup { what: "watch for signals", source });
     let (mut terminate, mut interrupt) = (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
-    hardening::forbid_core_dumps()?;
     tokio::select! {
         result = Runner::start(paths, in_place) => result,
         _ = terminate.recv() => Ok(()),
@@ -193,7 +193,7 @@ impl Runner {
             Ok(parameters) if !parameters.is_same(&self.parameters) => parameters,
             Ok(_) => return Ok(false),
             Err(error) => {
-                error!(error = with_causes(&error), "The mounted parameters cannot be read; the client keeps its own.");
+                error!(error = error_chain(&error), "The mounted parameters cannot be read; the client keeps its own.");
                 return Ok(false);
             }
         };
@@ -295,15 +295,4 @@ impl Runner {
             warn!(%error, "The state file cannot be written.");
         }
     }
-}
-
-/// An error with its causes.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -96,16 +96,16 @@ impl ControllerMetrics {
 }
 
 /// A reconcile failed; it is tried again.
-pub struct ReconcileError<'a> {
+pub struct ReconcileError<'a, K> {
     /// The chain.
-    pub chain: &'a VpnChain,
+    pub chain: &'a K,
     /// Why.
     pub error: &'a Error,
     /// When it is tried again.
     pub retry: std::time::Duration,
 }
 
-impl ReconcileError<'_> {
+impl<K: ResourceExt> ReconcileError<'_, K> {
     pub(crate) fn emit(&self, metrics: &ControllerMetrics) {
         let (namespace, chain) = (self.chain.namespace().unwrap_or_default(), self.chain.name_any());
         let (error, retry) = (crate::telemetry::error_chain(self.error), self.retry.as_secs_f64());

@@ -14,8 +14,17 @@ use crate::domain::types::{Evidence, Verdict};
 use crate::pipeline::sink::{Created, SinkError};
 use crate::source::SourceError;
 
-const DISCARD_REASONS: [&str; 7] =
-    ["json", "no_message", "no_time", "no_container", "unknown_pod", "other_container", "shard_lost"];
+const DISCARD_REASONS: [&str; 9] = [
+    "too_large",
+    "json",
+    "no_message",
+    "no_time",
+    "no_container",
+    "unknown_pod",
+    "unknown_pod_overflow",
+    "other_container",
+    "shard_lost",
+];
 
 /// The pipeline's metrics.
 #[derive(Clone, Debug)]
@@ -24,6 +33,7 @@ pub struct PipelineMetrics {
     discarded: IntCounterVec,
     matched: IntCounter,
     stale: IntCounter,
+    clamped: IntCounter,
     explained: IntCounter,
     detections: IntCounterVec,
     incidents: IntCounterVec,
@@ -31,6 +41,7 @@ pub struct PipelineMetrics {
     source_errors: IntCounterVec,
     source_connections: IntCounter,
     windows: IntGauge,
+    held: IntGauge,
     evicted: IntCounter,
     delay: Histogram,
 }
@@ -53,6 +64,8 @@ impl PipelineMetrics {
         };
         let windows = IntGauge::new("hopkeeper_windows_open", "Windows that rules count lines in.")?;
         registry.register(Box::new(windows.clone()))?;
+        let held = IntGauge::new("hopkeeper_records_held", "Records that wait until their pod is known.")?;
+        registry.register(Box::new(held.clone()))?;
         let delay = Histogram::with_opts(
             HistogramOpts::new(
                 "hopkeeper_record_to_incident_seconds",
@@ -71,7 +84,11 @@ impl PipelineMetrics {
             matched: counter("hopkeeper_lines_matched_total", "Lines that a rule decided.")?,
             stale: counter(
                 "hopkeeper_lines_stale_total",
-                "Lines older than the hop's parameters or its last sign of health.",
+                "Lines about other parameters than the hop's, or older than its last sign of health.",
+            )?,
+            clamped: counter(
+                "hopkeeper_lines_clamped_total",
+                "Lines dated in the future, taken for as new as they can be.",
             )?,
             explained: counter(
                 "hopkeeper_lines_explained_total",
@@ -83,6 +100,7 @@ impl PipelineMetrics {
             source_errors: counters("hopkeeper_source_errors_total", "Failures of the log source.", &["category"])?,
             source_connections: counter("hopkeeper_source_connections_total", "Connections made to the log source.")?,
             windows,
+            held,
             evicted: counter("hopkeeper_windows_evicted_total", "Windows given up because there were too many.")?,
             delay,
         };
@@ -178,6 +196,30 @@ impl RecordDiscarded<'_> {
     }
 }
 
+/// Records wait for their pods.
+pub(crate) struct RecordsHeld {
+    pub(crate) records: usize,
+}
+
+impl RecordsHeld {
+    pub(crate) fn emit(self, metrics: &PipelineMetrics) {
+        metrics.held.set(i64::try_from(self.records).unwrap_or(i64::MAX));
+    }
+}
+
+/// A line is dated in the future: a clock is wrong.
+pub(crate) struct LineClamped;
+
+impl LineClamped {
+    pub(crate) fn emit(self, metrics: &PipelineMetrics) {
+        metrics.clamped.inc();
+        // All lines of a node whose clock is wrong are: the 1st, 2nd, 4th, 8th … is worth a line.
+        if metrics.clamped.get().is_power_of_two() {
+            warn!(so_far = metrics.clamped.get(), "A line is dated in the future: a node's clock is wrong.");
+        }
+    }
+}
+
 /// What the engine counted lately.
 pub(crate) struct LinesCounted {
     pub(crate) tally: Tally,
@@ -250,7 +292,13 @@ pub(crate) struct IncidentRefused<'a> {
 impl IncidentRefused<'_> {
     pub(crate) fn emit(self, metrics: &PipelineMetrics) {
         let cause = std::error::Error::source(self.error).map(ToString::to_string).unwrap_or_default();
-        error!(error = %self.error, cause, hop = %self.detection.hop.id, rule = %self.detection.rule, "An incident was refused; left it.");
+        let (hop, rule) = (&self.detection.hop.id, &self.detection.rule);
+        if matches!(self.error, SinkError::Forbidden(_)) {
+            error!(error = %self.error, cause, %hop, %rule, namespace = hop.namespace, verb = "create", resource = "hopincidents.hopkeeper.io",
+                "Not allowed to create incidents in this namespace: grant the verb on the resource. Left the incident.");
+        } else {
+            error!(error = %self.error, cause, %hop, %rule, "An incident was refused, or its pod is gone; left it.");
+        }
         metrics.detected(self.detection, "refused");
     }
 }

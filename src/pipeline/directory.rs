@@ -14,6 +14,8 @@ use crate::domain::event::{HopIdentity, LogEvent};
 pub struct HopDirectory {
     pods: Arc<RwLock<Pods>>,
     synced: Arc<watch::Sender<bool>>,
+    /// Grows with each change.
+    version: Arc<watch::Sender<u64>>,
 }
 
 #[derive(Debug, Default)]
@@ -24,7 +26,11 @@ struct Pods {
 
 impl Default for HopDirectory {
     fn default() -> Self {
-        Self { pods: Arc::default(), synced: Arc::new(watch::Sender::new(false)) }
+        Self {
+            pods: Arc::default(),
+            synced: Arc::new(watch::Sender::new(false)),
+            version: Arc::new(watch::Sender::new(0)),
+        }
     }
 }
 
@@ -39,6 +45,8 @@ impl HopDirectory {
         let mut pods = self.pods.write().unwrap_or_else(PoisonError::into_inner);
         pods.uid_by_name.insert((hop.id.namespace.clone(), hop.pod_name.clone()), hop.pod_uid.clone());
         pods.by_uid.insert(hop.pod_uid.clone(), Arc::new(hop));
+        drop(pods);
+        self.version.send_modify(|version| *version += 1);
     }
 
     /// Removes a pod that is gone.
@@ -51,6 +59,18 @@ impl HopDirectory {
                 pods.uid_by_name.remove(&name);
             }
         }
+        drop(pods);
+        self.version.send_modify(|version| *version += 1);
+    }
+
+    /// Whether a pod is known.
+    pub fn knows(&self, pod_uid: &str) -> bool {
+        self.pods.read().unwrap_or_else(PoisonError::into_inner).by_uid.contains_key(pod_uid)
+    }
+
+    /// Says when something was added or removed.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
     }
 
     /// The hop of a pod.

@@ -4,30 +4,40 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use tokio::sync::mpsc;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::sink::{IncidentSink, SinkError};
+use super::held::{self, Entry, Held, PodKey};
+use super::sink::IncidentSink;
 use super::{HopDirectory, pauses};
 use crate::domain::engine::{Detection, Engine};
 use crate::domain::envelope;
-use crate::domain::event::Shard;
+use crate::domain::event::{HopIdentity, LogEvent, Shard};
 use crate::domain::rule::Client;
 use crate::domain::ruleset::RuleSet;
 use crate::internal_event::pipeline::{
-    IncidentCreateFailed, IncidentCreated, IncidentRefused, LinesCounted, PipelineMetrics, PlaceStoreFailed,
-    RecordDiscarded, RecordReceived,
+    IncidentCreateFailed, IncidentCreated, IncidentRefused, LineClamped, LinesCounted, PipelineMetrics,
+    PlaceStoreFailed, RecordDiscarded, RecordReceived, RecordsHeld,
 };
-use crate::source::{Record, ShardHandle, SourceError};
+use crate::source::{Payload, Record, ShardHandle, SourceError};
 
 /// How often places are stored and windows expired.
 const TICK: Duration = Duration::from_millis(200);
 
+/// A line's time may be so far after its record's: clocks of two machines differ.
+const AHEAD_OF_RECORD: SignedDuration = SignedDuration::from_secs(5);
+/// And so far after this machine's: where the shipper stamps its records, they are as wrong as its lines. Wider, since
+/// this bound is another one when the record is read again.
+const AHEAD_OF_NOW: SignedDuration = SignedDuration::from_secs(60);
+
+/// Tells the time.
+pub(super) type Clock = fn() -> Timestamp;
+
 /// How far a shard is done.
 struct Progress {
     handle: Arc<dyn ShardHandle>,
-    /// Every record below is through the engine and the sink.
+    /// Every record below is through the engine and the sink, or held back.
     next: u64,
     stored: Option<u64>,
 }
@@ -46,6 +56,10 @@ pub(super) struct Worker<'a, K> {
     sink: &'a K,
     metrics: &'a PipelineMetrics,
     shards: HashMap<Shard, Progress>,
+    held: Held,
+    /// The directory's changes that the engine does not know of.
+    changes: watch::Receiver<u64>,
+    now: Clock,
 }
 
 impl<'a, K: IncidentSink> Worker<'a, K> {
@@ -54,8 +68,11 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         directory: &'a HopDirectory,
         sink: &'a K,
         metrics: &'a PipelineMetrics,
+        now: Clock,
     ) -> Self {
-        Self { engine: Engine::new(Arc::clone(rules)), directory, sink, metrics, shards: HashMap::new() }
+        let engine = Engine::new(Arc::clone(rules));
+        let changes = directory.changes();
+        Self { engine, directory, sink, metrics, shards: HashMap::new(), held: Held::default(), changes, now }
     }
 
     /// Works until stopped or until the source is gone; stores the last places in the end.
@@ -65,12 +82,17 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         stop: &CancellationToken,
     ) -> Result<(), SourceError> {
         let mut tick = tokio::time::interval(TICK);
+        let mut changes = self.directory.changes();
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                _ = tick.tick() => self.settle(),
+                _ = tick.tick() => {
+                    self.take_up(stop).await;
+                    self.settle();
+                }
+                Ok(()) = changes.changed() => self.take_up(stop).await,
                 record = records.recv() => match record {
                     Some(record) => self.handle(record, stop).await,
                     None => break,
@@ -84,17 +106,15 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
     async fn handle(&mut self, record: Record, stop: &CancellationToken) {
         RecordReceived.emit(self.metrics);
         if record.shard.is_lost() {
-            RecordDiscarded { reason: "shard_lost", error: None }.emit(self.metrics);
+            self.discard("shard_lost");
             return;
         }
         self.enter(&record);
-        let detections = self.decode_and_observe(&record);
-        for detection in &detections {
-            if self.create(detection, &record, stop).await == Outcome::Abandoned {
-                // The windows stay as they are; `next` does not move, so the record comes again.
+        if let Some(event) = self.decode(&record) {
+            let entry = Entry { event, received: record.received, shard: Arc::clone(&record.shard) };
+            if self.deliver(entry, stop).await == Outcome::Abandoned {
                 return;
             }
-            fail::fail_point!("pipeline::created");
         }
         if let Some(progress) = self.shards.get_mut(&record.position.shard) {
             progress.next = record.position.sequence + 1;
@@ -108,70 +128,162 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
             return;
         }
         self.engine.drop_shard(shard);
+        self.held.drop_shard(shard);
         let progress = Progress { handle: Arc::clone(&record.shard), next: record.position.sequence, stored: None };
         self.shards.insert(shard.clone(), progress);
     }
 
-    fn decode_and_observe(&mut self, record: &Record) -> Vec<Detection> {
-        let event = match envelope::decode(&record.payload, record.position.clone(), record.received) {
-            Ok(event) => event,
+    fn decode(&self, record: &Record) -> Option<LogEvent> {
+        let Payload::Bytes(payload) = &record.payload else {
+            self.discard("too_large");
+            return None;
+        };
+        match envelope::decode(payload, record.position.clone(), record.received) {
+            Ok(mut event) => {
+                if event.clamp(latest((self.now)(), record.received)) {
+                    LineClamped.emit(self.metrics);
+                }
+                Some(event)
+            }
             Err(error) => {
                 RecordDiscarded { reason: error.category(), error: Some(&error) }.emit(self.metrics);
-                return Vec::new();
+                None
             }
-        };
-        let Some(hop) = self.directory.find(&event) else {
-            RecordDiscarded { reason: "unknown_pod", error: None }.emit(self.metrics);
-            return Vec::new();
-        };
-        if Client::of(hop.implementation, &event.container).is_none() {
-            RecordDiscarded { reason: "other_container", error: None }.emit(self.metrics);
-            return Vec::new();
         }
-        self.engine.observe(&event, &hop)
     }
 
-    /// Creates the incident, trying for ever.
-    async fn create(&self, detection: &Detection, record: &Record, stop: &CancellationToken) -> Outcome {
+    fn discard(&self, reason: &'static str) {
+        RecordDiscarded { reason, error: None }.emit(self.metrics);
+    }
+
+    /// Brings a record to its pod's windows; after those that were held back for the pod, or behind them.
+    async fn deliver(&mut self, entry: Entry, stop: &CancellationToken) -> Outcome {
+        let pod = PodKey::of(&entry.event);
+        // Asked first: a pod that becomes known meanwhile must not have this line before those that wait.
+        let Some(hop) = self.directory.find(&entry.event) else {
+            self.hold_back(pod, entry);
+            return Outcome::Done;
+        };
+        if self.held.has(&pod) && self.take_up_pod(&pod, stop).await == Outcome::Abandoned {
+            return Outcome::Abandoned;
+        }
+        self.observe(&entry, &hop, stop).await
+    }
+
+    /// Keeps the record of a pod that may only be too new to be known.
+    fn hold_back(&mut self, pod: PodKey, entry: Entry) {
+        let now = (self.now)();
+        let received = entry.received.map_or(now, |received| received.min(now));
+        let until = received.saturating_add(held::PATIENCE).unwrap_or(Timestamp::MAX);
+        if until <= now || !Client::reads_container(&entry.event.container) {
+            self.discard("unknown_pod");
+            return;
+        }
+        for _ in 0..self.held.push(pod, until, entry) {
+            self.discard("unknown_pod_overflow");
+        }
+    }
+
+    /// Takes up what was held back for pods that are known now.
+    async fn take_up(&mut self, stop: &CancellationToken) {
+        for pod in self.held.pods() {
+            if self.take_up_pod(&pod, stop).await == Outcome::Abandoned {
+                return;
+            }
+        }
+    }
+
+    /// Takes up what was held back for a pod, if it is known now. Abandoned only when stopped.
+    async fn take_up_pod(&mut self, pod: &PodKey, stop: &CancellationToken) -> Outcome {
+        while let Some((until, entry)) = self.held.pop(pod) {
+            if entry.shard.is_lost() {
+                self.discard("shard_lost");
+                continue;
+            }
+            let outcome = match self.directory.find(&entry.event) {
+                Some(hop) => self.observe(&entry, &hop, stop).await,
+                None => {
+                    self.held.put_back(pod.clone(), (until, entry));
+                    break;
+                }
+            };
+            // Else its shard went away, which is no affair of the pod's other records.
+            if outcome == Outcome::Abandoned && stop.is_cancelled() {
+                self.held.put_back(pod.clone(), (until, entry));
+                return Outcome::Abandoned;
+            }
+        }
+        Outcome::Done
+    }
+
+    async fn observe(&mut self, entry: &Entry, hop: &HopIdentity, stop: &CancellationToken) -> Outcome {
+        if Client::of(hop.implementation, &entry.event.container).is_none() {
+            self.discard("other_container");
+            return Outcome::Done;
+        }
+        for detection in &self.engine.observe(&entry.event, hop) {
+            if self.create(detection, entry, stop).await == Outcome::Abandoned {
+                // The windows stay as they are; the record's place is not done, so it comes again.
+                return Outcome::Abandoned;
+            }
+            fail::fail_point!("pipeline::created");
+        }
+        Outcome::Done
+    }
+
+    /// Creates the incident, trying for as long as that is of use.
+    async fn create(&self, detection: &Detection, entry: &Entry, stop: &CancellationToken) -> Outcome {
         let mut pauses = pauses();
-        loop {
+        for tries in 1.. {
             let Some(result) = stop.run_until_cancelled(self.sink.create(detection)).await else {
                 return Outcome::Abandoned;
             };
             match result {
                 Ok(created) => {
-                    IncidentCreated { detection, created, received: record.received }.emit(self.metrics);
+                    IncidentCreated { detection, created, received: entry.received }.emit(self.metrics);
                     return Outcome::Done;
                 }
-                Err(error @ SinkError::Refused(_)) => {
+                Err(error) if error.is_final(tries, self.directory.knows(&detection.hop.pod_uid)) => {
                     IncidentRefused { detection, error: &error }.emit(self.metrics);
                     return Outcome::Done;
                 }
-                Err(error @ SinkError::Unavailable(_)) => {
+                Err(error) => {
                     let pause = pauses.next().unwrap_or(super::MAX_PAUSE);
                     IncidentCreateFailed { detection, error: &error, pause }.emit(self.metrics);
                     stop.run_until_cancelled(tokio::time::sleep(pause)).await;
                 }
             }
-            if stop.is_cancelled() || record.shard.is_lost() {
-                return Outcome::Abandoned;
+            if stop.is_cancelled() || entry.shard.is_lost() {
+                break;
             }
         }
+        Outcome::Abandoned
     }
 
-    /// Expires windows, forgets lost shards, and stores for each shard the oldest record still needed.
+    /// Expires windows, forgets lost shards and pods that are gone, and stores for each shard the oldest record still needed.
     fn settle(&mut self) {
         let lost: Vec<Shard> =
             self.shards.iter().filter(|(_, held)| held.handle.is_lost()).map(|(shard, _)| shard.clone()).collect();
         for shard in lost {
             self.shards.remove(&shard);
             self.engine.drop_shard(&shard);
+            self.held.drop_shard(&shard);
         }
-        self.engine.expire(Timestamp::now());
+        if self.changes.has_changed().unwrap_or_default() {
+            self.changes.mark_unchanged();
+            self.engine.keep_pods(|uid| self.directory.knows(uid));
+        }
+        self.engine.expire((self.now)());
         let tally = self.engine.take_tally();
         LinesCounted { tally, open_windows: self.engine.open_windows() }.emit(self.metrics);
+        for _ in 0..self.held.expire((self.now)()) {
+            self.discard("unknown_pod");
+        }
+        RecordsHeld { records: self.held.len() }.emit(self.metrics);
+        let held = self.held.needed();
         for (shard, progress) in &mut self.shards {
-            let place = self.engine.needed_from(shard).map_or(progress.next, |needed| needed.min(progress.next));
+            let needed = [self.engine.needed_from(shard), held.get(shard).copied()];
+            let place = needed.into_iter().flatten().fold(progress.next, u64::min);
             if progress.stored == Some(place) {
                 continue;
             }
@@ -182,3 +294,12 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         }
     }
 }
+
+/// The latest time that a line of a record can have.
+fn latest(now: Timestamp, received: Option<Timestamp>) -> Timestamp {
+    let after = |time: Timestamp, margin| time.saturating_add(margin).unwrap_or(Timestamp::MAX);
+    received.map_or(Timestamp::MAX, |received| after(received, AHEAD_OF_RECORD)).min(after(now, AHEAD_OF_NOW))
+}
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::{Record, Source, SourceError};
+use super::{Payload, Record, Source, SourceError};
 use crate::domain::event::Position;
 use assignment::{Assignment, Context};
 pub use config::KafkaConfig;
@@ -55,7 +55,7 @@ impl KafkaSource {
         let handle = self.assignment.handle(message.topic(), message.partition())?;
         let sequence = u64::try_from(message.offset()).ok()?;
         Some(Record {
-            payload: message.payload().unwrap_or_default().to_vec(),
+            payload: Payload::copied(message.payload().unwrap_or_default()),
             received: message.timestamp().to_millis().and_then(|ms| Timestamp::from_millisecond(ms).ok()),
             position: Position::new(handle.shard.clone(), sequence),
             shard: handle,

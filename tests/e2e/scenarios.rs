@@ -12,6 +12,7 @@ use crate::chain::{Chain, berlin, phase};
 use crate::lab::{Fault, lab};
 use crate::operator::{Operator, Start};
 
+mod bench;
 mod crash;
 mod evidence;
 mod outage;

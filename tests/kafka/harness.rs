@@ -29,10 +29,10 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const EXPIRED: &str = "2026-11-22 16:25:44 WARNING: Your certificate has expired!";
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// All lines' times count from here.
+/// All lines' times count from here: long enough ago that none is in the future.
 fn base() -> Timestamp {
     static BASE: std::sync::OnceLock<Timestamp> = std::sync::OnceLock::new();
-    *BASE.get_or_init(Timestamp::now)
+    *BASE.get_or_init(|| Timestamp::now() - SignedDuration::from_hours(2))
 }
 
 pub(crate) fn pod(name: &str) -> HopIdentity {
@@ -42,6 +42,7 @@ pub(crate) fn pod(name: &str) -> HopIdentity {
         pod_name: name.into(),
         implementation: Implementation::OpenVpn,
         candidate: CandidateRef { name: "a".into(), version: "1".into() },
+        plan_id: "a@1#0".into(),
         applied_at: base() - SignedDuration::from_hours(1),
     }
 }

@@ -1,160 +1,158 @@
-//! Pods and Secrets come in any order, watches break: lines must still find their hop, and only while it is there.
+//! What the watches say, event by event, and what the directory then knows.
 
-use kube::core::ObjectMeta;
-use serde_json::json;
+use kube::core::{ObjectMeta, PartialObjectMetaExt};
 
 use super::*;
 
-type Meta<K> = PartialObjectMeta<K>;
-
-fn metadata(value: serde_json::Value) -> ObjectMeta {
-    serde_json::from_value(value).unwrap()
+fn meta(name: &str, uid: &str, labels: &[(&str, &str)]) -> ObjectMeta {
+    ObjectMeta {
+        namespace: Some("prod".into()),
+        name: Some(name.into()),
+        uid: Some(uid.into()),
+        labels: Some(labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()),
+        ..ObjectMeta::default()
+    }
 }
 
-fn object<K>(value: serde_json::Value) -> Meta<K> {
-    PartialObjectMeta { metadata: metadata(value), types: None, _phantom: std::marker::PhantomData }
+fn pod(hop: &str, uid: &str) -> PartialObjectMeta<Pod> {
+    let labels = [(names::CHAIN, "berlin"), (names::HOP, hop), (names::IMPLEMENTATION, "OpenVpn")];
+    meta(&format!("berlin-{hop}-{uid}"), uid, &labels).into_request_partial()
 }
 
-fn pod(uid: &str) -> Meta<Pod> {
-    object(json!({"namespace": "demo", "name": format!("pod-{uid}"), "uid": uid, "labels": {
-        "hopkeeper.io/chain": "berlin", "hopkeeper.io/hop": "entry", "hopkeeper.io/implementation": "BoringTun",
-    }}))
+fn secret(hop: &str) -> PartialObjectMeta<Secret> {
+    let labels = [(names::CHAIN, "berlin"), (names::HOP, hop), (names::CANDIDATE, "a"), (names::VERSION, "3")];
+    let mut meta = meta(&format!("berlin-{hop}-parameters"), hop, &labels);
+    let applied_at = (names::APPLIED_AT.to_owned(), "2026-11-22T16:00:00Z".to_owned());
+    meta.annotations = Some([applied_at, (names::REVISION.to_owned(), "2".to_owned())].into());
+    meta.into_request_partial()
 }
 
-fn secret(candidate: &str, applied_at: &str) -> Meta<Secret> {
-    object(json!({"namespace": "demo", "name": "berlin-entry-parameters",
-        "labels": {
-            "hopkeeper.io/chain": "berlin", "hopkeeper.io/hop": "entry",
-            "hopkeeper.io/candidate": candidate, "hopkeeper.io/version": "7",
-        },
-        "annotations": {"hopkeeper.io/applied-at": applied_at},
-    }))
+fn chain(name: &str) -> PartialObjectMeta<VpnChain> {
+    meta(name, &format!("uid-{name}"), &[]).into_request_partial()
 }
 
-fn chain(name: &str) -> Meta<VpnChain> {
-    object(json!({"namespace": "demo", "name": name, "uid": format!("uid-{name}")}))
+/// A join that knows the pods `one` and `two`.
+fn two_hops() -> Join {
+    let mut join = Join::default();
+    for hop in ["entry", "exit"] {
+        join.secret_changed(Event::Apply(secret(hop)));
+    }
+    join.pod_changed(Event::Apply(pod("entry", "one")));
+    join.pod_changed(Event::Apply(pod("exit", "two")));
+    join
 }
 
-const NOON: &str = "2026-11-22T12:00:00Z";
+#[test]
+fn pods_stay_known_while_a_new_list_is_made_and_fails() {
+    let mut join = two_hops();
+    join.pod_changed(Event::Init);
+    assert_eq!(join.directory.len(), 2);
+    join.pod_changed(Event::InitApply(pod("entry", "one")));
+    // The list failed on its way, and begins again.
+    join.pod_changed(Event::Init);
+    assert_eq!(join.directory.len(), 2);
+}
 
-fn known(join: &Join) -> Vec<&'static str> {
-    ["p1", "p2", "p3"].into_iter().filter(|uid| join.directory.get(uid).is_some()).collect()
+#[test]
+fn pods_that_went_unnoticed_are_forgotten_when_the_list_is_complete() {
+    let mut join = two_hops();
+    join.pod_changed(Event::Init);
+    join.pod_changed(Event::InitApply(pod("exit", "two")));
+    // Seen in a list that failed is not seen.
+    join.pod_changed(Event::Init);
+    join.pod_changed(Event::InitApply(pod("entry", "one")));
+    join.pod_changed(Event::InitDone);
+    assert!(join.directory.get("one").is_some() && join.directory.get("two").is_none());
+    // What changes later is not measured by that list.
+    join.pod_changed(Event::Apply(pod("exit", "three")));
+    assert!(join.directory.get("three").is_some());
+}
+
+#[test]
+fn parameters_that_went_unnoticed_are_not_given_to_a_later_pod() {
+    let mut join = two_hops();
+    join.secret_changed(Event::Init);
+    join.secret_changed(Event::InitApply(secret("entry")));
+    join.pod_changed(Event::Apply(pod("exit", "early")));
+    assert!(join.directory.get("early").is_some(), "the list is not complete");
+    join.secret_changed(Event::InitDone);
+    join.pod_changed(Event::Apply(pod("exit", "three")));
+    join.pod_changed(Event::Apply(pod("entry", "four")));
+    assert!(join.directory.get("three").is_none() && join.directory.get("four").is_some());
+}
+
+#[test]
+fn chains_deleted_while_nobody_watched_are_forgotten() {
+    let (chains, mut join) = (ChainUids::default(), Join::default());
+    let mut change = |event| chain_changed(&chains, &mut join, event);
+    for name in ["berlin", "paris"] {
+        change(Event::Apply(chain(name)));
+    }
+    change(Event::Init);
+    change(Event::InitApply(chain("paris")));
+    assert!(chains.get("prod", "berlin").is_some(), "the list is not complete");
+    change(Event::InitDone);
+    assert_eq!(chains.get("prod", "berlin"), None);
+    assert_eq!(chains.get("prod", "paris").as_deref(), Some("uid-paris"));
+}
+
+#[test]
+fn a_hop_is_known_by_what_its_secret_wants() {
+    let hop = two_hops().directory.get("one").expect("should be known");
+    assert_eq!((hop.plan_id.as_str(), hop.candidate.to_string().as_str()), ("a@3#2", "a@3"));
 }
 
 #[test]
 fn a_hop_is_known_once_its_pod_and_its_secret_are_in_either_order() {
     let identity = HopIdentity {
-        id: HopId { namespace: "demo".into(), chain: "berlin".into(), hop: "entry".into() },
-        pod_uid: "p1".into(),
-        pod_name: "pod-p1".into(),
-        implementation: Implementation::BoringTun,
-        candidate: CandidateRef { name: "a".into(), version: "7".into() },
-        applied_at: NOON.parse().unwrap(),
+        id: HopId { namespace: "prod".into(), chain: "berlin".into(), hop: "entry".into() },
+        pod_uid: "one".into(),
+        pod_name: "berlin-entry-one".into(),
+        implementation: Implementation::OpenVpn,
+        candidate: CandidateRef { name: "a".into(), version: "3".into() },
+        plan_id: "a@3#2".into(),
+        applied_at: "2026-11-22T16:00:00Z".parse().unwrap(),
     };
     for pod_first in [true, false] {
         let mut join = Join::default();
         if pod_first {
-            join.pod_changed(Event::Apply(pod("p1")));
-            assert!(known(&join).is_empty());
+            join.pod_changed(Event::Apply(pod("entry", "one")));
+            assert!(join.directory.get("one").is_none());
         }
-        join.secret_changed(Event::Apply(secret("a", NOON)));
+        join.secret_changed(Event::Apply(secret("entry")));
         if !pod_first {
-            assert!(known(&join).is_empty());
-            join.pod_changed(Event::Apply(pod("p1")));
+            assert!(join.directory.get("one").is_none());
+            join.pod_changed(Event::Apply(pod("entry", "one")));
         }
-        assert_eq!(join.directory.get("p1").as_deref(), Some(&identity));
+        assert_eq!(join.directory.get("one").as_deref(), Some(&identity));
     }
 }
 
 #[test]
 fn other_parameters_change_the_identity_of_every_pod_of_the_hop() {
-    let mut join = Join::default();
-    join.secret_changed(Event::Apply(secret("a", NOON)));
-    join.pod_changed(Event::Apply(pod("p1")));
-    join.pod_changed(Event::Apply(pod("p2")));
-    join.secret_changed(Event::Apply(secret("b", "2026-11-22T13:00:00Z")));
-    for uid in ["p1", "p2"] {
-        let hop = join.directory.get(uid).unwrap();
-        assert_eq!((hop.candidate.name.as_str(), hop.applied_at.to_string().as_str()), ("b", "2026-11-22T13:00:00Z"));
+    let mut join = two_hops();
+    join.pod_changed(Event::Apply(pod("entry", "three")));
+    let mut other = secret("entry");
+    other.metadata.labels.get_or_insert_default().insert(names::CANDIDATE.to_owned(), "b".to_owned());
+    let later = "2026-11-22T17:00:00Z".to_owned();
+    other.metadata.annotations.get_or_insert_default().insert(names::APPLIED_AT.to_owned(), later);
+    join.secret_changed(Event::Apply(other));
+    for (uid, expected) in [("one", "b"), ("three", "b"), ("two", "a")] {
+        assert_eq!(join.directory.get(uid).unwrap().candidate.name, expected);
     }
-}
-
-#[test]
-fn a_pod_that_is_gone_is_unknown_and_its_successor_is_not() {
-    let mut join = Join::default();
-    join.secret_changed(Event::Apply(secret("a", NOON)));
-    join.pod_changed(Event::Apply(pod("p1")));
-    join.pod_changed(Event::Apply(pod("p2")));
-    join.pod_changed(Event::Delete(pod("p1")));
-    assert_eq!(known(&join), ["p2"]);
-    // What is left of its Secret's watch does not bring it back.
-    join.secret_changed(Event::Apply(secret("b", NOON)));
-    assert_eq!(known(&join), ["p2"]);
-}
-
-#[test]
-fn a_new_list_drops_the_pods_that_vanished_and_never_the_ones_that_are_there() {
-    let mut join = Join::default();
-    join.secret_changed(Event::Apply(secret("a", NOON)));
-    for uid in ["p1", "p2"] {
-        join.pod_changed(Event::Apply(pod(uid)));
-    }
-    join.pod_changed(Event::Init);
-    assert_eq!(known(&join), ["p1", "p2"], "a line that comes during the list must find its hop");
-    join.pod_changed(Event::InitApply(pod("p2")));
-    // The list broke off and begins again.
-    join.pod_changed(Event::Init);
-    join.pod_changed(Event::InitApply(pod("p1")));
-    join.pod_changed(Event::InitApply(pod("p3")));
-    assert_eq!(known(&join), ["p1", "p2", "p3"]);
-    join.pod_changed(Event::InitDone);
-    assert_eq!(known(&join), ["p1", "p3"]);
-}
-
-#[test]
-fn a_secret_that_vanished_during_a_broken_watch_names_no_later_pod() {
-    let mut join = Join::default();
-    join.secret_changed(Event::Apply(secret("a", NOON)));
-    join.secret_changed(Event::Init);
-    join.secret_changed(Event::InitDone);
-    join.pod_changed(Event::Apply(pod("p1")));
-    assert!(known(&join).is_empty());
-    join.secret_changed(Event::Apply(secret("b", NOON)));
-    assert_eq!(known(&join), ["p1"]);
-    join.secret_changed(Event::Delete(secret("b", NOON)));
-    join.pod_changed(Event::Apply(pod("p2")));
-    assert_eq!(known(&join), ["p1"], "a pod keeps the parameters that it was seen with");
+    assert_eq!(join.directory.get("one").unwrap().applied_at.to_string(), "2026-11-22T17:00:00Z");
 }
 
 #[test]
 fn objects_that_name_no_hop_are_passed_over() {
     let mut join = Join::default();
-    let bare = || json!({"namespace": "demo", "name": "x", "uid": "p1", "labels": {"hopkeeper.io/hop": "entry"}});
-    let strange = json!({"namespace": "demo", "name": "x", "uid": "p1", "labels": {
-        "hopkeeper.io/chain": "berlin", "hopkeeper.io/hop": "entry", "hopkeeper.io/implementation": "Tinc",
-    }});
-    join.pod_changed(Event::Apply(object(bare())));
-    join.pod_changed(Event::Apply(object(strange)));
-    join.secret_changed(Event::Apply(object(bare())));
-    join.secret_changed(Event::Apply(secret("a", "yesterday")));
-    assert!(join.pods.is_empty() && join.parameters.is_empty() && known(&join).is_empty());
-}
-
-#[test]
-fn chains_are_known_by_uid_while_they_are_there() {
-    let (chains, mut join) = (ChainUids::default(), Join::default());
-    let mut change = |event| chain_changed(&chains, &mut join, event);
-    change(Event::Init);
-    change(Event::InitApply(chain("berlin")));
-    change(Event::InitApply(chain("oslo")));
-    change(Event::InitDone);
-    assert_eq!(chains.get("demo", "berlin").as_deref(), Some("uid-berlin"));
-    assert_eq!(chains.get("other", "berlin"), None);
-    change(Event::Delete(chain("berlin")));
-    change(Event::Apply(chain("rome")));
-    assert_eq!((chains.get("demo", "berlin"), chains.get("demo", "rome").is_some()), (None, true));
-    change(Event::Init);
-    change(Event::InitApply(chain("rome")));
-    change(Event::InitDone);
-    assert_eq!((chains.get("demo", "oslo"), chains.get("demo", "rome").is_some()), (None, true));
+    let bare = || meta("x", "one", &[(names::HOP, "entry")]);
+    let strange = [(names::CHAIN, "berlin"), (names::HOP, "entry"), (names::IMPLEMENTATION, "Tinc")];
+    join.pod_changed(Event::Apply(bare().into_request_partial()));
+    join.pod_changed(Event::Apply(meta("x", "one", &strange).into_request_partial()));
+    join.secret_changed(Event::Apply(bare().into_request_partial()));
+    let mut undated = secret("entry");
+    undated.metadata.annotations.get_or_insert_default().insert(names::APPLIED_AT.to_owned(), "yesterday".to_owned());
+    join.secret_changed(Event::Apply(undated));
+    assert!(join.pods.is_empty() && join.parameters.is_empty() && join.directory.is_empty());
 }

@@ -83,7 +83,6 @@ async fn what_would_be_refused_again_is_left() {
 async fn what_may_pass_later_is_tried_again() {
     for (code, reason) in [
         (401, "Unauthorized"),
-        (403, "Forbidden"),
         (429, "TooManyRequests"),
         (500, "InternalError"),
         (503, "ServiceUnavailable"),
@@ -94,6 +93,11 @@ async fn what_may_pass_later_is_tried_again() {
     let no_status = ResponseTemplate::new(502).set_body_string("<html>bad gateway</html>");
     assert!(is_unavailable(&create(no_status).await));
     assert!(is_unavailable(&create(ResponseTemplate::new(201).set_body_string("cut o")).await));
+}
+
+#[tokio::test]
+async fn a_missing_right_is_told_as_such() {
+    assert!(matches!(create(refusal(403, "Forbidden")).await, Err(SinkError::Forbidden(_))));
 }
 
 #[tokio::test]
@@ -109,5 +113,31 @@ async fn an_incident_of_a_chain_that_is_gone_is_left_and_one_of_a_chain_not_seen
         Mock::given(method("GET")).and(path(CHAIN)).respond_with(answer).mount(&server).await;
         let result = sink(&server.uri()).create(&detection()).await;
         assert_eq!((is_refused(&result), is_unavailable(&result)), (refused, !refused));
+    }
+}
+
+/// What the API server answers.
+fn answer(status: &str) -> SinkError {
+    sink_error(kube::Error::Api(serde_json::from_str::<Status>(status).expect("should be a status").boxed()))
+}
+
+#[test]
+fn a_namespace_that_is_being_deleted_takes_no_incident() {
+    let terminating = r#"{"kind":"Status","status":"Failure","code":403,"reason":"Forbidden",
+        "message":"hopincidents \"x\" is forbidden: unable to create new content in namespace prod because it is being terminated",
+        "details":{"name":"x","group":"hopkeeper.io","kind":"hopincidents",
+        "causes":[{"reason":"NamespaceTerminating","message":"namespace prod is being terminated","field":"metadata.namespace"}]}}"#;
+    assert!(matches!(answer(terminating), SinkError::Refused(_)));
+}
+
+#[test]
+fn what_is_missing_is_told_from_what_is_wrong_and_from_what_is_away() {
+    let answer = |code: u16| answer(&format!(r#"{{"status":"Failure","code":{code},"reason":"x","message":"x"}}"#));
+    assert!(matches!(answer(403), SinkError::Forbidden(_)));
+    for code in [400, 404, 413, 422] {
+        assert!(matches!(answer(code), SinkError::Refused(_)), "{code}");
+    }
+    for code in [401, 409, 429, 500, 503] {
+        assert!(matches!(answer(code), SinkError::Unavailable(_)), "{code}");
     }
 }

@@ -14,7 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde_json::json;
 
 use super::network_attachment::{EXIT_SUFFIX, link_suffix};
-use super::{Images, ValidChain, labels, metadata, object_name};
+use super::{Images, ValidChain, hardware_address, labels, metadata, object_name};
 use crate::crd::names;
 use crate::domain::plan::{
     ClientProcess, HEALTH_DIR, HopNetwork, INNER_INTERFACE, OUTER_INTERFACE, PLAN_FILE, SECRET_DIR, client_process,
@@ -36,6 +36,8 @@ pub fn hop_deployment(chain: &ValidChain<'_>, network: &HopNetwork, recreate: u6
     let annotations = BTreeMap::from([
         (names::NETWORKS.into(), networks(chain, network)),
         (names::RECREATE.into(), recreate.to_string()),
+        // boringtun reads the MTU only at its start: a change of the chain's MTUs needs a new pod.
+        (names::MTU.into(), network.tun_mtu.to_string()),
         ("kubectl.kubernetes.io/default-container".into(), "vpn".into()),
     ]);
     let template = PodTemplateSpec {
@@ -62,8 +64,9 @@ pub fn hop_deployment(chain: &ValidChain<'_>, network: &HopNetwork, recreate: u6
 fn networks(chain: &ValidChain<'_>, network: &HopNetwork) -> String {
     let inner = if network.inner.is_gateway { EXIT_SUFFIX.to_owned() } else { link_suffix(network.index) };
     let attach = |suffix: &str, interface: &str, address: String| {
+        let mac = hardware_address(chain, &network.name, interface);
         json!({"name": object_name(&chain.name(), suffix), "namespace": chain.namespace, "interface": interface,
-               "ips": [address]})
+               "ips": [address], "mac": mac})
     };
     let mut wanted = vec![attach(&inner, INNER_INTERFACE, network.inner.address.to_string())];
     if let Some(outer) = &network.outer {
@@ -174,7 +177,8 @@ fn vpn(images: &Images, network: &HopNetwork, client: ClientProcess) -> Containe
     }
 }
 
-fn rights(uid: i64, net_admin: bool) -> SecurityContext {
+/// What a container may do: nothing, or NET_ADMIN alone.
+pub(super) fn rights(uid: i64, net_admin: bool) -> SecurityContext {
     SecurityContext {
         run_as_user: Some(uid),
         run_as_group: Some(uid),

@@ -34,7 +34,7 @@ pub fn link_suffix(link: usize) -> String {
 /// Every definition of the chain.
 #[must_use]
 pub fn network_attachments(chain: &ValidChain<'_>) -> Vec<DynamicObject> {
-    let gateway = bridge_name(chain, "gw");
+    let gateway = gateway_bridge(chain);
     let plan = &chain.plan;
     let applications = json!({
         "type": "host-local",
@@ -50,9 +50,7 @@ pub fn network_attachments(chain: &ValidChain<'_>) -> Vec<DynamicObject> {
     let mut all: Vec<_> = plan
         .links
         .iter()
-        .map(|link| {
-            definition(chain, &link_suffix(link.index), bridge(&bridge_name(chain, &format!("l{}", link.index))))
-        })
+        .map(|link| definition(chain, &link_suffix(link.index), bridge(&link_bridge(chain, link.index))))
         .collect();
     all.push(definition(chain, EXIT_SUFFIX, bridge(&gateway)));
     let application_side = json!([{"type": "bridge", "bridge": gateway, "isGateway": false, "ipam": applications}]);
@@ -60,9 +58,24 @@ pub fn network_attachments(chain: &ValidChain<'_>) -> Vec<DynamicObject> {
     all
 }
 
+/// The bridges of the chain on its node.
+#[must_use]
+pub fn bridges(chain: &ValidChain<'_>) -> Vec<String> {
+    let links = chain.plan.links.iter().map(|link| link_bridge(chain, link.index));
+    links.chain([gateway_bridge(chain)]).collect()
+}
+
+fn link_bridge(chain: &ValidChain<'_>, link: usize) -> String {
+    bridge_name(chain, &format!("l{link}"))
+}
+
+fn gateway_bridge(chain: &ValidChain<'_>) -> String {
+    bridge_name(chain, "gw")
+}
+
 fn bridge(name: &str) -> Value {
     json!([
-        {"type": "bridge", "bridge": name, "isGateway": false, "ipam": {"type": "static"}, "capabilities": {"ips": true}},
+        {"type": "bridge", "bridge": name, "isGateway": false, "ipam": {"type": "static"}, "capabilities": {"ips": true, "mac": true}},
         {"type": "tuning", "sysctl": {"net.ipv4.ip_forward": "1"}},
     ])
 }

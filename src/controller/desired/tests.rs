@@ -60,10 +60,11 @@ fn a_changed_network_keeps_the_candidate_where_it_fits() {
 
         // Another program for the same protocol runs as another user, whom the kill switch must let through.
         network.implementation = Implementation::WireGuardGo;
+        assert!(same_client(&secret, &network));
         assert_eq!((secret.plan.uid, replanned(&secret, &network).unwrap().uid), (65534, 0));
 
         network.implementation = Implementation::OpenVpn;
-        assert_eq!(replanned(&secret, &network), None, "another protocol needs another candidate");
+        assert!(!same_client(&secret, &network), "another protocol needs another candidate");
     });
 }
 
@@ -73,7 +74,7 @@ fn a_candidate_that_clashes_with_the_changed_network_is_not_kept() {
         let mut secret = secret(chain, 1);
         let inner = chain.plan.hops[1].inner.address;
         secret.plan.endpoints = vec![EndpointAddress { ip: inner.addr(), ..secret.plan.endpoints[0] }];
-        assert_eq!(replanned(&secret, &chain.plan.hops[1]), None);
+        assert!(replanned(&secret, &chain.plan.hops[1]).is_err());
     });
 }
 
@@ -81,18 +82,30 @@ fn a_candidate_that_clashes_with_the_changed_network_is_not_kept() {
 fn each_pool_is_asked_once_in_a_while() {
     let (polls, long, at_once) = (Polls::default(), Duration::from_secs(3600), Duration::ZERO);
     assert!(polls.is_due("a", long));
+    polls.remember("a", None);
     assert!(!polls.is_due("a", long));
     assert!(polls.is_due("b", long));
     assert!(polls.is_due("a", at_once));
 }
 
 #[test]
+fn what_was_wrong_with_a_pool_is_known_until_it_is_asked_again() {
+    let polls = Polls::default();
+    polls.remember("a", Some("vault is sealed".into()));
+    polls.remember("b", None);
+    assert_eq!(polls.last_problem("a").as_deref(), Some("vault is sealed"));
+    assert_eq!((polls.last_problem("b"), polls.last_problem("c")), (None, None));
+    polls.remember("a", None);
+    assert_eq!(polls.last_problem("a"), None);
+}
+
+#[test]
 fn secrets_that_are_gone_are_forgotten() {
     let polls = Polls::default();
     for key in 0..100 {
-        assert!(polls.is_due(&key.to_string(), Duration::from_millis(1)));
+        polls.remember(&key.to_string(), None);
     }
     std::thread::sleep(Duration::from_millis(10));
     assert!(polls.is_due("last", Duration::from_millis(1)));
-    assert_eq!(polls.0.lock().unwrap().len(), 1);
+    assert!(polls.polls().is_empty());
 }

@@ -109,8 +109,12 @@ impl State {
                 (200, self.store(object, new))
             }
             ("PATCH", Some(known)) => {
-                let uid = &body["metadata"]["uid"];
-                if !uid.is_null() && *uid != known["metadata"]["uid"] {
+                // Whoever names an identity or a version means exactly that one.
+                let other = |field: &str| {
+                    let meant = &body["metadata"][field];
+                    !meant.is_null() && *meant != known["metadata"][field]
+                };
+                if other("uid") || other("resourceVersion") {
                     return refusal(409, "Conflict");
                 }
                 let mut new = known;

@@ -208,23 +208,30 @@ fn a_conditions_transition_time_moves_only_with_its_status() {
 }
 
 #[test]
-fn a_skipped_candidate_is_listed_until_it_is_used_or_its_hop_is_gone() {
+fn a_skipped_candidate_is_listed_until_it_is_read_well_or_its_hop_is_gone_and_told_once() {
     let skip = |hop: &str, name: &str| (hop.to_owned(), Skipped { name: name.into(), reason: "bad".into() });
+    let found =
+        Supply { skipped: vec![skip("entry", "a"), skip("entry", "b"), skip("exit", "c")], ..Supply::default() };
+    let listed = |status: &VpnChainStatus| status.skipped_candidates.keys().cloned().collect::<Vec<_>>();
     let mut chain = berlin();
     chain.status = Some(with_berlin(|chain| {
-        let supply =
-            Supply { skipped: vec![skip("entry", "a"), skip("entry", "b"), skip("exit", "c")], ..Supply::default() };
-        let outcome = Outcome { skipped: vec![skip("middle", "d")], ..Outcome::default() };
-        let mut observed = working(chain);
-        observed.secrets.clear();
-        status(chain, &observed, &supply, &outcome, noon())
+        assert_eq!(skipped_candidates(chain, &BTreeMap::new(), &found).1.len(), 3);
+        status(chain, &working(chain), &found, &Outcome::default(), noon())
     }));
-    let listed = |status: &VpnChainStatus| status.skipped_candidates.keys().cloned().collect::<Vec<_>>();
-    assert_eq!(listed(chain.status.as_ref().unwrap()), ["entry/a", "entry/b", "exit/c", "middle/d"]);
+    let known = chain.status.as_ref().unwrap().skipped_candidates.clone();
+    assert_eq!(listed(chain.status.as_ref().unwrap()), ["entry/a", "entry/b", "exit/c"]);
+    let mut again = found;
+    again.skipped[1].1.reason = "worse".into();
+    let news: Vec<_> = with_berlin(|chain| {
+        skipped_candidates(chain, &known, &again).1.into_iter().map(|(hop, s)| format!("{hop}/{}", s.name)).collect()
+    });
+    assert_eq!(news, ["entry/b"]);
     chain.spec.hops.pop();
     let valid = validate(&chain).unwrap();
-    // Candidate a is in use now: somebody mended it.
-    assert_eq!(listed(&of(&valid, &working(&valid))), ["entry/b", "middle/d"]);
+    // Somebody mended candidate a.
+    let supply = Supply { usable: vec![("entry".into(), "a".into())], ..Supply::default() };
+    let mended = status(&valid, &working(&valid), &supply, &Outcome::default(), noon());
+    assert_eq!(listed(&mended), ["entry/b"]);
 }
 
 #[test]

@@ -189,7 +189,7 @@ fn a_recorded_step_is_carried_out_whatever_else_happened() {
 fn a_step_worked_when_the_pod_became_ready_after_it() {
     let up = |c: &mut ChainView| {
         let pod = c.hops[1].pod.as_mut().unwrap();
-        (pod.ready, pod.ready_since) = (true, at(9_999));
+        (pod.ready, pod.ready_since) = (true, at(9_998));
     };
     let worked = Decision::EndStep { end: StepEnd::Up, then: Err(Escalate::LadderExhausted) };
     let in_place = |c: &mut ChainView| {
@@ -244,4 +244,83 @@ fn a_step_does_not_time_out_while_an_outer_hop_is_down() {
         c.now = at(20_000);
     });
     assert_eq!(decided, held(Hold::Verifying, Some("entry"), None));
+}
+
+#[test]
+fn a_hop_that_still_says_ready_from_before_the_step_is_not_up() {
+    let still = decision(|c| {
+        verifying(StepKind::RotateInPlace)(c);
+        let pod = c.hops[1].pod.as_mut().unwrap();
+        (pod.ready, pod.ready_since) = (true, at(9_000));
+        c.incidents[0].steps[0].ready_before = Some(at(9_000));
+    });
+    assert_eq!(still, held(Hold::Verifying, None, Some(10_059)));
+}
+
+#[test]
+fn the_old_pod_says_nothing_about_the_candidate_of_a_recreation() {
+    let decided = decision(|c| {
+        verifying(StepKind::RotateAndRecreate)(c);
+        let refusal = incident("next", "middle");
+        c.incidents.push(IncidentView { candidate: candidate("b"), last_line: at(10_000), ..refusal });
+    });
+    assert_eq!(decided, held(Hold::Verifying, None, Some(10_059)));
+}
+
+#[test]
+fn a_pause_and_the_accounts_fault_also_stop_a_repair_under_way() {
+    let late = |c: &mut ChainView| {
+        verifying(StepKind::Recreate)(c);
+        c.now = at(10_059);
+    };
+    let paused = |c: &mut ChainView| {
+        late(c);
+        c.paused = true;
+    };
+    assert_eq!(decision(paused), held(Hold::Paused, None, None));
+    let account = |c: &mut ChainView| {
+        late(c);
+        c.incidents.push(incident("other", "exit"));
+    };
+    let then = Err(Escalate::CorrelatedFailure);
+    assert_eq!(decision(account), Decision::EndStep { end: StepEnd::TimedOut, then });
+}
+
+#[test]
+fn incidents_wait_while_the_hops_parameters_cannot_be_read() {
+    assert_eq!(decision(|c| c.hops[1].desired = None), held(Hold::NoParameters, None, None));
+}
+
+#[test]
+fn a_person_is_called_again_after_a_while_and_after_a_change() {
+    let called = |closed: i64| {
+        move |c: &mut ChainView| {
+            down(c, 1);
+            c.hops[1].pod.as_mut().unwrap().ready_since = at(1_000);
+            let escalated = IncidentView {
+                phase: Phase::Escalated,
+                closed_at: Some(at(closed)),
+                last_line: at(8_000),
+                ..incident("other", "middle")
+            };
+            c.incidents.push(escalated);
+        }
+    };
+    assert_eq!(decision(called(9_800)), Decision::Suppress(Suppress::AlreadyEscalated));
+    assert_eq!(decision(called(9_600)), Decision::Begin(StepKind::RotateInPlace));
+    let account = |c: &mut ChainView| {
+        called(9_600)(c);
+        c.incidents[1].is_account = true;
+    };
+    assert_eq!(decision(account), Decision::Suppress(Suppress::AlreadyEscalated));
+    let changed = |c: &mut ChainView| {
+        called(9_800)(c);
+        c.hops[1].desired.as_mut().unwrap().applied_at = at(9_900);
+    };
+    assert_eq!(decision(changed), Decision::Begin(StepKind::RotateInPlace));
+    let other_trouble = |c: &mut ChainView| {
+        called(9_800)(c);
+        c.incidents[1].verdict = Verdict::Alert;
+    };
+    assert_eq!(decision(other_trouble), Decision::Begin(StepKind::RotateInPlace));
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::event::{HopIdentity, Shard};
+use crate::domain::event::{HopIdentity, LineRef, Shard};
 use crate::domain::rule::{Rule, RuleId};
 use crate::domain::ruleset::RuleSet;
 use crate::domain::types::CandidateRef;
@@ -16,11 +16,22 @@ pub(super) const MAX_WINDOWS: usize = 100_000;
 /// A pod that writes nothing for so long keeps no windows, and so holds no records.
 const MAX_SILENCE: SignedDuration = SignedDuration::from_mins(10);
 
+/// Without word from the health sidecar, a client is taken to run with its parameters so long after they were written.
+const TAKES_EFFECT: SignedDuration = SignedDuration::from_secs(20);
+
+/// A health sidecar speaks every 5 s; what it said last stands for so long.
+const STANDS: SignedDuration = SignedDuration::from_secs(60);
+
 /// One pod with one set of parameters.
 #[derive(Debug)]
 pub(super) struct Pod {
     candidate: CandidateRef,
+    plan_id: String,
     applied_at: Timestamp,
+    /// When the health sidecar last named what the client runs with, and whether it was these parameters.
+    said: Option<(Timestamp, bool)>,
+    /// The line that first named these parameters.
+    confirmed: Option<LineRef>,
     /// Older lines are history: the tunnel worked after them.
     pub(super) recovered_at: Option<Timestamp>,
     windows: HashMap<RuleId, Window>,
@@ -37,6 +48,39 @@ pub(super) struct Pod {
 impl Pod {
     pub(super) fn saw(&mut self, time: Timestamp) {
         self.newest = self.newest.max(time);
+    }
+
+    /// A health line names what the client runs with. What is older than the parameters says nothing about them.
+    pub(super) fn says(&mut self, line: LineRef, applied: &str) {
+        let (at, these) = (line.time, applied == self.plan_id);
+        if at < self.applied_at || self.said.is_some_and(|(before, _)| at < before) {
+            return;
+        }
+        self.said = Some((at, these));
+        if these {
+            self.confirmed.get_or_insert(line);
+        }
+    }
+
+    /// Whether the client runs with these parameters, as far as is known: what it writes is about them.
+    pub(super) fn runs_these(&self, at: Timestamp) -> bool {
+        match self.said {
+            Some((_, true)) => true,
+            Some((said, false)) if at.duration_since(said) <= STANDS => false,
+            _ => at >= self.takes_effect(),
+        }
+    }
+
+    fn takes_effect(&self) -> Timestamp {
+        self.applied_at.saturating_add(TAKES_EFFECT).unwrap_or(Timestamp::MAX)
+    }
+
+    /// The lines that a replay would need: those counted, and the one without which it would not count them.
+    fn needed(&self) -> impl Iterator<Item = &LineRef> {
+        let counted = || self.windows.values().flat_map(Window::needed);
+        let takes_effect = self.takes_effect();
+        let rests_on = self.confirmed.iter().filter(move |_| counted().any(|line| line.time < takes_effect));
+        self.windows.values().flat_map(Window::needed).chain(rests_on)
     }
 
     /// A line of a fault inside the pod: counts when its rule fired, or while it goes on.
@@ -69,7 +113,10 @@ impl Pods {
         self.uses += 1;
         let fresh = || Pod {
             candidate: hop.candidate.clone(),
+            plan_id: hop.plan_id.clone(),
             applied_at: hop.applied_at,
+            said: None,
+            confirmed: None,
             recovered_at: None,
             windows: HashMap::new(),
             blamed_at: None,
@@ -81,7 +128,7 @@ impl Pods {
             self.pods.insert(hop.pod_uid.clone(), fresh());
         }
         let pod = self.pods.get_mut(&hop.pod_uid).expect("should be there: inserted above");
-        if pod.candidate != hop.candidate || pod.applied_at != hop.applied_at {
+        if pod.candidate != hop.candidate || pod.plan_id != hop.plan_id || pod.applied_at != hop.applied_at {
             *pod = fresh();
         }
         pod.used = self.uses;
@@ -130,7 +177,7 @@ impl Pods {
     }
 
     pub(super) fn needed_from(&self, shard: &Shard) -> Option<u64> {
-        let needed = self.pods.values().flat_map(|pod| pod.windows.values()).flat_map(Window::needed);
+        let needed = self.pods.values().flat_map(Pod::needed);
         needed.filter(|line| line.position.shard == *shard).map(|line| line.position.sequence).min()
     }
 
@@ -138,11 +185,12 @@ impl Pods {
         let in_shard = |window: &Window| window.needed().any(|line| line.position.shard == *shard);
         for pod in self.pods.values_mut() {
             pod.windows.retain(|_, window| !in_shard(window));
+            pod.confirmed.take_if(|line| line.position.shard == *shard);
         }
     }
 
-    pub(super) fn drop_pod(&mut self, pod_uid: &str) {
-        self.pods.remove(pod_uid);
+    pub(super) fn keep_pods(&mut self, is_there: impl Fn(&str) -> bool) {
+        self.pods.retain(|uid, _| is_there(uid));
     }
 
     pub(super) fn open_windows(&self) -> usize {

@@ -14,8 +14,14 @@ pub(crate) fn hop() -> HopIdentity {
         pod_name: "berlin-entry-0".into(),
         implementation: Implementation::OpenVpn,
         candidate: CandidateRef { name: "a".into(), version: "1".into() },
-        applied_at: at(0),
+        plan_id: "a@1#0".into(),
+        applied_at: at(-20),
     }
+}
+
+/// The hop, with parameters that were written lately.
+fn applied_at(second: i64) -> HopIdentity {
+    HopIdentity { applied_at: at(second), ..hop() }
 }
 
 pub(crate) fn at(second: i64) -> Timestamp {
@@ -78,10 +84,12 @@ fn a_line_from_before_the_tunnel_worked_is_history_even_when_it_comes_late() {
 #[test]
 fn lines_older_than_the_parameters_are_stale() {
     let mut engine = engine();
+    let hop = applied_at(0);
+    engine.observe(&health(0, "connecting", "a@1#0", 1), &hop);
     for second in 0..3 {
-        assert!(engine.observe(&event(second, AUTH_FAILED), &hop()).is_empty());
+        assert!(engine.observe(&event(second, AUTH_FAILED), &hop).is_empty());
     }
-    assert_eq!(engine.take_tally(), Tally { stale: 3, ..Tally::default() });
+    assert_eq!(engine.take_tally(), Tally { stale: 4, ..Tally::default() });
     assert_eq!(engine.open_windows(), 0);
 }
 
@@ -174,4 +182,96 @@ fn memory_is_bounded() {
         pods.evict_above(100);
         assert!(pods.open_windows() <= 101);
     }
+}
+
+fn health(second: i64, state: &str, applied: &str, carrier: u8) -> LogEvent {
+    let line = format!(
+        r#"{{"hopkeeper":"health","state":"{state}","applied":"{applied}","carrier":{carrier},"rx_age_seconds":30}}"#
+    );
+    LogEvent { container: "health".into(), ..event(second, &line) }
+}
+
+#[test]
+fn a_sidecar_that_hangs_is_an_incident_even_when_its_last_word_was_good() {
+    let mut engine = engine();
+    let mut rules = |seconds: [i64; 6], carrier| {
+        let lines = seconds.map(|second| health(second, "down", "a@1#0", carrier));
+        lines.iter().flat_map(|line| engine.observe(line, &hop())).map(|d| d.rule.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(rules([30, 35, 40, 45, 50, 55], 1), ["health-nobody-watches"]);
+    assert_eq!(rules([60, 65, 70, 75, 80, 85], 0), ["health-no-client"]);
+}
+
+#[test]
+fn a_client_that_still_runs_the_former_parameters_proves_nothing_about_these() {
+    let (mut engine, hop) = (engine(), applied_at(0));
+    engine.observe(&health(4, "stalled", "z@9#0", 1), &hop);
+    for second in [5, 6, 25, 30] {
+        assert!(engine.observe(&event(second, AUTH_FAILED), &hop).is_empty(), "at {second} s");
+    }
+    // Matched by a rule, but what it tells is the former ones' silence.
+    assert!(engine.observe(&health(31, "stalled", "z@9#0", 1), &hop).is_empty());
+    assert_eq!(engine.take_tally(), Tally { matched: 2, stale: 6, ..Tally::default() });
+
+    engine.observe(&health(32, "connecting", "a@1#0", 1), &hop);
+    engine.observe(&event(33, AUTH_FAILED), &hop);
+    assert_eq!(engine.observe(&event(35, AUTH_FAILED), &hop).len(), 1);
+}
+
+#[test]
+fn a_client_that_runs_the_new_parameters_is_believed_at_once() {
+    let (mut engine, hop) = (engine(), applied_at(0));
+    // Within the time that client lines are settling, but what it says holds.
+    engine.observe(&health(2, "connecting", "a@1#0", 1), &hop);
+    engine.observe(&event(4, AUTH_FAILED), &hop);
+    assert_eq!(engine.observe(&event(6, AUTH_FAILED), &hop).len(), 1);
+}
+
+#[test]
+fn without_health_lines_parameters_take_effect_after_twenty_seconds() {
+    let refused = |health: Option<LogEvent>, seconds: [i64; 2]| {
+        let (mut engine, hop) = (engine(), applied_at(0));
+        health.map(|line| engine.observe(&line, &hop));
+        seconds.map(|second| engine.observe(&event(second, AUTH_FAILED), &hop).len())
+    };
+    assert_eq!(refused(None, [18, 19]), [0, 0]);
+    assert_eq!(refused(None, [20, 21]), [0, 1]);
+    // A sidecar that has nothing to say, or spoke before the change, says nothing.
+    assert_eq!(refused(Some(health(5, "down", "", 0)), [20, 21]), [0, 1]);
+    let before = LogEvent { time: at(-1), ..health(0, "up", "z@9#0", 1) };
+    assert_eq!(refused(Some(before), [20, 21]), [0, 1]);
+    // Nor does one that fell silent.
+    assert_eq!(refused(Some(health(5, "up", "z@9#0", 1)), [65, 66]), [0, 0]);
+    assert_eq!(refused(Some(health(5, "up", "z@9#0", 1)), [66, 67]), [0, 1]);
+}
+
+#[test]
+fn the_same_candidate_loaded_again_is_another_plan() {
+    let (mut engine, hop) = (engine(), applied_at(0));
+    engine.observe(&health(2, "connecting", "a@1#0", 1), &hop);
+    engine.observe(&event(4, AUTH_FAILED), &hop);
+    let again = HopIdentity { plan_id: "a@1#1".into(), ..hop };
+    assert!(engine.observe(&event(6, AUTH_FAILED), &again).is_empty());
+    assert_eq!(engine.open_windows(), 0);
+}
+
+#[test]
+fn a_fault_inside_the_pod_counts_whatever_the_client_runs() {
+    let (mut engine, hop) = (engine(), applied_at(0));
+    let lines = [10, 15, 20].map(|second| health(second, "down", "z@9#0", 0));
+    let found: Vec<_> = lines.iter().flat_map(|line| engine.observe(line, &hop)).map(|d| d.rule.to_string()).collect();
+    assert_eq!(found, ["health-no-client"]);
+}
+
+#[test]
+fn a_replay_comes_to_the_same_verdict_about_new_parameters() {
+    let (mut engine, shard, hop) = (engine(), Shard::new("kafka:vpn/0"), applied_at(0));
+    engine.observe(&health(4, "up", "a@1#0", 1), &hop);
+    engine.observe(&event(6, AUTH_FAILED), &hop);
+    assert_eq!(engine.needed_from(&shard), Some(4), "without the health line the refusal would not count");
+
+    let mut settled = Engine::new(Arc::new(RuleSet::shipped()));
+    settled.observe(&health(21, "up", "a@1#0", 1), &hop);
+    settled.observe(&event(25, AUTH_FAILED), &hop);
+    assert_eq!(settled.needed_from(&shard), Some(25));
 }

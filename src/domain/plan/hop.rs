@@ -105,16 +105,21 @@ impl HopPlan {
         })
     }
 
-    /// Names what is applied: `name@version#revision`, with every character that a shell, JSON or a line could
-    /// misread written as `%` and its hex code.
+    /// Names what is applied.
     pub fn id(&self) -> String {
-        format!("{}@{}#{}", escape(&self.candidate.name), escape(&self.candidate.version), self.revision)
+        plan_id(&self.candidate, self.revision)
     }
 
     /// `hop.json`.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("should serialize: it holds only text and numbers")
     }
+}
+
+/// Names what a hop applies: `name@version#revision`, with every character that a shell, JSON or a line could misread
+/// written as `%` and its hex code.
+pub fn plan_id(candidate: &CandidateRef, revision: u64) -> String {
+    format!("{}@{}#{revision}", escape(&candidate.name), escape(&candidate.version))
 }
 
 fn escape(text: &str) -> String {

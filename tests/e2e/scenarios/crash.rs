@@ -71,7 +71,11 @@ async fn an_operator_that_is_killed_after_any_step_leaves_one_rotation() {
 
 #[tokio::test]
 async fn outages_of_kafka_vault_and_kubernetes_lose_nothing() {
-    let world = World::up("outages", |_| ()).await;
+    let world = World::up("outages", |chain| {
+        // After an outage of the API server the kubelet takes its time to see the new Secret.
+        chain["spec"]["recovery"]["verifyWithin"] = serde_json::json!("60s");
+    })
+    .await;
 
     let before = world.chain.candidate("entry").await;
     lab(&["down", "kafka"]);
