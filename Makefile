@@ -4,6 +4,12 @@ SHELL := /bin/bash
 LAB := tests/lab/lab.sh
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 BIN := $(CARGO_TARGET_DIR)/debug/hopkeeper
+LAB_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hopkeeper-lab
+export LAB_DIR
+# Where the integration tests find the lab's programs.
+export HOPKEEPER_TEST_KAFKA ?= 127.0.0.1:9092
+export HOPKEEPER_TEST_BORINGTUN ?= $(LAB_DIR)/boringtun/bin/boringtun-cli
+export HOPKEEPER_TEST_BAO ?= $(LAB_DIR)/bin/bao
 # The crash tests stop the operator at named places; a release never has them.
 CARGO_FLAGS := --features failpoints
 

@@ -18,7 +18,8 @@ use crate::wait::until;
 const HOPS: [&str; 3] = ["entry", "middle", "exit"];
 
 /// Sends without pause what a hop must not let out, from within the namespace of every hop there is, as root and as the
-/// client's user: to the web server, and to VPN servers on other ports. Ends when dropped.
+/// client's user: to the web server, and to VPN servers on other ports. From the moment that there is a tunnel device: until
+/// then nothing runs in the pod but the first command of `net init`, which loads the kill switch. Ends when dropped.
 struct Leaker {
     child: Child,
     stop: PathBuf,
@@ -35,7 +36,7 @@ impl Leaker {
         std::fs::write(&attempts, lines).expect("the script should be written");
         let script = format!(
             "A=$(cat {attempts}); while [ ! -e {stop} ]; do for n in /run/netns/*; do \
-             nsenter --net=$n /usr/sbin/ip link show in0 >/dev/null 2>&1 || continue; \
+             nsenter --net=$n /usr/sbin/ip link show tun0 >/dev/null 2>&1 || continue; \
              for u in 0 65534; do nsenter --net=$n setpriv --reuid $u --clear-groups bash -c \"$A\"; done; done; sleep 0.05; done",
             stop = stop.display(),
             attempts = attempts.display(),
@@ -62,7 +63,7 @@ impl Drop for Leaker {
 fn outside(name: &str) -> Capture {
     let servers = "(host 198.51.100.11 or host 198.51.100.21) and port 1194";
     let ipv4 = format!("ip and src net 10.244.0.0/24 and not ({servers})");
-    Capture::start(name, "any", &format!("({ipv4}) or (ip6 and not dst net ff00::/8)"))
+    Capture::start(name, "any", &format!("({ipv4}) or (ip6 and not dst net ff00::/8 and not host ::1)"))
 }
 
 #[tokio::test]
