@@ -45,7 +45,7 @@ lab-up: build ## a Kubernetes node, Kafka, OpenBao, an internet with VPN servers
 lab-down: ## stops all of it and leaves nothing behind
 	$(LAB) down all
 
-bench: lab-up ## the figures that ARCHITECTURE.md quotes
+bench: lab-up ## how fast it is on this machine
 	cargo test $(CARGO_FLAGS) --test e2e -- --ignored --nocapture --test-threads=1 bench
 
 generate: build ## the generated files that are committed: CRDs, snapshots
