@@ -45,8 +45,10 @@ lab-up: build ## a Kubernetes node, Kafka, OpenBao, an internet with VPN servers
 lab-down: ## stops all of it and leaves nothing behind
 	$(LAB) down all
 
-bench: lab-up ## how fast it is on this machine
-	cargo test $(CARGO_FLAGS) --test e2e -- --ignored --nocapture --test-threads=1 bench
+bench: lab-up ## the figures of the whole path: record to incident, line to page, memory
+	cargo build --release --bin hopkeeper
+	HOPKEEPER_E2E_OPERATOR=$(CARGO_TARGET_DIR)/release/hopkeeper \
+	  cargo test $(CARGO_FLAGS) --test e2e -- --ignored --nocapture --test-threads=1 bench
 
 generate: build ## the generated files that are committed: CRDs, snapshots
 	$(BIN) crd > k8s/crd.yaml
