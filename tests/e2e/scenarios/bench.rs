@@ -100,8 +100,8 @@ async fn bench_repair() {
     let world = World::up("bench-repair", |_| ()).await;
     println!("operator memory, one chain: {:.1} MiB", world.operator.memory_mib());
     for (name, ladder, rounds) in [
-        ("in place", json!(["InPlace", "Recreate", "NextCandidate"]), 8),
-        ("by recreation", json!(["Recreate", "NextCandidate"]), 5),
+        ("in place", json!(["InPlace", "Recreate", "NextCandidate"]), 5),
+        ("by recreation", json!(["Recreate", "NextCandidate"]), 3),
     ] {
         let patch = json!({"spec": {"recovery": {"ladder": ladder}}});
         let api = world.chain.api::<VpnChain>();
