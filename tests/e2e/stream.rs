@@ -1,5 +1,6 @@
 //! The log stream itself: what the shipper wrote, and writing the same again.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -49,7 +50,8 @@ pub fn shipped(text: &str) -> Vec<Shipped> {
 
 /// Writes records; returns when Kafka has them.
 pub async fn ship(records: &[Shipped]) {
-    let producer: FutureProducer = config().create().expect("a producer should be made");
+    static PRODUCER: OnceLock<FutureProducer> = OnceLock::new();
+    let producer = PRODUCER.get_or_init(|| config().set("linger.ms", "0").create().expect("a producer should be made"));
     for record in records {
         let record = FutureRecord::to(TOPIC).key(&record.key).payload(&record.payload);
         producer.send(record, Duration::from_secs(10)).await.expect("it should be written");
