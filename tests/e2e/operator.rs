@@ -27,6 +27,8 @@ pub struct Start {
     pub failpoints: String,
     /// The log filter.
     pub log: String,
+    /// Where its Lease is: operators with different ones all believe to lead.
+    pub lease_namespace: String,
 }
 
 impl Start {
@@ -38,6 +40,7 @@ impl Start {
             group,
             failpoints: String::new(),
             log: "info,hopkeeper=debug".to_owned(),
+            lease_namespace: namespace.to_owned(),
         }
     }
 
@@ -53,7 +56,7 @@ impl Start {
             std::env::var_os("HOPKEEPER_E2E_OPERATOR").unwrap_or_else(|| env!("CARGO_BIN_EXE_hopkeeper").into());
         let child = Command::new(program)
             .arg("run")
-            .args(["--namespace", &self.namespace, "--lease-namespace", &self.namespace])
+            .args(["--namespace", &self.namespace, "--lease-namespace", &self.lease_namespace])
             .args(["--listen", &listen, "--log", &self.log, "--lease-duration", "5s", "--parameters-poll", "3s"])
             .args(["--kafka-brokers", "127.0.0.1:9092", "--kafka-topic", "vpn-logs", "--kafka-group", &self.group])
             .args(["--vault-address", "http://127.0.0.1:8200", "--vault-auth", "token"])
