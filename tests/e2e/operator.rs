@@ -115,6 +115,21 @@ impl Operator {
         line.split_whitespace().nth(1).and_then(|n| n.parse::<f64>().ok()).unwrap_or_default() / 1024.0
     }
 
+    /// kill -STOP: it stands still, as on a node that is suspended.
+    pub fn suspend(&self) {
+        self.signal("-STOP");
+    }
+
+    /// kill -CONT: it goes on, and knows only what it knew before.
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        assert!(status.expect("kill should run").success(), "kill {signal}");
+    }
+
     /// kill -9.
     pub fn kill(&mut self) {
         self.child.kill().expect("it should be killed");

@@ -1,7 +1,8 @@
 //! The lease is not what makes it safe: operators that all believe to lead repair once, and then leave everything alone.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hopkeeper::crd::incident::IncidentPhase;
 use jiff::Timestamp;
@@ -11,14 +12,16 @@ use super::crash::repaired_once;
 use super::{LIMIT, World, refuse};
 use crate::chain::{describe, kubectl, phase};
 use crate::operator::Start;
-use crate::wait::{throughout, until};
+use crate::wait::until;
 
 #[tokio::test]
 async fn operators_that_all_believe_to_lead_rotate_once_and_then_write_nothing() {
     let mut world = World::up("leaders", |_| ()).await;
-    // It records the step and then sleeps, as one does whose node was suspended: what it knows grows old meanwhile.
-    world.start.failpoints = "recover::recorded=1*sleep(30000)".to_owned();
+    // It stays behind the record of its step for long enough to be suspended there: what it knows grows old meanwhile.
+    world.start.failpoints = "recover::recorded=1*sleep(5000)".to_owned();
     world.restart_operator().await;
+    let refused = || world.operator.metric("hopkeeper_reconcile_errors_total", "conflict");
+    let refused_before = refused().await;
     let before = world.chain.candidate("entry").await;
     let (fault, began) = refuse(&world, "entry").await;
     until("the first leader has recorded its step", LIMIT, || async {
@@ -27,14 +30,14 @@ async fn operators_that_all_believe_to_lead_rotate_once_and_then_write_nothing()
         if recorded { Ok(()) } else { Err(describe(&incidents)) }
     })
     .await;
+    world.operator.suspend();
     assert_eq!(world.chain.candidate("entry").await, before, "nothing is written yet");
 
     // A lease elsewhere, as after a split of the network: both lead.
     let second = Start { failpoints: String::new(), lease_namespace: "default".to_owned(), ..world.start.clone() };
     let second = second.start().await;
     repaired_once(&world, began, &before).await;
-    let refused = || world.operator.metric("hopkeeper_reconcile_errors_total", "conflict");
-    let refused_before = refused().await;
+    world.operator.resume();
     until("the first leader wakes up and its write is refused", LIMIT, || async {
         let now = refused().await;
         if now > refused_before { Ok(()) } else { Err(format!("{now} refused")) }
@@ -55,22 +58,26 @@ async fn operators_that_all_believe_to_lead_rotate_once_and_then_write_nothing()
         second.metric("hopkeeper_reconcile_errors_total", "conflict").await
     );
 
-    // No more faults: what is, is what should be, and nobody writes. The poll of the pools alone comes by five times.
-    let closed = until("every incident is closed", LIMIT, || async {
+    // No more faults: symptoms close, and then nobody writes. The poll of the pools alone comes by five times in that time.
+    let quiet = Duration::from_secs(15);
+    let last = RefCell::new((versions(&world), Instant::now()));
+    until("every incident is closed, and nothing is written for 15 s", LIMIT, || async {
         let incidents = world.chain.incidents().await;
         let open = incidents.iter().filter(|i| !phase(i).is_closed()).count();
-        if open == 0 { Ok(Timestamp::now()) } else { Err(describe(&incidents)) }
-    })
-    .await;
-    let quiet = versions(&world);
-    assert!(quiet.len() > 15, "the chain's objects should be seen: {quiet:?}");
-    throughout("nothing is written", Duration::from_secs(15), || async {
         let now = versions(&world);
-        let changed: Vec<_> = now.iter().filter(|(name, version)| quiet.get(*name) != Some(version)).collect();
-        if now == quiet { Ok(()) } else { Err(format!("since {closed}: {changed:?}")) }
+        let (before, since) = &mut *last.borrow_mut();
+        let changed: Vec<_> = now.iter().filter(|(name, version)| before.get(*name) != Some(version)).collect();
+        if now != *before || open > 0 {
+            let seen = format!("{open} incidents open, written: {changed:?}");
+            (*before, *since) = (now, Instant::now());
+            return Err(seen);
+        }
+        if since.elapsed() >= quiet { Ok(()) } else { Err(format!("quiet for {:?}", since.elapsed())) }
     })
     .await;
-    println!("    {} objects: no write in 15 s", quiet.len());
+    let seen = last.borrow().0.len();
+    assert!(seen > 15, "the chain's objects should be seen: {seen}");
+    println!("    {seen} objects: no write in 15 s");
 }
 
 /// The resourceVersion of everything that the operator writes in the chain's namespace.
