@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use kube::core::Duration as KubeDuration;
 
 use crate::controller::build::Images;
+use crate::domain::ruleset::pack::Base;
 use crate::telemetry::LogFormat;
 
 /// Settings of `hopkeeper run`.
@@ -17,9 +18,13 @@ pub struct RunConfig {
     /// Namespace to work in; all namespaces where it is not given.
     #[arg(long, env = "HOPKEEPER_NAMESPACE")]
     pub namespace: Option<String>,
-    /// Directory of rule files (*.yaml), loaded again whenever it changes; the shipped packs where it is not given.
+    /// Directory of your own rule files (*.yaml), laid over the shipped rules: they may add, replace, change and switch off.
+    /// Loaded again whenever it changes.
     #[arg(long, env = "HOPKEEPER_RULES", value_name = "DIR")]
     pub rules: Option<PathBuf>,
+    /// Leave the shipped rules out: those of --rules are all there is.
+    #[arg(long, env = "HOPKEEPER_NO_SHIPPED_RULES", requires = "rules")]
+    pub no_shipped_rules: bool,
 
     /// The log stream.
     #[command(flatten)]
@@ -58,6 +63,14 @@ pub struct RunConfig {
     /// Chains looked after at the same time.
     #[arg(long, env = "HOPKEEPER_CONCURRENCY", default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Running")]
     pub concurrency: u16,
+}
+
+impl RunConfig {
+    /// What the user's rule files are laid over.
+    #[must_use]
+    pub fn rules_base(&self) -> Base {
+        if self.no_shipped_rules { Base::Nothing } else { Base::Shipped }
+    }
 }
 
 /// The log stream.

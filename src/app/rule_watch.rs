@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::controller::rules_state::RulesState;
 use crate::domain::ruleset::RuleSet;
+use crate::domain::ruleset::pack::Base;
 use crate::internal_event::rules::{RuleMetrics, RulesReloadError, RulesReloaded, RulesWatchError};
 use crate::rule_files;
 use crate::telemetry::error_chain;
@@ -33,6 +34,8 @@ const MAX_PROBLEM_CHARS: usize = 300;
 /// The watch on a directory of rules, or on one file.
 pub struct RuleWatch {
     path: PathBuf,
+    /// What the files are laid over.
+    base: Base,
     poll: Duration,
     /// The content that was looked at last.
     seen: Option<u64>,
@@ -42,14 +45,15 @@ pub struct RuleWatch {
 }
 
 impl RuleWatch {
-    /// A watch that is not running yet; `rules` were loaded from the path.
+    /// A watch that is not running yet; `rules` were loaded from the path over `base`.
     pub fn new(
         path: PathBuf,
+        base: Base,
         rules: watch::Sender<Arc<RuleSet>>,
         state: watch::Sender<RulesState>,
         metrics: RuleMetrics,
     ) -> Self {
-        Self { path, poll: POLL, seen: None, rules, state, metrics }
+        Self { path, base, poll: POLL, seen: None, rules, state, metrics }
     }
 
     /// Watches until stopped.
@@ -110,11 +114,11 @@ impl RuleWatch {
 
     /// Loads the files if their content is not what it was.
     async fn look(&mut self) {
-        let (path, seen) = (self.path.clone(), self.seen);
+        let (path, base, seen) = (self.path.clone(), self.base, self.seen);
         let read = tokio::task::spawn_blocking(move || {
             // Taken first: what changes meanwhile is seen as a change by the next look.
             let content = content(&path);
-            (seen != Some(content)).then(|| (content, rule_files::load(&path)))
+            (seen != Some(content)).then(|| (content, rule_files::load(&path, base)))
         });
         let Some((content, loaded)) = read.await.expect("should not panic: loading gives errors") else { return };
         self.seen = Some(content);
@@ -122,7 +126,7 @@ impl RuleWatch {
         match loaded {
             Ok(loaded) => {
                 let rules = loaded.rules.rules().len();
-                RulesReloaded { path: &path, rules, files: loaded.files }.emit(&self.metrics);
+                RulesReloaded { path: &path, rules, files: loaded.files.len() }.emit(&self.metrics);
                 self.rules.send_replace(Arc::new(loaded.rules));
                 self.tell(RulesState { rules, problem: None });
             }

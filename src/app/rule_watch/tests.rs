@@ -32,13 +32,13 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         fill(directory.path());
         let path = directory.path().join("rules");
-        let loaded = Arc::new(rule_files::load(&path).unwrap().rules);
+        let loaded = Arc::new(rule_files::load(&path, Base::Nothing).unwrap().rules);
         let count = loaded.rules().len();
         let registry = Registry::new();
         let metrics = RuleMetrics::register(&registry, count).unwrap();
         let (rules_sender, rules) = watch::channel(loaded);
         let (state_sender, state) = watch::channel(RulesState { rules: count, problem: None });
-        let watch = RuleWatch { poll, ..RuleWatch::new(path, rules_sender, state_sender, metrics) };
+        let watch = RuleWatch { poll, ..RuleWatch::new(path, Base::Nothing, rules_sender, state_sender, metrics) };
         let mut running = tokio::task::JoinSet::new();
         running.spawn(watch.run(CancellationToken::new()));
         Self { directory, registry, rules, state, running }

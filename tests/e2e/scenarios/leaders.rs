@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use hopkeeper::crd::incident::IncidentPhase;
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::crash::repaired_once;
