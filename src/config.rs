@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use kube::core::Duration as KubeDuration;
 
 use crate::controller::build::Images;
+use crate::domain::ruleset::pack::Base;
 use crate::telemetry::LogFormat;
 
 /// Settings of `hopkeeper run`.
@@ -17,7 +18,8 @@ pub struct RunConfig {
     /// Namespace to work in; all namespaces where it is not given.
     #[arg(long, env = "HOPKEEPER_NAMESPACE")]
     pub namespace: Option<String>,
-    /// Directory of your own rule files (*.yaml), laid over the shipped rules: they may add, replace, change and switch off.
+    /// Directory of your own rule files (*.yaml), loaded again whenever it changes and laid over the shipped rules: they
+    /// may add, replace, change and switch off.
     #[arg(long, env = "HOPKEEPER_RULES", value_name = "DIR")]
     pub rules: Option<PathBuf>,
     /// Leave the shipped rules out: those of --rules are all there is.
@@ -46,6 +48,9 @@ pub struct RunConfig {
     /// Namespace of the leader election's Lease.
     #[arg(long, env = "POD_NAMESPACE", default_value = "default", help_heading = "Running")]
     pub lease_namespace: String,
+    /// The operator's own pod, which Events about its rules are attached to.
+    #[arg(long, env = "POD_NAME", value_name = "NAME", help_heading = "Running")]
+    pub pod_name: Option<String>,
     /// How long a leader that died keeps the others waiting.
     #[arg(long, env = "HOPKEEPER_LEASE_DURATION", default_value = "15s", value_parser = duration, help_heading = "Running")]
     pub lease_duration: Duration,
@@ -58,6 +63,13 @@ pub struct RunConfig {
     /// Chains looked after at the same time.
     #[arg(long, env = "HOPKEEPER_CONCURRENCY", default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Running")]
     pub concurrency: u16,
+}
+
+impl RunConfig {
+    /// What the files of `rules` are laid over.
+    pub fn base(&self) -> Base {
+        if self.no_shipped_rules { Base::Nothing } else { Base::Shipped }
+    }
 }
 
 /// The log stream.

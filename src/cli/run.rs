@@ -4,7 +4,6 @@ use clap::Args;
 use miette::{IntoDiagnostic, miette};
 
 use crate::config::RunConfig;
-use crate::domain::ruleset::pack::Base;
 use crate::rule_files::Loaded;
 use crate::{app, hardening, rule_files, telemetry};
 
@@ -23,7 +22,7 @@ impl Run {
     pub(super) fn run(self) -> miette::Result<()> {
         hardening::forbid_core_dumps().into_diagnostic()?;
         telemetry::start(&self.config.log, self.config.log_format).into_diagnostic()?;
-        let base = if self.config.no_shipped_rules { Base::Nothing } else { Base::Shipped };
+        let base = self.config.base();
         let rules = match &self.config.rules {
             Some(directory) => {
                 rule_files::load(directory, base).map_err(|e| miette!("{}", telemetry::error_chain(&e)))?.rules

@@ -147,6 +147,8 @@ pub struct Places {
     pub threshold: Option<Place>,
     /// The conditions' names, in their order.
     pub conditions: Vec<Place>,
+    /// The value of `absent`.
+    pub absent: Option<Place>,
     /// The firing samples, in their order.
     pub fires: Vec<Place>,
     /// The silent samples, in their order.
@@ -185,6 +187,8 @@ pub struct Rule {
     pub severity: Severity,
     /// How often it must be seen.
     pub threshold: Threshold,
+    /// The line is expected: it is the lack of it, for so long, that fires the rule.
+    pub absent: Option<Duration>,
     /// Lines for `rules test`.
     pub samples: Samples,
     /// Words to find it by.
@@ -251,5 +255,17 @@ impl Rule {
     /// True when the rule, or a change to it, was written in one of the files that `is_theirs` knows by name.
     pub fn is_from(&self, is_theirs: impl Fn(&str) -> bool) -> bool {
         is_theirs(&self.origin.file) || self.changed.as_ref().is_some_and(|origin| is_theirs(&origin.file))
+    }
+
+    /// True when lines that the other counted would have been counted by this one: its windows can be carried on.
+    pub fn counts_like(&self, other: &Self) -> bool {
+        let pattern = |pattern: &Option<Regex>| pattern.as_ref().map(|pattern| pattern.as_str().to_owned());
+        self.id == other.id
+            && self.client == other.client
+            && pattern(&self.pattern) == pattern(&other.pattern)
+            && pattern(&self.unless) == pattern(&other.unless)
+            && self.conditions == other.conditions
+            && (self.evidence, self.verdict) == (other.evidence, other.verdict)
+            && (self.threshold, self.absent) == (other.threshold, other.absent)
     }
 }

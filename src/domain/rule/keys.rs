@@ -49,6 +49,10 @@ pub const RULE: &[Key] = &[
         name: "threshold",
         about: "So many lines, at most so far apart by the lines' own times. Without it one line is enough.",
     },
+    Key {
+        name: "absent",
+        about: "The line is expected: the rule fires when it was there and then stays away for so long. Not together with threshold.",
+    },
     Key { name: "samples", about: "Lines for `hopkeeper rules test`." },
     Key { name: "tags", about: "Words of your own to find rules by; lower-case letters, digits, dashes." },
     Key {
@@ -63,6 +67,9 @@ pub const THRESHOLD: &[Key] = &[
     Key { name: "count", about: "Matching lines needed, 1 to 1000." },
     Key { name: "within", about: "The longest time from the first to the last of them, 1s to 1h: 90s, 5m." },
 ];
+
+/// In `absent`.
+pub const ABSENT: &[Key] = &[Key { name: "for", about: "How long, 1s to 1h: 90s, 5m." }];
 
 /// In `samples`.
 pub const SAMPLES: &[Key] = &[

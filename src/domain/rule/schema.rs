@@ -25,6 +25,7 @@ pub fn schema() -> Value {
                 // An entry that says what it matches is a whole rule; any other changes a shipped one.
                 "if": { "anyOf": [{ "required": ["pattern"] }, { "required": ["where"] }] },
                 "then": { "required": ["title", "evidence", "verdict"] },
+                "not": { "required": ["absent", "threshold"] },
                 "else": { "properties": { "client": false } },
             },
             "threshold": {
@@ -34,6 +35,12 @@ pub fn schema() -> Value {
                 "properties": properties(keys::THRESHOLD, threshold_key),
                 "if": { "properties": { "count": { "minimum": 2 } } },
                 "then": { "required": ["within"] },
+            },
+            "absent": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["for"],
+                "properties": properties(keys::ABSENT, |_| time()),
             },
             "samples": {
                 "type": "object",
@@ -89,6 +96,7 @@ fn rule_key(name: &str) -> Value {
         "verdict" => words(VERDICTS),
         "severity" => words(SEVERITIES),
         "threshold" => json!({ "$ref": "#/$defs/threshold" }),
+        "absent" => json!({ "$ref": "#/$defs/absent" }),
         "samples" => json!({ "$ref": "#/$defs/samples" }),
         "tags" => json!({ "type": "array", "items": { "type": "string", "pattern": ID } }),
         "enabled" => json!({ "type": "boolean" }),
@@ -99,9 +107,13 @@ fn rule_key(name: &str) -> Value {
 fn threshold_key(name: &str) -> Value {
     match name {
         "count" => json!({ "type": "integer", "minimum": 1, "maximum": super::file::MAX_COUNT }),
-        "within" => json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h)$", "examples": ["60s", "5m"] }),
+        "within" => time(),
         _ => json!({}),
     }
+}
+
+fn time() -> Value {
+    json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h)$", "examples": ["60s", "5m"] })
 }
 
 fn text() -> Value {

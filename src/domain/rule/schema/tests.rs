@@ -23,6 +23,7 @@ fn every_key_of_the_reader_is_in_the_schema_with_a_type_and_the_other_way_round(
         (&schema, keys::FILE),
         (&schema["$defs"]["rule"], keys::RULE),
         (&schema["$defs"]["threshold"], keys::THRESHOLD),
+        (&schema["$defs"]["absent"], keys::ABSENT),
         (&schema["$defs"]["samples"], keys::SAMPLES),
     ] {
         assert_eq!(names_of(part), sorted(keys));
@@ -97,6 +98,9 @@ fn what_the_schema_takes_the_reader_takes_and_what_it_refuses_the_reader_refuses
         (GOOD.replace("id: a", "id: A"), false),
         (GOOD.replace("pattern: x", "pattern: 1"), false),
         (format!("{GOOD}, threshold: {{ count: 2 }}"), false),
+        (format!("{GOOD}, absent: {{ for: 3m }}"), true),
+        (format!("{GOOD}, absent: {{ for: 3 }}"), false),
+        (format!("{GOOD}, absent: {{ for: 3m }}, threshold: {{ count: 2, within: 60s }}"), false),
         (format!("{GOOD}, threshold: {{ count: 0 }}"), false),
         (format!("{GOOD}, threshold: {{ count: 2000, within: 60s }}"), false),
         (format!("{GOOD}, threshold: {{ count: 2, within: soon }}"), false),
