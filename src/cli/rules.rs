@@ -116,7 +116,7 @@ impl RulesCommand {
 }
 
 /// Loads rules; prints what is wrong in them, each with its place.
-fn load(path: &Path) -> miette::Result<Loaded> {
+pub(super) fn load(path: &Path) -> miette::Result<Loaded> {
     match rule_files::load(path) {
         Ok(loaded) => Ok(loaded),
         Err(RuleFilesError::Rules(errors)) => {
