@@ -106,18 +106,26 @@ impl KafkaArgs {
     /// # Errors
     /// When a file cannot be read.
     pub fn options(&self) -> Result<BTreeMap<String, String>, std::io::Error> {
-        let read = |(key, value): &(String, String)| {
-            let value = match value.strip_prefix('@') {
-                Some(path) => {
-                    let named = |e: std::io::Error| std::io::Error::new(e.kind(), format!("{key}=@{path}: {e}"));
-                    std::fs::read_to_string(path).map_err(named)?.trim().to_owned()
-                }
-                None => value.clone(),
-            };
-            Ok((key.clone(), value))
-        };
-        self.options.iter().map(read).collect()
+        kafka_options(&self.options)
     }
+}
+
+/// librdkafka settings of the command line; a value `@FILE` is the file's content.
+///
+/// # Errors
+/// When a file cannot be read.
+pub(crate) fn kafka_options(options: &[(String, String)]) -> Result<BTreeMap<String, String>, std::io::Error> {
+    let read = |(key, value): &(String, String)| {
+        let value = match value.strip_prefix('@') {
+            Some(path) => {
+                let named = |e: std::io::Error| std::io::Error::new(e.kind(), format!("{key}=@{path}: {e}"));
+                std::fs::read_to_string(path).map_err(named)?.trim().to_owned()
+            }
+            None => value.clone(),
+        };
+        Ok((key.clone(), value))
+    };
+    options.iter().map(read).collect()
 }
 
 /// Vault, or OpenBao.
@@ -221,7 +229,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     Ok(parsed.into())
 }
 
-fn key_value(text: &str) -> Result<(String, String), String> {
+pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
     let (key, value) = pair.ok_or("must be KEY=VALUE, for example security.protocol=SSL")?;
     Ok((key.to_owned(), value.to_owned()))

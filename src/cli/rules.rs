@@ -188,7 +188,7 @@ fn layered(rules: Option<&Path>, base: BaseArgs) -> miette::Result<Loaded> {
 }
 
 /// Loads rules; prints what is wrong in them, each with its place.
-fn load(path: &Path, base: Base) -> miette::Result<Loaded> {
+pub(super) fn load(path: &Path, base: Base) -> miette::Result<Loaded> {
     match rule_files::load(path, base) {
         Ok(loaded) => Ok(loaded),
         Err(RuleFilesError::Rules(errors)) => {
