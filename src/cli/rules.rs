@@ -8,10 +8,12 @@ use miette::{IntoDiagnostic, WrapErr, miette};
 
 use crate::domain::rule::Client;
 use crate::domain::ruleset::RuleSet;
+use crate::domain::suggest::Wanted;
 use crate::rule_files::{self, Loaded, RuleFilesError};
 
 mod explain;
 mod lint;
+mod suggest;
 mod test;
 
 /// What to do with rules.
@@ -59,6 +61,32 @@ enum Action {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
+    /// Draft rules for the lines of a log that no rule knows.
+    ///
+    /// Lines that differ only in numbers, addresses, keys, paths, quoted text or names are one kind; each kind becomes a
+    /// rule with samples, those that look like failures first. Secrets are masked. The rule file goes to standard
+    /// output, a summary to standard error. Each draft is an alert: what a line proves, a person must judge.
+    #[command(
+        after_help = "Example, from a log to a rule that is tried:\n  kubectl logs berlin-entry-0 -c vpn | hopkeeper rules suggest - --client openvpn > my-rules/new.yaml\n  \
+                      $EDITOR my-rules/new.yaml     # keep what matters; set evidence and verdict\n  \
+                      hopkeeper rules lint my-rules && hopkeeper rules test my-rules"
+    )]
+    Suggest {
+        /// The log; - for standard input.
+        file: PathBuf,
+        /// Which program wrote it [default: the one whose rules know most of its first lines].
+        #[arg(long, value_enum)]
+        client: Option<Source>,
+        /// A directory of *.yaml files, or one file: the rules that are known [default: the shipped rules].
+        #[arg(long, value_name = "DIR")]
+        rules: Option<PathBuf>,
+        /// Leave out kinds with fewer lines.
+        #[arg(long, value_name = "LINES", default_value_t = 1)]
+        min_count: u64,
+        /// At most so many drafts.
+        #[arg(long, value_name = "DRAFTS", default_value_t = 20)]
+        top: usize,
+    },
 }
 
 /// The program that wrote the lines.
@@ -99,6 +127,13 @@ impl RulesCommand {
         match self.action {
             Action::Lint { path } => lint::lint(&path),
             Action::Test { path } => test::test(&path),
+            Action::Suggest { file, client, rules, min_count, top } => {
+                let rules = match rules {
+                    Some(path) => load(&path)?.rules,
+                    None => RuleSet::shipped(),
+                };
+                suggest::suggest(&rules, &file, client.map(Into::into), Wanted { min_count, top })
+            }
             Action::Explain { client, rules, format } => {
                 let rules = match rules {
                     Some(path) => load(&path)?.rules,

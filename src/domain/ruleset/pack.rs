@@ -6,9 +6,13 @@ use crate::domain::rule::error::RuleError;
 use crate::domain::rule::file::{self, Strictness};
 
 /// The shipped files by name.
-pub const SHIPPED: [(&str, &str); 3] = [
+pub const SHIPPED: [(&str, &str); 7] = [
     ("openvpn.yaml", include_str!("../../../rules/openvpn.yaml")),
     ("wireguard.yaml", include_str!("../../../rules/wireguard.yaml")),
+    ("wireguard-go.yaml", include_str!("../../../rules/wireguard-go.yaml")),
+    ("wireguard-boringtun.yaml", include_str!("../../../rules/wireguard-boringtun.yaml")),
+    ("wireguard-tools.yaml", include_str!("../../../rules/wireguard-tools.yaml")),
+    ("wireguard-apps.yaml", include_str!("../../../rules/wireguard-apps.yaml")),
     ("health.yaml", include_str!("../../../rules/health.yaml")),
 ];
 
