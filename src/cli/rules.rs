@@ -66,11 +66,11 @@ enum Action {
     /// Lines that differ only in numbers, addresses, keys, paths, quoted text or names are one kind; each kind becomes a
     /// rule with samples, those that look like failures first. Secrets are masked. The rule file goes to standard
     /// output, a summary to standard error. Each draft is an alert: what a line proves, a person must judge.
-    #[command(
-        after_help = "Example, from a log to a rule that is tried:\n  kubectl logs berlin-entry-0 -c vpn | hopkeeper rules suggest - --client openvpn > my-rules/new.yaml\n  \
-                      $EDITOR my-rules/new.yaml     # keep what matters; set evidence and verdict\n  \
-                      hopkeeper rules lint my-rules && hopkeeper rules test my-rules"
-    )]
+    #[command(after_help = "Examples:\n  kubectl logs berlin-entry-0 -c vpn | hopkeeper rules suggest -\n\n  \
+                      From a log to rules that are tried (keep what matters, set evidence and verdict):\n  \
+                      hopkeeper rules suggest vpn.log > my-rules/new.yaml\n  \
+                      $EDITOR my-rules/new.yaml\n  \
+                      hopkeeper rules lint my-rules && hopkeeper rules test my-rules")]
     Suggest {
         /// The log; - for standard input.
         file: PathBuf,

@@ -147,7 +147,8 @@ impl<'r> Miner<'r> {
 
     fn gather(&mut self, logical: &str) {
         let sample = sample_of(logical);
-        let template = Template::of(line::program_text(&sample));
+        let text = line::program_text(&sample);
+        let template = Template::of(text);
         let first = self.summary.lines;
         let cluster = self.clusters.entry(template).or_insert_with_key(|template| Cluster {
             template: template.clone(),
@@ -156,7 +157,8 @@ impl<'r> Miner<'r> {
             first,
         });
         cluster.count += 1;
-        if cluster.samples.len() < SAMPLES && !cluster.samples.contains(&sample) {
+        // Another time on the same text shows nothing new.
+        if cluster.samples.len() < SAMPLES && !cluster.samples.iter().any(|known| known.ends_with(text)) {
             cluster.samples.push(sample);
         }
         if self.clusters.len() > MAX_CLUSTERS {

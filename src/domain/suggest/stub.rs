@@ -45,7 +45,7 @@ pub(super) fn drafts(
         }
         let draft = Draft {
             id: unused_id(client, cluster, &mut ids),
-            title: cluster.template.title().chars().take(MAX_TITLE_CHARS).collect(),
+            title: shortened(&cluster.template.title()),
             pattern: cluster.template.pattern(),
             count: cluster.count,
             fires: cluster.samples.clone(),
@@ -61,6 +61,13 @@ pub(super) fn drafts(
     }
     add_silent(client, &mut drafts, clusters, known);
     without_shadowed(client, drafts)
+}
+
+fn shortened(title: &str) -> String {
+    match title.char_indices().nth(MAX_TITLE_CHARS) {
+        Some((end, _)) => format!("{}…", title[..end].trim_end()),
+        None => title.to_owned(),
+    }
 }
 
 /// To each draft the lines nearest to its own that it leaves alone.

@@ -42,7 +42,7 @@ impl Class {
             Self::Address => r"[0-9A-Fa-f.:%/]+",
             Self::Key => r"[0-9A-Za-z+/=…-]+",
             Self::Path => r"/\S+",
-            Self::Number => r"[0-9]+(?:[.,][0-9]+)*",
+            Self::Number => r"[0-9][0-9.,]*",
         }
     }
 
@@ -100,7 +100,8 @@ impl Template {
         let mut pattern = String::from("^");
         for piece in &self.0 {
             match piece {
-                Piece::Text(text) => pattern.push_str(&regex::escape(text)),
+                // A dash needs no escape outside of brackets, and people read this.
+                Piece::Text(text) => pattern.push_str(&regex::escape(text).replace("\\-", "-")),
                 Piece::Change(class) => pattern.push_str(class.pattern()),
             }
         }

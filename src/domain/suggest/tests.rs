@@ -52,6 +52,22 @@ fn lines_that_differ_in_what_changes_are_one_draft() {
 }
 
 #[test]
+fn samples_differ_in_more_than_their_time() {
+    let times = ["2026-11-22 16:25:43", "2026-11-22 16:25:44"];
+    let lines: Vec<String> = times
+        .iter()
+        .flat_map(|time| [format!("{time} slept 3 s - again"), format!("{time} slept 4 s - again")])
+        .collect();
+    let (yaml, _) = suggested(Client::Openvpn, &lines.iter().map(String::as_str).collect::<Vec<_>>(), ALL);
+    let rules = loaded(&yaml);
+    assert_eq!(
+        rules.rules()[0].samples.fires,
+        ["2026-11-22 16:25:43 slept 3 s - again", "2026-11-22 16:25:43 slept 4 s - again"]
+    );
+    assert!(yaml.contains("'^slept [0-9][0-9.,]* s - again'"), "{yaml}");
+}
+
+#[test]
 fn failures_come_before_what_is_frequent() {
     let mut lines = vec!["all is well here"; 9];
     lines.push("could not open the thing: no such thing");
