@@ -82,8 +82,7 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
     }));
 
     if let Some(path) = config.rules.clone() {
-        let watches =
-            rule_watch::RuleWatch::new(path, config.rules_base(), rules, state, rule_metrics).run(stop.clone());
+        let watches = rule_watch::RuleWatch::new(path, config.base(), rules, state, rule_metrics).run(stop.clone());
         tasks.spawn(named("rule watch", async {
             watches.await;
             Ok(())

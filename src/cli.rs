@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 mod crd;
 mod hop;
+mod replay;
 mod rules;
 mod run;
 mod validate;
@@ -22,6 +23,7 @@ enum Command {
     Crd,
     Run(Box<run::Run>),
     Validate(validate::Validate),
+    Replay(replay::Replay),
     #[command(subcommand)]
     Hop(hop::HopCommand),
     /// Write, check and try rules: what a log line proves about a hop.
@@ -38,6 +40,7 @@ impl Cli {
             Command::Crd => crd::run(),
             Command::Run(command) => command.run(),
             Command::Validate(command) => command.run(),
+            Command::Replay(command) => command.run(),
             Command::Hop(command) => command.run(),
             Command::Rules(command) => command.run(),
         }

@@ -18,8 +18,8 @@ pub struct RunConfig {
     /// Namespace to work in; all namespaces where it is not given.
     #[arg(long, env = "HOPKEEPER_NAMESPACE")]
     pub namespace: Option<String>,
-    /// Directory of your own rule files (*.yaml), laid over the shipped rules: they may add, replace, change and switch off.
-    /// Loaded again whenever it changes.
+    /// Directory of your own rule files (*.yaml), loaded again whenever it changes and laid over the shipped rules: they
+    /// may add, replace, change and switch off.
     #[arg(long, env = "HOPKEEPER_RULES", value_name = "DIR")]
     pub rules: Option<PathBuf>,
     /// Leave the shipped rules out: those of --rules are all there is.
@@ -66,9 +66,8 @@ pub struct RunConfig {
 }
 
 impl RunConfig {
-    /// What the user's rule files are laid over.
-    #[must_use]
-    pub fn rules_base(&self) -> Base {
+    /// What the files of `rules` are laid over.
+    pub fn base(&self) -> Base {
         if self.no_shipped_rules { Base::Nothing } else { Base::Shipped }
     }
 }
@@ -107,18 +106,26 @@ impl KafkaArgs {
     /// # Errors
     /// When a file cannot be read.
     pub fn options(&self) -> Result<BTreeMap<String, String>, std::io::Error> {
-        let read = |(key, value): &(String, String)| {
-            let value = match value.strip_prefix('@') {
-                Some(path) => {
-                    let named = |e: std::io::Error| std::io::Error::new(e.kind(), format!("{key}=@{path}: {e}"));
-                    std::fs::read_to_string(path).map_err(named)?.trim().to_owned()
-                }
-                None => value.clone(),
-            };
-            Ok((key.clone(), value))
-        };
-        self.options.iter().map(read).collect()
+        kafka_options(&self.options)
     }
+}
+
+/// librdkafka settings of the command line; a value `@FILE` is the file's content.
+///
+/// # Errors
+/// When a file cannot be read.
+pub(crate) fn kafka_options(options: &[(String, String)]) -> Result<BTreeMap<String, String>, std::io::Error> {
+    let read = |(key, value): &(String, String)| {
+        let value = match value.strip_prefix('@') {
+            Some(path) => {
+                let named = |e: std::io::Error| std::io::Error::new(e.kind(), format!("{key}=@{path}: {e}"));
+                std::fs::read_to_string(path).map_err(named)?.trim().to_owned()
+            }
+            None => value.clone(),
+        };
+        Ok((key.clone(), value))
+    };
+    options.iter().map(read).collect()
 }
 
 /// Vault, or OpenBao.
@@ -222,7 +229,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     Ok(parsed.into())
 }
 
-fn key_value(text: &str) -> Result<(String, String), String> {
+pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
     let (key, value) = pair.ok_or("must be KEY=VALUE, for example security.protocol=SSL")?;
     Ok((key.to_owned(), value.to_owned()))

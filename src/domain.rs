@@ -16,6 +16,7 @@ pub mod plan;
 pub mod redact;
 pub mod rule;
 pub mod ruleset;
+pub mod suggest;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod types;

@@ -15,6 +15,7 @@ pub mod internal_event;
 pub mod manifest;
 pub mod parameters;
 pub mod pipeline;
+pub mod replay;
 pub mod rule_files;
 pub mod source;
 pub mod telemetry;

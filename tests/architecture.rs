@@ -68,6 +68,23 @@ fn only_the_controller_writes_to_pods_secrets_and_deployments() {
 }
 
 #[test]
+fn a_replay_cannot_act() {
+    for (path, text) in files_below("src/replay") {
+        for word in [
+            "kube::",
+            "k8s_openapi::",
+            "vaultrs::",
+            "tokio::",
+            "crate::controller",
+            "crate::parameters",
+            "crate::pipeline",
+        ] {
+            assert!(!text.contains(word), "{} uses {word}: a replay never acts", path.display());
+        }
+    }
+}
+
+#[test]
 fn every_source_file_says_what_it_is_for() {
     for (path, text) in files_below("src") {
         let is_test = path.file_stem().is_some_and(|n| n.to_string_lossy().contains("test"));

@@ -34,7 +34,6 @@ const MAX_PROBLEM_CHARS: usize = 300;
 /// The watch on a directory of rules, or on one file.
 pub struct RuleWatch {
     path: PathBuf,
-    /// What the files are laid over.
     base: Base,
     poll: Duration,
     /// The content that was looked at last.
@@ -45,7 +44,7 @@ pub struct RuleWatch {
 }
 
 impl RuleWatch {
-    /// A watch that is not running yet; `rules` were loaded from the path over `base`.
+    /// A watch that is not running yet; `rules` were loaded from the path, over `base`.
     pub fn new(
         path: PathBuf,
         base: Base,

@@ -9,11 +9,13 @@ use miette::{IntoDiagnostic, WrapErr, miette};
 use crate::domain::rule::Client;
 use crate::domain::rule::schema;
 use crate::domain::ruleset::pack::Base;
+use crate::domain::suggest::Wanted;
 use crate::rule_files::{self, Loaded, RuleFilesError};
 
 mod explain;
 mod lint;
 mod list;
+mod suggest;
 mod test;
 
 /// What to do with rules.
@@ -96,6 +98,34 @@ enum Action {
         #[command(flatten)]
         base: BaseArgs,
     },
+    /// Draft rules for the lines of a log that no rule knows.
+    ///
+    /// Lines that differ only in numbers, addresses, keys, paths, quoted text or names are one kind; each kind becomes a
+    /// rule with samples, those that look like failures first. Secrets are masked. The rule file goes to standard
+    /// output, a summary to standard error. Each draft is an alert: what a line proves, a person must judge.
+    #[command(after_help = "Examples:\n  kubectl logs berlin-entry-0 -c vpn | hopkeeper rules suggest -\n\n  \
+                      From a log to rules that are tried (keep what matters, set evidence and verdict):\n  \
+                      hopkeeper rules suggest vpn.log > my-rules/new.yaml\n  \
+                      $EDITOR my-rules/new.yaml\n  \
+                      hopkeeper rules lint my-rules && hopkeeper rules test my-rules")]
+    Suggest {
+        /// The log; - for standard input.
+        file: PathBuf,
+        /// Which program wrote it [default: the one whose rules know most of its first lines].
+        #[arg(long, value_enum)]
+        client: Option<Source>,
+        /// A directory of *.yaml files, or one file, over the shipped rules: the rules that are known.
+        #[arg(long, value_name = "DIR")]
+        rules: Option<PathBuf>,
+        /// Leave out kinds with fewer lines.
+        #[arg(long, value_name = "LINES", default_value_t = 1)]
+        min_count: u64,
+        /// At most so many drafts.
+        #[arg(long, value_name = "DRAFTS", default_value_t = 20)]
+        top: usize,
+        #[command(flatten)]
+        base: BaseArgs,
+    },
     /// List all rules: id, client, verdict, evidence, threshold, severity, tags, title.
     #[command(after_help = "Examples:\n  hopkeeper rules list\n  hopkeeper rules list --rules my-rules/ --format json")]
     List {
@@ -154,6 +184,10 @@ impl RulesCommand {
                 lint::lint(&path, base.base(), format, deny_warnings)?
             }
             Action::Test { path, base } => test::test(&path, base.base())?,
+            Action::Suggest { file, client, rules, min_count, top, base } => {
+                let rules = layered(rules.as_deref(), base)?.rules;
+                suggest::suggest(&rules, &file, client.map(Into::into), Wanted { min_count, top })?;
+            }
             Action::Explain { client, rules, format, why, base } => {
                 let rules = layered(rules.as_deref(), base)?.rules;
                 let detail = if why { explain::Detail::Why } else { explain::Detail::Contract };
@@ -188,7 +222,7 @@ fn layered(rules: Option<&Path>, base: BaseArgs) -> miette::Result<Loaded> {
 }
 
 /// Loads rules; prints what is wrong in them, each with its place.
-fn load(path: &Path, base: Base) -> miette::Result<Loaded> {
+pub(super) fn load(path: &Path, base: Base) -> miette::Result<Loaded> {
     match rule_files::load(path, base) {
         Ok(loaded) => Ok(loaded),
         Err(RuleFilesError::Rules(errors)) => {

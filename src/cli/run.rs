@@ -22,7 +22,7 @@ impl Run {
     pub(super) fn run(self) -> miette::Result<()> {
         hardening::forbid_core_dumps().into_diagnostic()?;
         telemetry::start(&self.config.log, self.config.log_format).into_diagnostic()?;
-        let base = self.config.rules_base();
+        let base = self.config.base();
         let rules = match &self.config.rules {
             Some(directory) => {
                 rule_files::load(directory, base).map_err(|e| miette!("{}", telemetry::error_chain(&e)))?.rules

@@ -83,7 +83,11 @@ fn network(field: &'static str, value: &str) -> Result<Ipv4Net, InvalidChain> {
     value.parse().map_err(|_| InvalidChain::Network { field, value: value.to_owned() })
 }
 
-fn policy(recovery: &Recovery) -> Result<Policy, InvalidChain> {
+/// A chain's recovery policy.
+///
+/// # Errors
+/// When a duration is not one.
+pub fn policy(recovery: &Recovery) -> Result<Policy, InvalidChain> {
     let has = |rung| recovery.ladder.contains(&rung);
     Ok(Policy {
         in_place: has(Rung::InPlace),

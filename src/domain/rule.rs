@@ -60,7 +60,8 @@ pub enum Client {
     WireguardGo,
     /// `boringtun-cli`.
     Boringtun,
-    /// The kernel's WireGuard, `wg` and `wg-quick`.
+    /// As a source: the kernel's WireGuard, `wg`, `wg-quick` and the apps. A rule for it reads every WireGuard's lines:
+    /// `wg-quick` may start `wireguard-go`, and the apps print either's texts.
     Wireguard,
     /// The health sidecar's JSON lines.
     Health,
@@ -91,7 +92,9 @@ impl Client {
 
     /// True when a rule for `self` reads lines of `source`.
     pub fn reads(self, source: Self) -> bool {
-        self == source || (self == Self::Any && source != Self::Health)
+        self == source
+            || (self == Self::Any && source != Self::Health)
+            || (self == Self::Wireguard && matches!(source, Self::WireguardGo | Self::Boringtun))
     }
 }
 
@@ -147,6 +150,8 @@ pub struct Places {
     pub threshold: Option<Place>,
     /// The conditions' names, in their order.
     pub conditions: Vec<Place>,
+    /// The value of `absent`.
+    pub absent: Option<Place>,
     /// The firing samples, in their order.
     pub fires: Vec<Place>,
     /// The silent samples, in their order.

@@ -131,7 +131,7 @@ fn write_text(
         let place =
             if shipped { "shipped with the program".to_owned() } else { format!("{}:{}", origin.file, origin.line) };
         writeln!(output, "    rule: {place}{changed}")?;
-        let times = match list::threshold(&rule.threshold) {
+        let times = match list::threshold(rule) {
             none if none.is_empty() => "one line is enough".to_owned(),
             times => format!("counts as proof when there are {times}"),
         };

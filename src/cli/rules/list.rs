@@ -1,12 +1,13 @@
 //! `hopkeeper rules list`: all rules in a table, for people, programs and docs/rules.md.
 
 use std::io::Write;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::domain::rule::severity::Severity;
-use crate::domain::rule::{Client, Rule, Threshold};
+use crate::domain::rule::{Client, Rule};
 use crate::domain::types::{Evidence, Verdict};
 use crate::rule_files::Loaded;
 
@@ -28,6 +29,7 @@ struct Row<'a> {
     severity: Severity,
     count: usize,
     within_seconds: u64,
+    absent_seconds: Option<u64>,
     title: &'a str,
     tags: &'a [String],
     docs: Option<&'a str>,
@@ -65,6 +67,7 @@ fn row(rule: &Rule, enabled: bool) -> Row<'_> {
         severity: rule.severity,
         count: rule.threshold.count,
         within_seconds: rule.threshold.within.as_secs(),
+        absent_seconds: rule.absent.map(|absent| absent.as_secs()),
         title: &rule.title,
         tags: &rule.tags,
         docs: rule.docs.as_deref(),
@@ -75,12 +78,16 @@ fn row(rule: &Rule, enabled: bool) -> Row<'_> {
     }
 }
 
-/// `2 in 60 s`; nothing for the first line.
-pub(super) fn threshold(threshold: &Threshold) -> String {
-    match (threshold.count, threshold.within.as_secs()) {
-        (1, _) => String::new(),
-        (count, seconds) if seconds > 120 && seconds.is_multiple_of(60) => format!("{count} in {} min", seconds / 60),
-        (count, seconds) => format!("{count} in {seconds} s"),
+/// `2 in 60 s`, `none in 3 min`; nothing for the first line.
+pub(super) fn threshold(rule: &Rule) -> String {
+    let time = |time: Duration| match time.as_secs() {
+        seconds if seconds > 120 && seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
+        seconds => format!("{seconds} s"),
+    };
+    match (rule.absent, rule.threshold.count) {
+        (Some(absent), _) => format!("none in {}", time(absent)),
+        (None, 1) => String::new(),
+        (None, count) => format!("{count} in {}", time(rule.threshold.within)),
     }
 }
 
@@ -92,9 +99,9 @@ fn text(loaded: &Loaded, output: &mut impl Write) -> std::io::Result<()> {
             (rule.client.to_string(), rule.verdict.to_string(), rule.evidence.to_string());
         let tags: String = rule.tags.iter().map(|tag| format!(" #{tag}")).collect();
         format!(
-            "{:width$}  {client:12}  {verdict:9}  {evidence:4}  {:11}  {:8}  {}{tags}",
+            "{:width$}  {client:12}  {verdict:9}  {evidence:4}  {:13}  {:8}  {}{tags}",
             rule.id.as_str(),
-            threshold(&rule.threshold),
+            threshold(rule),
             rule.severity.to_string(),
             rule.title
         )
@@ -138,7 +145,7 @@ fn markdown(loaded: &Loaded, output: &mut impl Write) -> std::io::Result<()> {
         for rule in rules {
             let title = rule.title.replace('|', "\\|");
             let title = rule.docs.as_ref().map_or(title.clone(), |docs| format!("[{title}]({docs})"));
-            let lines = match threshold(&rule.threshold) {
+            let lines = match threshold(rule) {
                 none if none.is_empty() => "1".to_owned(),
                 some => some,
             };

@@ -1,6 +1,7 @@
 //! What an entry of a rule file comes to: a rule of its own, or a change to a shipped one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use regex::Regex;
 
@@ -59,6 +60,8 @@ pub struct Change {
     pub severity: Option<Severity>,
     /// See [`Rule::threshold`].
     pub threshold: Option<Threshold>,
+    /// See [`Rule::absent`]; takes the place of the threshold, as a threshold takes its place.
+    pub absent: Option<Duration>,
     /// See [`Rule::samples`].
     pub samples: Option<Samples>,
     /// See [`Rule::tags`].
@@ -84,7 +87,12 @@ impl Change {
         }
         set(&mut rule.title, self.title);
         set(&mut rule.evidence, self.evidence);
-        set(&mut rule.threshold, self.threshold);
+        if let Some(threshold) = self.threshold {
+            (rule.threshold, rule.absent) = (threshold, None);
+        }
+        if self.absent.is_some() {
+            (rule.threshold, rule.absent) = (Threshold::default(), self.absent);
+        }
         set(&mut rule.tags, self.tags);
         if self.unless.is_some() {
             rule.unless = self.unless;

@@ -25,8 +25,6 @@ pub const MAX_FILE_BYTES: usize = 1024 * 1024;
 /// A window keeps one entry for each line it counts.
 pub(super) const MAX_COUNT: u64 = 1000;
 const MAX_WITHIN: Duration = Duration::from_secs(3600);
-/// More mistakes than this are not told one by one.
-const MAX_ERRORS: usize = 100;
 
 /// The words that the keys may have.
 pub(super) const CLIENTS: &[(&str, Client)] = &[
@@ -81,7 +79,6 @@ pub fn read(name: &str, source: &str, strictness: Strictness) -> Parsed {
             }
         }
     };
-    reader.errors.truncate(MAX_ERRORS);
     Parsed { entries, errors: reader.errors }
 }
 
@@ -192,7 +189,6 @@ impl Reader<'_> {
             }
         }
         let common = self.common(fields, &mut places);
-        let absent = fields.get("absent").map(|node| self.absent(node, common.threshold.is_some(), common.verdict));
         let pattern = fields.get("pattern").and_then(|node| self.pattern(node, "pattern", &mut places.pattern));
         let conditions = fields
             .get("where")
@@ -218,7 +214,7 @@ impl Reader<'_> {
                 verdict,
                 severity: common.severity.unwrap_or(Severity::of(verdict)),
                 threshold: common.threshold.unwrap_or_default(),
-                absent: absent.flatten(),
+                absent: common.absent,
                 samples: common.samples.unwrap_or_default(),
                 tags: common.tags.unwrap_or_default(),
                 docs: common.docs,
@@ -235,10 +231,6 @@ impl Reader<'_> {
             let message = "an entry without \"pattern\" changes a shipped rule, whose client stays; leave \"client\" out, or write the whole rule";
             self.wrong(place, message);
         }
-        if let Some(place) = fields.key_place("absent") {
-            let message = "\"absent\" is about the lines of a pattern; write the whole rule";
-            self.wrong(place, message);
-        }
         let mut places = Places::default();
         let common = self.common(fields, &mut places);
         Some(Entry::Change(Box::new(Change {
@@ -250,6 +242,7 @@ impl Reader<'_> {
             verdict: common.verdict,
             severity: common.severity,
             threshold: common.threshold,
+            absent: common.absent,
             samples: common.samples,
             tags: common.tags,
             docs: common.docs,
@@ -266,6 +259,7 @@ impl Reader<'_> {
     fn common(&mut self, fields: Fields<'_>, places: &mut Places) -> Common {
         places.verdict = fields.get("verdict").map(|node| node.place);
         places.threshold = fields.get("threshold").map(|node| node.place);
+        places.absent = fields.get("absent").map(|node| node.place);
         Common {
             title: fields.get("title").and_then(|node| self.text(node, "title")),
             unless: fields.get("unless").and_then(|node| self.pattern(node, "unless", &mut places.unless)),
@@ -273,6 +267,7 @@ impl Reader<'_> {
             verdict: fields.get("verdict").and_then(|node| self.word(node, "verdict", VERDICTS)),
             severity: fields.get("severity").and_then(|node| self.word(node, "severity", SEVERITIES)),
             threshold: fields.get("threshold").and_then(|node| self.threshold(node)),
+            absent: fields.get("absent").and_then(|node| self.absent(node, fields)),
             samples: fields.get("samples").and_then(|node| self.samples(node, places)),
             tags: fields.get("tags").and_then(|node| self.tags(node)),
             docs: fields.get("docs").and_then(|node| self.text(node, "docs")),
@@ -352,7 +347,7 @@ impl Reader<'_> {
         };
         let count = self.number(at_count, "count", 1..=MAX_COUNT);
         let within = match fields.get("within") {
-            Some(node) => self.within(node),
+            Some(node) => self.time(node),
             None if count == Some(1) => Some(Threshold::default().within),
             None => {
                 self.wrong(at_count.place, "\"count\" above 1 needs \"within\", such as \"within: 60s\"");
@@ -365,26 +360,30 @@ impl Reader<'_> {
         })
     }
 
-    fn absent(&mut self, node: &Node, counts: bool, verdict: Option<Verdict>) -> Option<Duration> {
+    fn absent(&mut self, node: &Node, rule: Fields<'_>) -> Option<Duration> {
         let fields = self.fields(node, keys::ABSENT, "\"absent\"")?;
-        if counts {
+        if rule.get("threshold").is_some() {
             let message =
                 "\"absent\" waits for a line that stops, \"threshold\" counts lines that come; write one of them";
             self.wrong(node.place, message);
         }
-        if let Some(verdict @ (Verdict::Ignore | Verdict::Recovered)) = verdict {
+        if let Some(Value::Text(verdict)) = rule.get("verdict").map(|node| &node.value)
+            && ["ignore", "recovered"].contains(&verdict.as_str())
+        {
             let message =
                 format!("\"absent\" needs a verdict that says what to do: rotate, restart or alert, not {verdict}");
             self.wrong(node.place, message);
         }
-        let Some(time) = fields.get("for") else {
-            self.wrong(node.place, "\"absent\" has no \"for\"; write such as { for: 180s }");
-            return None;
-        };
-        self.within(time)
+        match fields.get("for") {
+            Some(node) => self.time(node),
+            None => {
+                self.wrong(node.place, "\"absent\" has no \"for\"; write such as { for: 3m }");
+                None
+            }
+        }
     }
 
-    fn within(&mut self, node: &Node) -> Option<Duration> {
+    fn time(&mut self, node: &Node) -> Option<Duration> {
         let text = match &node.value {
             Value::Text(text) => text.clone(),
             Value::Number(number) => number.to_string(),
@@ -427,6 +426,7 @@ struct Common {
     verdict: Option<Verdict>,
     severity: Option<Severity>,
     threshold: Option<Threshold>,
+    absent: Option<Duration>,
     samples: Option<Samples>,
     tags: Option<Vec<String>>,
     docs: Option<String>,

@@ -51,7 +51,7 @@ pub const RULE: &[Key] = &[
     },
     Key {
         name: "absent",
-        about: "The line is expected: the rule fires when it was seen and then has stayed away for so long, while the pod's other lines go on. Not together with threshold.",
+        about: "The line is expected: the rule fires when it was there and then stays away for so long. Not together with threshold.",
     },
     Key { name: "samples", about: "Lines for `hopkeeper rules test`." },
     Key { name: "tags", about: "Words of your own to find rules by; lower-case letters, digits, dashes." },
@@ -69,7 +69,7 @@ pub const THRESHOLD: &[Key] = &[
 ];
 
 /// In `absent`.
-pub const ABSENT: &[Key] = &[Key { name: "for", about: "How long the line stays away, 1s to 1h: 90s, 5m." }];
+pub const ABSENT: &[Key] = &[Key { name: "for", about: "How long, 1s to 1h: 90s, 5m." }];
 
 /// In `samples`.
 pub const SAMPLES: &[Key] = &[

@@ -54,6 +54,8 @@ impl Node {
             alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_REPEATED },
             duplicate_keys: DuplicateKeyPolicy::PassThrough,
             merge_keys: MergeKeyPolicy::AsOrdinary,
+            // A pattern "y" or "no" is text.
+            strict_booleans: true,
             with_snippet: false,
         };
         serde_saphyr::from_str_with_options(source, options).map_err(|error| {

@@ -25,8 +25,8 @@ pub fn schema() -> Value {
                 // An entry that says what it matches is a whole rule; any other changes a shipped one.
                 "if": { "anyOf": [{ "required": ["pattern"] }, { "required": ["where"] }] },
                 "then": { "required": ["title", "evidence", "verdict"] },
-                "else": { "properties": { "client": false, "absent": false } },
-                "dependentSchemas": { "absent": { "properties": { "threshold": false } } },
+                "not": { "required": ["absent", "threshold"] },
+                "else": { "properties": { "client": false } },
             },
             "threshold": {
                 "type": "object",

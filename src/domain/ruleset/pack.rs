@@ -13,9 +13,17 @@ use crate::domain::rule::file::{self, Strictness};
 use crate::domain::rule::{Origin, Rule, RuleId};
 
 /// The shipped files by name.
-pub const SHIPPED: [(&str, &str); 3] = [
+pub const SHIPPED: [(&str, &str); 11] = [
     ("openvpn.yaml", include_str!("../../../rules/openvpn.yaml")),
+    ("openvpn3.yaml", include_str!("../../../rules/openvpn3.yaml")),
+    ("openvpn_config.yaml", include_str!("../../../rules/openvpn_config.yaml")),
+    ("openvpn_machine.yaml", include_str!("../../../rules/openvpn_machine.yaml")),
+    ("openvpn_path.yaml", include_str!("../../../rules/openvpn_path.yaml")),
     ("wireguard.yaml", include_str!("../../../rules/wireguard.yaml")),
+    ("wireguard-go.yaml", include_str!("../../../rules/wireguard-go.yaml")),
+    ("wireguard-boringtun.yaml", include_str!("../../../rules/wireguard-boringtun.yaml")),
+    ("wireguard-tools.yaml", include_str!("../../../rules/wireguard-tools.yaml")),
+    ("wireguard-apps.yaml", include_str!("../../../rules/wireguard-apps.yaml")),
     ("health.yaml", include_str!("../../../rules/health.yaml")),
 ];
 

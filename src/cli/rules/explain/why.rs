@@ -27,6 +27,9 @@ impl<'a> Why<'a> {
         for rule in rules.rules().iter().filter(|rule| decided.is_none_or(|decided| decided.id != rule.id)) {
             let reads = rule.client.reads(client);
             let reason = match rule.try_on(text, fields.as_ref()) {
+                Ok(()) if reads && rule.absent.is_some() => {
+                    "it waits for such lines, and fires when they stay away".to_owned()
+                }
                 Ok(()) if reads && decided.is_some() => {
                     "it matches too, but comes after the rule that decides".to_owned()
                 }

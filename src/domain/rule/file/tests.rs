@@ -54,6 +54,14 @@ rules:
 }
 
 #[test]
+fn yes_and_no_are_words_of_a_log_like_others() {
+    for word in ["y", "no", "on", "Off"] {
+        assert_eq!(errors(&with(&format!("    pattern: {word}\n"))), Vec::<String>::new(), "{word}");
+    }
+    assert_refused(&with("    pattern: x\n    enabled: yes\n"), "9:14: \"enabled\" must be true or false");
+}
+
+#[test]
 fn a_severity_that_is_not_given_follows_from_the_verdict() {
     for (verdict, severity) in [
         ("rotate", Severity::Warning),
@@ -214,31 +222,30 @@ fn an_impossible_threshold_is_refused() {
 }
 
 #[test]
-fn what_absent_cannot_mean_is_refused() {
-    let absent = |text: &str| with(&format!("    pattern: x\n    absent: {text}\n"));
-    for (source, expected) in [
-        (
-            absent("{ for: 3m }\n    threshold: { count: 2, within: 5s }"),
-            "9:13: \"absent\" waits for a line that stops, \"threshold\" counts",
-        ),
-        (absent("{ for: 0s }"), "9:20: \"0s\" is no time from 1s to 1h"),
-        (absent("{ for: 2h }"), "9:20: \"2h\" is no time from 1s to 1h"),
-        (absent("{ since: 2m }"), "9:15: unknown key \"since\""),
-        (absent("{}"), "9:13: \"absent\" has no \"for\""),
-        (with("    absent: { for: 2m }\n"), "8:5: \"absent\" is about the lines of a pattern"),
-        (
-            absent("{ for: 3m }").replace("verdict: rotate", "verdict: recovered"),
-            "9:13: \"absent\" needs a verdict that says what to do: rotate, restart or alert, not recovered",
-        ),
-    ] {
-        assert_refused(&source, expected);
-    }
-}
-
-#[test]
 fn a_line_that_should_come_is_given_its_time() {
     let rules = parse("my.yaml", &with("    pattern: x\n    absent: { for: 180s }\n"), Strictness::User);
     assert_eq!(rules.expect("should load")[0].absent, Some(Duration::from_secs(180)));
+}
+
+#[test]
+fn an_absence_that_makes_no_sense_is_refused() {
+    for (absent, expected) in [
+        (
+            "{ for: 3m }\n    threshold: { count: 2, within: 5s }",
+            "9:13: \"absent\" waits for a line that stops, \"threshold\" counts",
+        ),
+        ("{ for: 0s }", "9:20: \"0s\" is no time from 1s to 1h"),
+        ("{ for: 2h }", "9:20: \"2h\" is no time from 1s to 1h"),
+        ("{ for: 2m, since: 2h }", "9:24: unknown key \"since\" in \"absent\""),
+        ("{}", "9:13: \"absent\" has no \"for\"; write such as { for: 3m }"),
+        ("3m", "9:13: \"absent\" must be a mapping with the keys for, not text"),
+    ] {
+        assert_refused(&with(&format!("    pattern: x\n    absent: {absent}\n")), expected);
+    }
+    assert_refused(
+        &with("    pattern: x\n    absent: { for: 3m }\n").replace("verdict: rotate", "verdict: recovered"),
+        "9:13: \"absent\" needs a verdict that says what to do: rotate, restart or alert, not recovered",
+    );
 }
 
 #[test]

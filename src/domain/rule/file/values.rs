@@ -7,6 +7,9 @@ use super::super::keys::{self, Key};
 use super::super::near;
 use super::super::node::{Key as KeyNode, Node, Value};
 
+/// More mistakes than this are not told one by one.
+pub(super) const MAX_ERRORS: usize = 100;
+
 /// A file that is being read, and what was found wrong in it so far.
 pub(super) struct Reader<'a> {
     pub(super) file: Arc<str>,
@@ -37,6 +40,10 @@ impl<'n> Fields<'n> {
 
 impl Reader<'_> {
     pub(super) fn wrong(&mut self, place: Place, message: impl Into<String>) {
+        // Each error looks for its line: more would take long, and nobody reads them.
+        if self.errors.len() >= MAX_ERRORS {
+            return;
+        }
         self.errors.push(RuleError::at(&self.file, self.source, place, message));
     }
 

@@ -43,6 +43,10 @@ impl<'a> Lines<'a> {
 
     /// What gets in the way of a rule; `is_users` tells the rules under inspection from the shipped ones.
     pub(super) fn clashes(&self, rule: &Rule, is_users: impl Fn(&Rule) -> bool) -> Vec<Clash> {
+        // It waits for lines and leaves them to others.
+        if rule.absent.is_some() {
+            return Vec::new();
+        }
         let lines = &self.of[&rule.id];
         if lines.is_empty() {
             let never =
@@ -72,7 +76,8 @@ impl<'a> Lines<'a> {
                 clashes.push(Clash::Overlaps(other.id.clone(), line.logical.clone()));
             }
         }
-        for other in self.set.rules().iter().filter(|other| !is_users(other) && other.verdict != rule.verdict) {
+        for other in self.set.rules().iter().filter(|o| !is_users(o) && o.absent.is_none() && o.verdict != rule.verdict)
+        {
             let taken = self.of[&other.id].iter().filter(|line| line.is_sample);
             let taken = taken.filter(|line| matches(rule, line) && self.decider(line).is_some_and(|d| d.id == rule.id));
             if let Some(line) = taken.into_iter().next() {

@@ -81,6 +81,13 @@ fn a_rule_that_an_earlier_one_leaves_nothing_to_is_shadowed() {
 }
 
 #[test]
+fn a_rule_that_waits_for_a_line_takes_none_from_others() {
+    let waits = "  - { id: waits, title: W, evidence: own, verdict: alert, pattern: '^Foo', absent: { for: 3m }, samples: { fires: [Foo], silent: [x] } }\n";
+    let source = rule("    pattern: '^Foo (?:bar|baz)'\n    verdict: rotate\n");
+    assert_eq!(linted(Base::Nothing, &source.replacen("rules:\n", &format!("rules:\n{waits}"), 1)), []);
+}
+
+#[test]
 fn two_rules_whose_order_alone_decides_overlap() {
     let first = "  - { id: first, title: F, evidence: own, verdict: ignore, pattern: '^(?:Foo|Qux) ba[rz]', samples: { fires: [Foo bar, Qux baz], silent: [x] } }\n";
     let source = rule("    pattern: '^Foo (?:bar|bat|bay)'\n    verdict: alert\n").replace("[Foo bar]", "[Foo bat]");

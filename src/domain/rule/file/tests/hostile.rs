@@ -83,7 +83,7 @@ fn what_is_no_yaml_is_one_error_with_its_place() {
 #[test]
 fn more_mistakes_than_a_person_would_read_are_cut() {
     let source = format!("version: 1\nclient: any\nrules:\n{}", "  - { id: a, nonsense: 1 }\n".repeat(5000));
-    assert_eq!(errors(&source).len(), MAX_ERRORS);
+    assert_eq!(errors(&source).len(), values::MAX_ERRORS);
 }
 
 proptest::proptest! {

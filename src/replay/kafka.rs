@@ -1,0 +1,176 @@
+//! Records of a Kafka topic between two times. Reads beside the operator: assigns partitions itself, joins no consumer
+//! group, stores and commits nothing.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, Message};
+use thiserror::Error;
+
+use crate::domain::event::{Position, Shard};
+
+/// How long a broker may take to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What to read.
+#[derive(Clone, Debug)]
+pub struct Range {
+    /// `host:port`, comma-separated.
+    pub brokers: String,
+    /// The topic.
+    pub topic: String,
+    /// Further librdkafka settings.
+    pub options: BTreeMap<String, String>,
+    /// From this record time; none is the oldest record.
+    pub from: Option<Timestamp>,
+    /// Before this record time; none is the newest record at the moment.
+    pub to: Option<Timestamp>,
+}
+
+/// Why a topic can't be read.
+#[derive(Debug, Error)]
+pub enum RangeError {
+    /// A broker or a setting refuses.
+    #[error("failed to {what} of topic {topic:?}; are --kafka-brokers and --kafka-topic right?")]
+    Kafka {
+        /// What was tried.
+        what: &'static str,
+        /// The topic.
+        topic: String,
+        /// What librdkafka says.
+        #[source]
+        source: Box<KafkaError>,
+    },
+    /// The topic has no partition.
+    #[error("topic {0:?} is not there; name the one that the shipper writes to with --kafka-topic")]
+    NoTopic(String),
+}
+
+/// Gives each record of the range to `each`: its payload, its place, and its own time in Kafka. Partition by partition
+/// in order; `each` is told as well how many records are still to come.
+///
+/// # Errors
+/// When a broker does not answer or refuses.
+pub fn read(range: &Range, mut each: impl FnMut(&[u8], Position, Option<Timestamp>, u64)) -> Result<(), RangeError> {
+    let failed = |what| {
+        let topic = range.topic.clone();
+        move |source| RangeError::Kafka { what, topic, source: Box::new(source) }
+    };
+    let mut config = ClientConfig::new();
+    for (key, value) in &range.options {
+        config.set(key, value);
+    }
+    config
+        .set("client.id", "hopkeeper-replay")
+        .set("bootstrap.servers", &range.brokers)
+        // librdkafka wants a name, although no group is joined: partitions are assigned, not subscribed to.
+        .set("group.id", "hopkeeper-replay")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("allow.auto.create.topics", "false")
+        .set("auto.offset.reset", "earliest")
+        .set("enable.partition.eof", "false");
+    let consumer: BaseConsumer = config.create().map_err(failed("configure the reading"))?;
+    let mut left = bounds(range, &consumer)?;
+    let mut assignment = TopicPartitionList::new();
+    for (partition, (next, _)) in &left {
+        assignment
+            .add_partition_offset(&range.topic, *partition, Offset::Offset(*next))
+            .map_err(failed("choose the offsets"))?;
+    }
+    consumer.assign(&assignment).map_err(failed("assign the partitions"))?;
+    while !left.is_empty() {
+        let message = match consumer.poll(PATIENCE) {
+            Some(message) => message.map_err(failed("read the records"))?,
+            None => {
+                return Err(failed("read the records")(KafkaError::MessageConsumption(
+                    rdkafka::types::RDKafkaErrorCode::OperationTimedOut,
+                )));
+            }
+        };
+        let Some((next, end)) = left.get_mut(&message.partition()) else { continue };
+        if message.offset() < *end {
+            *next = message.offset() + 1;
+            let shard = Shard::new(format!("kafka:{}/{}", range.topic, message.partition()));
+            let sequence = u64::try_from(message.offset()).unwrap_or_default();
+            let time = message.timestamp().to_millis().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+            let position = Position::new(shard, sequence);
+            let (done, payload) = (*next >= *end, message.payload().unwrap_or_default());
+            if done {
+                left.remove(&message.partition());
+            }
+            let to_come = left.values().map(|(next, end)| u64::try_from(end - next).unwrap_or_default()).sum();
+            each(payload, position, time, to_come);
+        } else {
+            // What was to come was compacted or aborted away.
+            left.remove(&message.partition());
+        }
+    }
+    Ok(())
+}
+
+/// For each partition the first offset to read and the one after the last; partitions without records left out.
+fn bounds(range: &Range, consumer: &BaseConsumer) -> Result<HashMap<i32, (i64, i64)>, RangeError> {
+    let failed = |what| {
+        let topic = range.topic.clone();
+        move |source| RangeError::Kafka { what, topic, source: Box::new(source) }
+    };
+    let metadata = consumer.fetch_metadata(Some(&range.topic), PATIENCE).map_err(failed("learn the partitions"))?;
+    let topic = metadata.topics().iter().find(|topic| topic.name() == range.topic);
+    let partitions: Vec<i32> = topic.iter().flat_map(|topic| topic.partitions()).map(|p| p.id()).collect();
+    if partitions.is_empty() {
+        return Err(RangeError::NoTopic(range.topic.clone()));
+    }
+    let from = at(range, consumer, &partitions, range.from)?;
+    let to = at(range, consumer, &partitions, range.to)?;
+    let mut bounds = HashMap::new();
+    for partition in partitions {
+        let (low, high) = consumer
+            .fetch_watermarks(&range.topic, partition, PATIENCE)
+            .map_err(failed("learn the oldest and newest offset"))?;
+        let first = match range.from {
+            None => low,
+            // No record is as new.
+            Some(_) => from.get(&partition).copied().unwrap_or(high).max(low),
+        };
+        let end = to.get(&partition).copied().unwrap_or(high).min(high);
+        if first < end {
+            bounds.insert(partition, (first, end));
+        }
+    }
+    Ok(bounds)
+}
+
+/// The first offset at or after a time, where there is one.
+fn at(
+    range: &Range,
+    consumer: &BaseConsumer,
+    partitions: &[i32],
+    time: Option<Timestamp>,
+) -> Result<HashMap<i32, i64>, RangeError> {
+    let failed = |what| {
+        let topic = range.topic.clone();
+        move |source| RangeError::Kafka { what, topic, source: Box::new(source) }
+    };
+    let Some(time) = time else { return Ok(HashMap::new()) };
+    let mut wanted = TopicPartitionList::new();
+    for partition in partitions {
+        wanted
+            .add_partition_offset(&range.topic, *partition, Offset::Offset(time.as_millisecond()))
+            .map_err(failed("choose the offsets"))?;
+    }
+    let found = consumer.offsets_for_times(wanted, PATIENCE).map_err(failed("find the offsets of a time"))?;
+    Ok(found
+        .elements()
+        .iter()
+        .filter_map(|e| Some((e.partition(), e.offset().to_raw()?)))
+        .filter(|(_, o)| *o >= 0)
+        .collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,7 @@
+//! Replays of real failures and of variants of them: the hop at fault, the verdict, and what is held as a symptom.
+
+mod command;
+mod health;
+mod scenarios;
+mod support;
+mod variants;
