@@ -19,6 +19,8 @@ pub const MAX_FILE_BYTES: usize = 1024 * 1024;
 const MAX_PATTERN_CHARS: usize = 4096;
 /// A compiled pattern larger than this is refused, not compiled.
 const MAX_COMPILED_BYTES: usize = 1024 * 1024;
+/// No more mistakes of one file are told at once.
+const MAX_ERRORS: usize = 100;
 /// A window keeps one entry for each line it counts.
 const MAX_COUNT: u64 = 1000;
 const MAX_WITHIN: Duration = Duration::from_secs(3600);
@@ -92,7 +94,7 @@ struct SamplesYaml {
 /// Reads the rules of one file.
 ///
 /// # Errors
-/// Everything wrong in it, each with its place; YAML that can't be read is one error.
+/// What is wrong in it, each with its place, the first hundred; YAML that can't be read is one error.
 pub fn parse(name: &str, source: &str, strictness: Strictness) -> Result<Vec<Rule>, Vec<RuleError>> {
     let reader = Reader { file: Arc::from(name), source, strictness };
     if source.len() > MAX_FILE_BYTES {
@@ -112,6 +114,10 @@ pub fn parse(name: &str, source: &str, strictness: Strictness) -> Result<Vec<Rul
         match reader.rule(rule, file.client) {
             Ok(rule) => rules.push(rule),
             Err(error) => errors.push(error),
+        }
+        // Each error looks for its line: more would take long, and nobody reads them.
+        if errors.len() == MAX_ERRORS {
+            break;
         }
     }
     if errors.is_empty() { Ok(rules) } else { Err(errors) }
