@@ -9,6 +9,8 @@ pub mod decision;
 pub mod engine;
 pub mod envelope;
 pub mod event;
+#[cfg(test)]
+mod hostile_tests;
 pub mod incident;
 pub mod ladder;
 pub mod line;

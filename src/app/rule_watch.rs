@@ -69,8 +69,11 @@ impl RuleWatch {
             self.look().await;
             // Another directory in the same place is another one to watch; so is one that could not be watched.
             while watcher.is_some() && identity.is_some() && identity == self.identity() {
-                if timeout(self.poll, changes.recv()).await.is_ok() {
-                    settled(&mut changes).await;
+                match timeout(self.poll, changes.recv()).await {
+                    Ok(Some(())) => settled(&mut changes).await,
+                    // The watcher has ended: make another one.
+                    Ok(None) => break,
+                    Err(_) => {}
                 }
                 self.look().await;
             }
@@ -150,7 +153,7 @@ impl RuleWatch {
 /// Waits until changes cease for a moment.
 async fn settled(changes: &mut mpsc::Receiver<()>) {
     let begun = Instant::now();
-    while begun.elapsed() < PATIENCE && timeout(QUIET, changes.recv()).await.is_ok() {}
+    while begun.elapsed() < PATIENCE && matches!(timeout(QUIET, changes.recv()).await, Ok(Some(()))) {}
 }
 
 fn is_change(kind: EventKind) -> bool {

@@ -266,3 +266,45 @@ async fn a_deployment_or_a_policy_that_somebody_changed_since_is_not_applied_ove
         assert!(matches!(applied, Err(error) if error.category() == "conflict"), "{kind}");
     }
 }
+
+#[tokio::test]
+async fn broken_rules_are_a_condition_of_the_chain_written_once_until_they_are_mended() {
+    let mut scene = Scene::two_candidates().await;
+    let (rules, receiver) = watch::channel(RulesState { rules: 3, problem: None });
+    scene.ctx = Context { rules: Some(receiver), ..scene.ctx };
+    let told = |scene: &Scene| {
+        let conditions = scene.chain().status.unwrap().conditions;
+        let condition = conditions.iter().find(|condition| condition.type_ == "RulesLoaded").unwrap().clone();
+        (condition.status, condition.reason, condition.message)
+    };
+    let status_writes = |scene: &Scene| scene.server.written().iter().filter(|line| line.contains(CHAIN)).count();
+    for _ in 0..2 {
+        scene.pass().await.unwrap();
+    }
+    assert_eq!(told(&scene), ("True".into(), "Loaded".into(), "3 rules are in use".into()));
+
+    scene.server.forget_requests();
+    rules.send_replace(RulesState { rules: 3, problem: Some("my.yaml:4:5: no".into()) });
+    for _ in 0..3 {
+        scene.pass().await.unwrap();
+    }
+    let (status, reason, message) = told(&scene);
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "ReloadFailed"));
+    assert_eq!(message, "the changed rules did not load, the last good 3 stay in use: my.yaml:4:5: no");
+    assert_eq!(status_writes(&scene), 1);
+
+    rules.send_replace(RulesState { rules: 4, problem: None });
+    scene.pass().await.unwrap();
+    assert_eq!(told(&scene).2, "4 rules are in use");
+}
+
+#[tokio::test]
+async fn each_change_of_the_rules_wakes_every_chain_until_nobody_changes_them() {
+    let (rules, receiver) = watch::channel(RulesState::default());
+    let mut wakes = Box::pin(changes(Some(receiver)));
+    rules.send_replace(RulesState { rules: 1, problem: None });
+    assert_eq!(wakes.next().await, Some(()));
+    drop(rules);
+    assert_eq!(wakes.next().await, None);
+    assert_eq!(Box::pin(changes(None)).next().await, None);
+}

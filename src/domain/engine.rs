@@ -258,6 +258,11 @@ impl Engine {
         self.store.open_windows()
     }
 
+    /// What they take, in bytes; bounded.
+    pub fn window_bytes(&self) -> usize {
+        self.store.bytes()
+    }
+
     /// What was counted since the last call.
     pub fn take_tally(&mut self) -> Tally {
         std::mem::take(&mut self.tally)

@@ -41,6 +41,7 @@ pub struct PipelineMetrics {
     source_errors: IntCounterVec,
     source_connections: IntCounter,
     windows: IntGauge,
+    window_bytes: IntGauge,
     held: IntGauge,
     evicted: IntCounter,
     delay: Histogram,
@@ -64,6 +65,8 @@ impl PipelineMetrics {
         };
         let windows = IntGauge::new("hopkeeper_windows_open", "Windows that rules count lines in.")?;
         registry.register(Box::new(windows.clone()))?;
+        let window_bytes = IntGauge::new("hopkeeper_windows_bytes", "What open windows take, of at most 92274688.")?;
+        registry.register(Box::new(window_bytes.clone()))?;
         let held = IntGauge::new("hopkeeper_records_held", "Records that wait until their pod is known.")?;
         registry.register(Box::new(held.clone()))?;
         let delay = Histogram::with_opts(
@@ -100,6 +103,7 @@ impl PipelineMetrics {
             source_errors: counters("hopkeeper_source_errors_total", "Failures of the log source.", &["category"])?,
             source_connections: counter("hopkeeper_source_connections_total", "Connections made to the log source.")?,
             windows,
+            window_bytes,
             held,
             evicted: counter("hopkeeper_windows_evicted_total", "Windows given up because there were too many.")?,
             delay,
@@ -236,6 +240,7 @@ impl RulesTaken {
 pub(crate) struct LinesCounted {
     pub(crate) tally: Tally,
     pub(crate) open_windows: usize,
+    pub(crate) window_bytes: usize,
 }
 
 impl LinesCounted {
@@ -245,6 +250,7 @@ impl LinesCounted {
         metrics.explained.inc_by(self.tally.explained);
         metrics.evicted.inc_by(self.tally.evicted);
         metrics.windows.set(i64::try_from(self.open_windows).unwrap_or(i64::MAX));
+        metrics.window_bytes.set(i64::try_from(self.window_bytes).unwrap_or(i64::MAX));
         if self.tally.evicted > 0 {
             warn!(evicted = self.tally.evicted, "Gave up windows: more are open than fit.");
         }

@@ -2,7 +2,8 @@
 //!
 //! In order within a pod, and bounded: the pod that holds most gives way first. Leaves the directory to the worker.
 
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -51,12 +52,26 @@ struct Queue {
     /// Each with the time when it is given up.
     entries: VecDeque<(Timestamp, Entry)>,
     bytes: usize,
+    /// Grows from queue to queue.
+    number: u64,
+}
+
+/// The last one gives way first: the largest, and of several the oldest.
+type Rank = (usize, Reverse<u64>);
+
+impl Queue {
+    fn rank(&self) -> Rank {
+        (self.bytes, Reverse(self.number))
+    }
 }
 
 #[derive(Default)]
 pub(super) struct Held {
     pods: HashMap<PodKey, Queue>,
+    /// A flood of pods must not look through all of them for each record.
+    ranks: BTreeMap<Rank, PodKey>,
     bytes: usize,
+    queues: u64,
 }
 
 impl Held {
@@ -75,28 +90,39 @@ impl Held {
     /// Adds a record behind its pod's others; gives how many records were given up for it.
     pub(super) fn push(&mut self, pod: PodKey, until: Timestamp, entry: Entry) -> u64 {
         let bytes = entry.bytes();
-        let queue = self.pods.entry(pod).or_default();
-        queue.entries.push_back((until, entry));
-        queue.bytes += bytes;
-        self.bytes += bytes;
+        self.grow(pod, bytes, |entries| entries.push_back((until, entry)));
         let mut given_up = 0;
         while self.bytes > MAX_BYTES {
-            let largest = self.pods.iter().max_by_key(|(_, queue)| queue.bytes).map(|(pod, _)| pod.clone());
-            let Some(largest) = largest else { break };
+            let Some((_, largest)) = self.ranks.last_key_value() else { break };
+            let largest = largest.clone();
             given_up += u64::from(self.pop(&largest).is_some());
         }
         given_up
     }
 
+    fn grow(&mut self, pod: PodKey, bytes: usize, add: impl FnOnce(&mut VecDeque<(Timestamp, Entry)>)) {
+        self.queues += 1;
+        let number = self.queues;
+        let queue = self.pods.entry(pod.clone()).or_insert_with(|| Queue { number, ..Queue::default() });
+        self.ranks.remove(&queue.rank());
+        add(&mut queue.entries);
+        queue.bytes += bytes;
+        self.bytes += bytes;
+        self.ranks.insert(queue.rank(), pod);
+    }
+
     /// Takes a pod's oldest record.
     pub(super) fn pop(&mut self, pod: &PodKey) -> Option<(Timestamp, Entry)> {
         let queue = self.pods.get_mut(pod)?;
+        self.ranks.remove(&queue.rank());
         let taken = queue.entries.pop_front();
         let bytes = taken.as_ref().map_or(0, |(_, entry)| entry.bytes());
         queue.bytes -= bytes;
         self.bytes -= bytes;
         if queue.entries.is_empty() {
             self.pods.remove(pod);
+        } else {
+            self.ranks.insert(queue.rank(), pod.clone());
         }
         taken
     }
@@ -104,10 +130,7 @@ impl Held {
     /// Puts back what [`Self::pop`] took.
     pub(super) fn put_back(&mut self, pod: PodKey, (until, entry): (Timestamp, Entry)) {
         let bytes = entry.bytes();
-        let queue = self.pods.entry(pod).or_default();
-        queue.entries.push_front((until, entry));
-        queue.bytes += bytes;
-        self.bytes += bytes;
+        self.grow(pod, bytes, |entries| entries.push_front((until, entry)));
     }
 
     /// Gives up what waited too long; gives how many.
@@ -128,6 +151,7 @@ impl Held {
         }
         self.pods.retain(|_, queue| !queue.entries.is_empty());
         self.bytes = self.pods.values().map(|queue| queue.bytes).sum();
+        self.ranks = self.pods.iter().map(|(pod, queue)| (queue.rank(), pod.clone())).collect();
         (before - self.len()) as u64
     }
 
@@ -167,6 +191,15 @@ mod tests {
 
     fn key(uid: &str) -> PodKey {
         PodKey::Uid(uid.into())
+    }
+
+    #[test]
+    fn of_many_pods_the_one_that_waited_longest_gives_way() {
+        let mut held = Held::default();
+        let given_up: u64 = (0..20_000).map(|n| held.push(key(&format!("uid-{n}")), at(60), entry(n, 0))).sum();
+        assert_eq!((held.len(), given_up), (8_192, 20_000 - 8_192));
+        assert!(!held.has(&key("uid-11807")) && held.has(&key("uid-11808")) && held.has(&key("uid-19999")));
+        assert_eq!((held.ranks.len(), held.bytes), (8_192, MAX_BYTES));
     }
 
     #[test]

@@ -285,7 +285,8 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         }
         self.engine.expire((self.now)());
         let tally = self.engine.take_tally();
-        LinesCounted { tally, open_windows: self.engine.open_windows() }.emit(self.metrics);
+        let (open_windows, window_bytes) = (self.engine.open_windows(), self.engine.window_bytes());
+        LinesCounted { tally, open_windows, window_bytes }.emit(self.metrics);
         for _ in 0..self.held.expire((self.now)()) {
             self.discard("unknown_pod");
         }

@@ -356,3 +356,44 @@ async fn until(is_so: impl Fn() -> bool) {
     };
     tokio::time::timeout(Duration::from_secs(20), wait).await.expect("should be so within 20 s");
 }
+
+/// Records of so many pods that nobody knows, and what becomes of them: at most 8 MiB wait, the others are counted.
+async fn flood(pods: u64) {
+    let resident = || {
+        let pages = std::fs::read_to_string("/proc/self/statm").expect("should be there");
+        pages.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or_default() * 4096
+    };
+    let world = World::new(&["p1"]);
+    let mut worker = world.worker();
+    let (begun, before, mut most) = (std::time::Instant::now(), resident(), 0);
+    for pod in 0..pods {
+        worker.handle(world.line(&format!("{pod:016x}"), 0, 0, EXPIRED), &world.stop).await;
+        if pod % 50_000 == 0 {
+            worker.settle();
+            most = most.max(resident().saturating_sub(before));
+        }
+    }
+    worker.settle();
+    assert!((7_000..=8_192).contains(&worker.held.len()), "{}", worker.held.len());
+    assert_eq!(world.discarded("unknown_pod_overflow") as u64, pods - worker.held.len() as u64);
+    assert_eq!(worker.engine.open_windows(), 0, "what is no hop's never gets to the windows");
+    // Known pods are served all the while.
+    worker.handle(world.line("p1", 0, 0, EXPIRED), &world.stop).await;
+    assert_eq!(world.created(), ["p1"]);
+    println!(
+        "{pods} pods: {} KiB more resident at most, {:.1} µs a record",
+        most / 1024,
+        begun.elapsed().as_micros() as f64 / pods as f64
+    );
+}
+
+#[tokio::test]
+async fn a_flood_of_foreign_pods_waits_within_its_bound() {
+    flood(20_000).await;
+}
+
+#[tokio::test]
+#[ignore = "takes minutes: the small flood of the same form runs always"]
+async fn ten_million_foreign_pods_wait_within_their_bound() {
+    flood(10_000_000).await;
+}
