@@ -105,7 +105,7 @@ pub struct Decided {
     pub hop: String,
     /// What the rule says should be done.
     pub verdict: Verdict,
-    /// Which rule fired; `client-gone` and `not-connected` are inferred from several lines (docs/replay.md).
+    /// Which rule fired; `client-gone`, `not-connected` and `not-heard` are inferred from several lines (docs/replay.md).
     pub rule: String,
     /// Whose fault the lines prove.
     pub evidence: Evidence,

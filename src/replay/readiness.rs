@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::gone::{self, Gone};
 use super::signs::{Sign, Trouble};
 use super::{Chain, Record};
-use crate::domain::types::Implementation;
+use crate::domain::types::{Evidence, Implementation, Verdict};
 
 /// The OpenVPN hop that is at fault complains only after 59 s, an inner WireGuard hop after 15 s.
 const HOLD: SignedDuration = SignedDuration::from_secs(65);
@@ -23,6 +23,10 @@ const HEALTH_LASTS: SignedDuration = SignedDuration::from_secs(20);
 const DOUBT: SignedDuration = SignedDuration::from_secs(60);
 /// A confirmed failure of a client that need not show its recovery: twice what boringtun's errors are apart.
 const LINGER: SignedDuration = SignedDuration::from_secs(200);
+
+/// A server that asks so often for a handshake, each time within `ASKS_AGAIN`, hears no answer (it asks each 5 s).
+const ASKS: u32 = 4;
+const ASKS_AGAIN: SignedDuration = SignedDuration::from_secs(10);
 
 /// Why a hop is not ready.
 #[derive(Clone, Debug)]
@@ -49,6 +53,8 @@ struct State {
     health: Option<(Timestamp, bool)>,
     ready_since: Timestamp,
     down: Option<Down>,
+    /// When the server last asked for a handshake, and how often without success.
+    asked: Option<(Timestamp, u32)>,
     gone: Vec<Gone>,
 }
 
@@ -75,6 +81,7 @@ impl Readiness {
                 health: None,
                 ready_since: Timestamp::MIN,
                 down: None,
+                asked: None,
                 gone,
             }
         };
@@ -179,6 +186,15 @@ impl Readiness {
     }
 }
 
+fn not_heard() -> Trouble {
+    Trouble {
+        rule: "not-heard".into(),
+        title: "The server asks for handshakes again and again: what this hop sends does not arrive".into(),
+        verdict: Verdict::Restart,
+        evidence: Evidence::Path,
+    }
+}
+
 impl State {
     fn take(&mut self, now: Timestamp, sign: &Sign) {
         if let Some(ready) = sign.health {
@@ -195,7 +211,17 @@ impl State {
             }
         }
         if sign.up {
+            self.asked = None;
             self.recover(now);
+        }
+        if sign.asked {
+            let again = self.asked.filter(|(at, _)| now.duration_since(*at) <= ASKS_AGAIN);
+            let times = again.map_or(1, |(_, times)| times + 1);
+            self.asked = Some((now, times));
+            if times >= ASKS {
+                self.doubt(now, Some(&not_heard()), false);
+                self.down.as_mut().expect("should be there: doubted above").confirmed = true;
+            }
         }
         if sign.broken_off || sign.trouble.is_some() {
             // Where no success marker is ever shown, the lines of a connection that begins are no proof that it fails.

@@ -30,6 +30,8 @@ pub(super) struct Sign {
     pub(super) health: Option<bool>,
     /// The parameters that the sidecar names.
     pub(super) applied: Option<String>,
+    /// The server asks for a handshake: once is routine, again and again means that it hears no answer.
+    pub(super) asked: bool,
     /// The client logs more than errors, so that its silence means something.
     pub(super) is_talkative: bool,
 }
@@ -92,6 +94,7 @@ fn read_lifecycle(implementation: Implementation, text: &str, sign: &mut Sign) {
             ),
         ]
     });
+    static ASKED: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bRecei(?:ved|ving) handshake[_ ]initiation\b"));
     static BORINGTUN: LazyLock<Regex> = LazyLock::new(|| pattern(r"^boringtun_cli: BoringTun started"));
     static WIREGUARD_GO: LazyLock<[Regex; 2]> =
         LazyLock::new(|| [pattern(r"^Starting wireguard-go version"), pattern(r"^(?:Device closed|Shutting down)$")]);
@@ -99,6 +102,7 @@ fn read_lifecycle(implementation: Implementation, text: &str, sign: &mut Sign) {
     let text = program_text(whole);
     let prefix = &whole[..whole.len() - text.len().min(whole.len())];
     sign.is_talkative |= ["DEBUG", "INFO", "WARN"].iter().any(|level| prefix.contains(level));
+    sign.asked |= implementation != Implementation::OpenVpn && ASKED.is_match(text);
     match implementation {
         Implementation::OpenVpn => {
             sign.started |= OPENVPN[0].is_match(text);

@@ -25,10 +25,9 @@ pub(crate) struct Scenario {
 }
 
 impl Scenario {
-    /// Whether any line of the broken hop tells of its fault at the time: a killed client says nothing, nor does
-    /// boringtun behind a closed kill switch.
+    /// Whether any line of the broken hop tells of its fault at the time: a killed client says nothing.
     pub(crate) fn is_told(&self) -> bool {
-        !self.name.contains("client-killed") && self.name != "killswitch-blocks-entry-boringtun"
+        !self.name.contains("client-killed")
     }
 
     pub(crate) fn replay(&self) -> Replayed {

@@ -55,7 +55,8 @@ fn a_chain_of_two_hops_is_judged_the_same() {
         scenario.chain.hops.truncate(2);
         scenario.records.retain(|record| record.hop < 2);
         scenario.assert_only_the_broken_hop_is_blamed("without the exit");
-        if scenario.is_told() {
+        // There the middle's one complaint comes after the repair: nobody suffers from the entry's in time.
+        if scenario.is_told() && scenario.name != "killswitch-blocks-entry-boringtun" {
             assert!(!actions(&scenario.replay().decisions).is_empty(), "{}: nothing is done", scenario.name);
         }
     }
@@ -79,9 +80,6 @@ fn a_chain_of_five_hops_is_judged_the_same() {
         hops.push(Hop { name: "four".into(), ..hops[3].clone() });
         (scenario.chain.hops, scenario.records) = (hops, records);
         scenario.broken = scenario.broken.map(|hop| hop + 1);
-        if scenario.name == "killswitch-blocks-entry-boringtun" {
-            continue;
-        }
         scenario.assert_only_the_broken_hop_is_blamed("as the second of five");
         let acted = actions(&scenario.replay().decisions);
         assert!(!acted.is_empty(), "{}: nothing is done", scenario.name);
