@@ -6,8 +6,12 @@ use crate::domain::rule::error::RuleError;
 use crate::domain::rule::file::{self, Strictness};
 
 /// The shipped files by name.
-pub const SHIPPED: [(&str, &str); 3] = [
+pub const SHIPPED: [(&str, &str); 7] = [
     ("openvpn.yaml", include_str!("../../../rules/openvpn.yaml")),
+    ("openvpn3.yaml", include_str!("../../../rules/openvpn3.yaml")),
+    ("openvpn_config.yaml", include_str!("../../../rules/openvpn_config.yaml")),
+    ("openvpn_machine.yaml", include_str!("../../../rules/openvpn_machine.yaml")),
+    ("openvpn_path.yaml", include_str!("../../../rules/openvpn_path.yaml")),
     ("wireguard.yaml", include_str!("../../../rules/wireguard.yaml")),
     ("health.yaml", include_str!("../../../rules/health.yaml")),
 ];
