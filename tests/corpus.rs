@@ -107,7 +107,7 @@ fn no_harmless_line_of_a_public_thread_costs_a_candidate_or_a_restart() {
 fn failures_of_public_threads_are_found() {
     let rules = RuleSet::shipped();
     // Measured; nearly all misses are prefixes that stay.
-    for (file, floor) in [("openvpn-dev.tsv", 0.92), ("openvpn-heldout.tsv", 0.84), ("openvpn-fresh.tsv", 0.67)] {
+    for (file, floor) in [("openvpn-dev.tsv", 0.92), ("openvpn-heldout.tsv", 0.84), ("openvpn-fresh.tsv", 0.75)] {
         let tally = Tally::of(&rules, file);
         tally.print(file);
         assert!(tally.recall() >= floor, "{file}: recall {} is under {floor}", tally.recall());
