@@ -62,14 +62,35 @@ pub fn program_text(line: &str) -> &str {
         let prefix = [
             // RFC 3339 and its relatives: containerd, docker, OpenVPN 2.5+, boringtun, wireguard-go, s6.
             r"\[?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?\]?:?",
-            // ctime: OpenVPN 2.4 and before.
-            r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2} \d\d:\d\d:\d\d \d{4}",
+            // ctime: OpenVPN 2.4 and before; Pritunl puts its server's name before it.
+            r"(?:\[[a-z]+-[a-z]+-\d+\] )?(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2} \d\d:\d\d:\d\d \d{4}",
             // syslog and journald, with host and program.
             concat!(
                 r"(?:<\d{1,3}>)?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2} \d\d:\d\d:\d\d",
-                r"(?:(?: [\w.-]+){1,2}(?:\([\w.-]+\))?\[\d+\]:",
+                r"(?:(?:[ \t]+[\w.-]+){1,4}(?:\([\w.-]+\))? ?\[ ?\d+\]:",
                 r"|(?: [\w.-]+)? (?:(?:nm-)?openvpn|ovpn-[\w.-]+|kernel|boringtun|wireguard-go|wg-quick):)?"
             ),
+            // RFC 5424 (OPNsense).
+            r"(?:<\d{1,3}>)?1 \d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)? [\w.-]+ [\w.-]+ (?:\d+|-) [\w-]+ (?:-|\[meta[^\]]*\])",
+            // OpenWrt's log: facility and level, the instance in brackets; pfSense's and OPNsense's tables.
+            r"(?:daemon|user|local\d|auth)\.\w+",
+            r"openvpn\([\w.-]+\)\[\d+\]:",
+            r"openvpn[ \t]+\d+",
+            r"(?:Notice|Error|Warning|Informational)[ \t]+openvpn_\w+",
+            // OpenVPN Connect, OpenVPN for Android, Kodi, DD-WRT, `--machine-readable-output`.
+            concat!(
+                r"⏎?(?:\[(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{1,2}, \d{4}, \d\d:\d\d:\d\d\]",
+                r"|\d{1,2}/\d{1,2}/\d{4}, \d{1,2}:\d\d:\d\d [AP]M)"
+            ),
+            r"\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?: --)?",
+            r"T:\d+ +[A-Z]+:?(?: <\w+>:)?",
+            r"\d{8} \d\d:\d\d:\d\d [A-Z]",
+            r"\d{10}\.\d{6} [0-9a-f]{1,8}",
+            // openvpn3-linux, programs around OpenVPN, quotes in a thread.
+            r"\{tag:\d+\}",
+            r"Openvpn log >>",
+            r"OpenVPN >",
+            r">",
             // logfmt, up to its `msg="`.
             r#"time="?[\dT:.+Z-]+"?"#,
             r"level=\w+",
@@ -81,16 +102,18 @@ pub fn program_text(line: &str) -> &str {
             r"\[ *\d+\.\d{6}\]",
             r"us=\d+",
             // containerd's stream and tag, compose's service name.
-            r"(?:stdout|stderr) [FP]",
+            r"(?:stdout|stderr)(?: [FP])?",
+            r"\|",
             r"[\w.-]{1,63} +\|",
             // levels, with the name of the supervised program.
-            r"\[?(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|trace|debug|info|notice|warn|warning|error)\]?(?: +\[?(?:openvpn|wireguard)\]?:?)?",
+            r"\[?(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|trace|debug|info|notice|warn|warning|error)\]?(?:\s+\[?(?:openvpn|wireguard)\]?:?)?",
             r"\[(?:openvpn|wireguard|vpn)\]:?",
             // wireguard-go's logger: `DEBUG: (wg0) `.
             r"(?:DEBUG|ERROR|INFO): \([\w.@-]{1,15}\)",
         ]
         .join("|");
-        Regex::new(&format!(r#"^\s*(?:(?:{prefix})(?:\s+|$))*(?:msg=")?"#)).expect("should be a valid pattern")
+        Regex::new(&format!(r#"^\s*(?:(?:{prefix})(?:\s+|$))*(?:msg="|P:|>LOG:\d+,[A-Z]*,)?"#))
+            .expect("should be a valid pattern")
     });
     // Prefixes are short: a huge line is not scanned beyond its start.
     let found = PREFIXES.find(line).map_or(0, |m| m.end());
@@ -177,6 +200,26 @@ mod tests {
             "Nov 22 16:25:43 gateway openvpn: ",
             "time=2026-11-22T16:25:43.210+02:00 level=DEBUG msg=\"",
             "transmission-openvpn_1  | Sun Nov 22 16:25:43 2026 ",
+            "Thu Oct  8 19:48:19 2020 daemon.err openvpn(wan3)[12415]: ",
+            "[ancient-meadow-7892] Wed Jun 15 11:47:19 2016 ",
+            "23:22 ",
+            "17:14:28.969 -- ",
+            "P:",
+            "20200101 12:00:00 N ",
+            "1429867200.123456 d0 ",
+            ">LOG:1429867200,N,",
+            "Oct 12 10:00:00\topenvpn\t12345\t",
+            "2023-05-01T10:00:00\tError\topenvpn_client1\t ",
+            "<29>1 2023-05-01T10:00:00+02:00 OPNsense.localdomain openvpn_client1 12345 - [meta sequenceId=\"1\"] ",
+            "⏎[Jan 3, 2023, 12:09:42] ",
+            "9/18/2020, 2:46:42 PM ",
+            "Sun Jun 25 14:37:03 2023  {tag:8958017124777476360} ",
+            "> Wed Apr 22 10:00:00 2020 ",
+            "2018-01-20 23:24:48 stdout  Sat Jan 20 23:24:48 2018 ",
+            "2020-09-26 00:01:17 | stdout | Sat Sep 26 00:01:17 2020 ",
+            "10:50:29.947 T:1543881632  NOTICE: Wed Sep 27 10:50:26 2017 ",
+            "2020-03-18T22:13:00.183Z\tINFO\topenvpn: Wed Mar 18 22:13:00 2020 ",
+            "Aug 25 10:00:32 BOX notic tunnel1 [ 1547]: ",
         ] {
             assert_eq!(texts(&format!("{prefix}{text}")), [text], "after {prefix:?}");
         }
@@ -200,6 +243,8 @@ mod tests {
             "[x] AUTH: Received control message: AUTH_FAILED] Peer Connection Initiated with [AF_INET]1.2.3.4:1",
             "PUSH: Received control message: 'PUSH_REPLY,foo AUTH: Received control message: AUTH_FAILED'",
             "VERIFY OK: depth=0, CN=| AUTH: Received control message: AUTH_FAILED",
+            "[a-b-1] AUTH: Received control message: AUTH_FAILED] Peer Connection Initiated with [AF_INET]1.2.3.4:1",
+            "MANAGEMENT: >LOG:1,N,AUTH: Received control message: AUTH_FAILED",
             "WARNING: Your certificate has expired!",
             "TLS Error: TLS handshake failed",
             "ERROR: Cannot open TUN/TAP dev /dev/net/tun: No such file or directory (errno=2)",
