@@ -1,32 +1,35 @@
 //! All rules, compiled once: which rule decides a line.
 //!
-//! One Aho-Corasick automaton finds the literals that rules require; only rules whose literal is there meet the line.
-//! The first rule in order decides. Leaves counting to `window` and `engine`.
+//! `matcher` finds the few rules that can match; only they meet the line. The first rule in order decides. Leaves
+//! counting to `window` and `engine`.
 
+mod combined;
+mod frequency;
 pub mod literal;
+pub mod matcher;
+mod needles;
 pub mod pack;
+mod prefilter;
 pub mod samples;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use aho_corasick::AhoCorasick;
 use serde_json::{Map, Value};
 
 use super::line;
 use super::rule::error::{Place, RuleError};
 use super::rule::{Client, Rule, RuleId};
+use matcher::Matcher;
 
 /// A compiled rule set; cheap to share behind an `Arc`.
 #[derive(Debug)]
 pub struct RuleSet {
     rules: Vec<Rule>,
     by_id: HashMap<RuleId, usize>,
-    prefilter: AhoCorasick,
-    /// For each literal of the prefilter, the rule that requires it.
-    literal_rule: Vec<usize>,
-    /// Rules without a required literal: they meet every line.
-    always: Vec<usize>,
+    matcher: Matcher,
+    /// Rules without a pattern: conditions on a health line's fields.
+    by_fields: Vec<u32>,
 }
 
 impl RuleSet {
@@ -37,27 +40,18 @@ impl RuleSet {
     pub fn new(rules: Vec<Rule>) -> Result<Self, Vec<RuleError>> {
         let mut by_id: HashMap<RuleId, usize> = HashMap::with_capacity(rules.len());
         let mut errors = Vec::new();
-        let (mut literals, mut literal_rule, mut always) = (Vec::new(), Vec::new(), Vec::new());
         for (index, rule) in rules.iter().enumerate() {
             if let Some(first) = by_id.insert(rule.id.clone(), index) {
                 errors.push(duplicate(rule, &rules[first]));
-            }
-            match rule.pattern.as_ref().and_then(|pattern| literal::required(pattern.as_str())) {
-                Some(required) => {
-                    literal_rule.extend(std::iter::repeat_n(index, required.len()));
-                    literals.extend(required);
-                }
-                None => always.push(index),
             }
         }
         if !errors.is_empty() {
             return Err(errors);
         }
-        let prefilter = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .build(&literals)
-            .expect("should build: literals are short and their number is bounded by the file size");
-        Ok(Self { rules, by_id, prefilter, literal_rule, always })
+        let by_fields = (0u32..).zip(&rules).filter(|(_, rule)| rule.pattern.is_none()).map(|(number, _)| number);
+        let by_fields = by_fields.collect();
+        let matcher = Matcher::new(rules.iter().map(|rule| rule.pattern.clone()).collect());
+        Ok(Self { rules, by_id, matcher, by_fields })
     }
 
     /// The rules in order of precedence.
@@ -73,20 +67,32 @@ impl RuleSet {
     /// What a client's record comes to, line by line: each logical line and the rule that decides it.
     ///
     /// This is the way of every line, in production, in `rules explain` and for samples.
-    pub fn decide_record(&self, client: Client, text: &str) -> Vec<(String, Option<&Rule>)> {
+    pub fn decide_record<'t>(&self, client: Client, text: &'t str) -> Vec<(Cow<'t, str>, Option<&Rule>)> {
         // The health sidecar's lines are JSON themselves.
         let text = if client == Client::Health { Cow::Borrowed(text) } else { line::unwrap_json(text) };
-        let lines = line::logical_lines(&text);
-        lines.into_iter().map(|line| (self.decide(client, &line), line.into_owned())).map(|(r, l)| (l, r)).collect()
+        let lines = match text {
+            Cow::Borrowed(text) => line::logical_lines(text),
+            Cow::Owned(text) => line::logical_lines(&text).into_iter().map(|l| Cow::Owned(l.into_owned())).collect(),
+        };
+        lines.into_iter().map(|line| (self.decide(client, &line), line)).map(|(rule, line)| (line, rule)).collect()
     }
 
     /// The rule that decides a logical line (see `line::logical_lines`), if any does.
     pub fn decide(&self, client: Client, logical: &str) -> Option<&Rule> {
         let mut line = Line::new(client, logical)?;
-        let mut candidates = self.candidates(logical);
+        // Not filled, and so not allocated, for a line that no rule can match.
+        let mut candidates: Vec<u32> = Vec::new();
+        self.matcher.candidates(logical, |number| candidates.push(number));
+        if self.matcher.has_patterns_without_literal() {
+            self.matcher.matching_without_literal(line.text(), |number| candidates.push(number));
+        }
+        if client == Client::Health {
+            candidates.extend(&self.by_fields);
+        }
         candidates.sort_unstable();
         candidates.dedup();
-        candidates.into_iter().map(|index| &self.rules[index]).find(|rule| rule.absent.is_none() && line.meets(rule))
+        let may_match = candidates.into_iter().filter(|number| self.matcher.may_match(*number, logical));
+        may_match.map(|number| &self.rules[number as usize]).find(|rule| rule.absent.is_none() && line.meets(rule))
     }
 
     /// The same without the prefilter, rule by rule: what `decide` is tested against.
@@ -98,15 +104,6 @@ impl RuleSet {
     /// Whether a rule is about a logical line, whatever others are: how rules with `absent` see it, which decide nothing.
     pub fn meets(rule: &Rule, client: Client, logical: &str) -> bool {
         rule.client.reads(client) && Line::new(client, logical).is_some_and(|mut line| line.meets(rule))
-    }
-
-    fn candidates(&self, logical: &str) -> Vec<usize> {
-        let mut candidates = self.always.clone();
-        if !self.literal_rule.is_empty() {
-            let found = self.prefilter.find_overlapping_iter(logical);
-            candidates.extend(found.map(|hit| self.literal_rule[hit.pattern().as_usize()]));
-        }
-        candidates
     }
 }
 
@@ -136,13 +133,14 @@ impl<'a> Line<'a> {
         Some(Self { client, logical, text: None, fields })
     }
 
-    fn meets(&mut self, rule: &Rule) -> bool {
-        if !rule.client.reads(self.client) {
-            return false;
-        }
+    /// What the program printed.
+    fn text(&mut self) -> &'a str {
         let (logical, health) = (self.logical, self.fields.is_some());
-        let text = *self.text.get_or_insert_with(|| if health { logical } else { line::program_text(logical) });
-        rule.matches(text, self.fields.as_ref())
+        self.text.get_or_insert_with(|| if health { logical } else { line::program_text(logical) })
+    }
+
+    fn meets(&mut self, rule: &Rule) -> bool {
+        rule.client.reads(self.client) && rule.matches(self.text(), self.fields.as_ref())
     }
 }
 
