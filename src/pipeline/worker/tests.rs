@@ -368,9 +368,12 @@ async fn flood(pods: u64) {
     let (begun, before, mut most) = (std::time::Instant::now(), resident(), 0);
     for pod in 0..pods {
         worker.handle(world.line(&format!("{pod:016x}"), 0, 0, EXPIRED), &world.stop).await;
-        if pod % 50_000 == 0 {
+        if pod % 1_000 == 999 {
             worker.settle();
             most = most.max(resident().saturating_sub(before));
+        }
+        if pod % 1_000_000 == 999_999 {
+            println!("{} pods: {} KiB more resident at most", pod + 1, most / 1024);
         }
     }
     worker.settle();
