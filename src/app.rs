@@ -15,17 +15,21 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{RunConfig, VaultArgs, VaultAuth};
+use crate::controller::rules_state::RulesState;
 use crate::controller::{self, Settings};
 use crate::domain::ruleset::RuleSet;
 use crate::http::{self, Endpoints};
 use crate::internal_event::controller::ControllerMetrics;
 use crate::internal_event::pipeline::PipelineMetrics;
+use crate::internal_event::rules::RuleMetrics;
 use crate::parameters::vault::{Login, Vault};
 use crate::pipeline::{HopDirectory, Pipeline};
 use crate::source::kafka::{KafkaConfig, KafkaSource};
 
 pub mod hop_watch;
 pub mod kubernetes_sink;
+pub mod rule_events;
+pub mod rule_watch;
 
 const LEASE: &str = "hopkeeper";
 /// Tasks get this long to finish what they do.
@@ -64,17 +68,40 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
     }));
 
     let sink = kubernetes_sink::KubernetesSink::new(client.clone(), chains);
-    let pipeline = Pipeline::new(Arc::new(rules), directory.clone(), sink, pipeline_metrics);
+    let state = RulesState { rules: rules.rules().len(), problem: None };
+    let rule_metrics = RuleMetrics::register(&registry, state.rules)?;
+    let (state, rules_state) = watch::channel(state);
+    let rules = Arc::new(rules);
+    let pipeline = Pipeline::new(Arc::clone(&rules), directory.clone(), sink, pipeline_metrics);
+    let (rules, rules_in_use) = watch::channel(rules);
+    let pipeline = pipeline.following(rules_in_use);
     let pipeline_stop = stop.clone();
     tasks.spawn(named("pipeline", async move {
         pipeline.run(move || KafkaSource::connect(&kafka), pipeline_stop).await;
         Ok(())
     }));
 
+    if let Some(path) = config.rules.clone() {
+        let watches = rule_watch::RuleWatch::new(path, rules, state, rule_metrics).run(stop.clone());
+        tasks.spawn(named("rule watch", async {
+            watches.await;
+            Ok(())
+        }));
+        if let Some(name) = config.pod_name.clone() {
+            let pod = rule_events::OwnPod { namespace: config.lease_namespace.clone(), name };
+            let recorder = recorder(&client, config.pod_name.clone());
+            let events = rule_events::run(client.clone(), recorder, pod, rules_state.clone(), stop.clone());
+            tasks.spawn(named("rule events", async {
+                events.await;
+                Ok(())
+            }));
+        }
+    }
+
     let endpoints = Endpoints { registry, ready: ready.clone() };
     let serve = http::serve(listener, endpoints, stop.clone());
     tasks.spawn(named("http", async { Ok(serve.await?) }));
-    tasks.spawn(named("leader", lead(client, config, vault, controller_metrics, stop.clone())));
+    tasks.spawn(named("leader", lead(client, config, vault, controller_metrics, rules_state, stop.clone())));
     let synced = stop.clone();
     tasks.spawn(named("readiness", async move {
         directory.synced().await;
@@ -126,6 +153,7 @@ async fn lead(
     config: RunConfig,
     vault: Option<Vault>,
     metrics: Arc<ControllerMetrics>,
+    rules: watch::Receiver<RulesState>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let identity =
@@ -140,8 +168,7 @@ async fn lead(
         .await
         .context("failed to prepare leader election")?;
     let (mut leading, election) = manager.watch().await;
-    let reporter = Reporter { controller: "hopkeeper".into(), instance: Some(identity) };
-    let recorder = Recorder::new(client.clone(), reporter);
+    let recorder = recorder(&client, Some(identity));
     let settings = Settings {
         images: config.images.into(),
         parameters_poll: config.parameters_poll,
@@ -149,7 +176,7 @@ async fn lead(
         keep_incidents: config.keep_incidents,
         concurrency: config.concurrency,
     };
-    let ctx = Arc::new(controller::Context::new(client, vault, settings, recorder, metrics));
+    let ctx = Arc::new(controller::Context::new(client, vault, settings, recorder, metrics).telling(rules));
 
     let outcome = async {
         let elected = leading.wait_for(|leads| *leads).await.is_ok();
@@ -171,6 +198,10 @@ async fn lead(
         tracing::warn!("The lease was not given back; it expires by itself.");
     }
     result
+}
+
+fn recorder(client: &Client, instance: Option<String>) -> Recorder {
+    Recorder::new(client.clone(), Reporter { controller: "hopkeeper".into(), instance })
 }
 
 async fn until_lost(leading: &mut watch::Receiver<bool>) {

@@ -17,7 +17,7 @@ pub struct RunConfig {
     /// Namespace to work in; all namespaces where it is not given.
     #[arg(long, env = "HOPKEEPER_NAMESPACE")]
     pub namespace: Option<String>,
-    /// Directory of rule files (*.yaml); the shipped packs where it is not given.
+    /// Directory of rule files (*.yaml), loaded again whenever it changes; the shipped packs where it is not given.
     #[arg(long, env = "HOPKEEPER_RULES", value_name = "DIR")]
     pub rules: Option<PathBuf>,
 
@@ -43,6 +43,9 @@ pub struct RunConfig {
     /// Namespace of the leader election's Lease.
     #[arg(long, env = "POD_NAMESPACE", default_value = "default", help_heading = "Running")]
     pub lease_namespace: String,
+    /// The operator's own pod, which Events about its rules are attached to.
+    #[arg(long, env = "POD_NAME", value_name = "NAME", help_heading = "Running")]
+    pub pod_name: Option<String>,
     /// How long a leader that died keeps the others waiting.
     #[arg(long, env = "HOPKEEPER_LEASE_DURATION", default_value = "15s", value_parser = duration, help_heading = "Running")]
     pub lease_duration: Duration,

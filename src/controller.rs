@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::core::PartialObjectMeta;
@@ -16,12 +16,14 @@ use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource, ResourceExt};
 use thiserror::Error;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::crd::{HopIncident, VpnChain, names};
 use crate::domain::plan::PlanError;
 use crate::internal_event::controller::{ControllerMetrics, Publishable, ReconcileError};
 use crate::parameters::vault::Vault;
+use rules_state::RulesState;
 
 pub mod apply;
 mod backoff;
@@ -34,6 +36,7 @@ mod history;
 mod incident_status;
 pub mod observe;
 mod recover;
+pub mod rules_state;
 mod teardown;
 #[cfg(test)]
 mod testing;
@@ -73,6 +76,8 @@ pub struct Context {
     pub polls: desired::Polls,
     /// Failures in a row.
     pub backoff: backoff::Backoff,
+    /// How the rules fare, where statuses are to tell it.
+    pub rules: Option<watch::Receiver<RulesState>>,
 }
 
 impl Context {
@@ -86,7 +91,13 @@ impl Context {
         metrics: Arc<ControllerMetrics>,
     ) -> Self {
         let (polls, backoff) = Default::default();
-        Self { client, vault, settings, recorder, metrics, polls, backoff }
+        Self { client, vault, settings, recorder, metrics, polls, backoff, rules: None }
+    }
+
+    /// Has every chain's status tell how the rules fare.
+    #[must_use]
+    pub fn telling(self, rules: watch::Receiver<RulesState>) -> Self {
+        Self { rules: Some(rules), ..self }
     }
 }
 
@@ -164,10 +175,20 @@ pub async fn run(ctx: Arc<Context>, namespace: Option<&str>, stop: CancellationT
             let chain = pod.labels().get(names::CHAIN)?;
             Some(ObjectRef::new(chain).within(&pod.namespace()?))
         })
+        .reconcile_all_on(changes(ctx.rules.clone()))
         .graceful_shutdown_on(stop.cancelled_owned())
         .run(reconcile, error_policy, ctx)
         .for_each(|_| std::future::ready(()))
         .await;
+}
+
+/// Something each time that the rules fare otherwise than before.
+fn changes(rules: Option<watch::Receiver<RulesState>>) -> impl Stream<Item = ()> {
+    futures::stream::unfold(rules, |rules| async move {
+        let mut rules = rules?;
+        rules.changed().await.ok()?;
+        Some(((), Some(rules)))
+    })
 }
 
 /// A namespaced API, or the whole cluster's.

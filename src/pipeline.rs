@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use crate::domain::event::HopIdentity;
@@ -31,7 +31,7 @@ const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 
 /// Everything between the log source and the incidents.
 pub struct Pipeline<K> {
-    rules: Arc<RuleSet>,
+    rules: watch::Receiver<Arc<RuleSet>>,
     directory: HopDirectory,
     sink: K,
     metrics: PipelineMetrics,
@@ -40,7 +40,15 @@ pub struct Pipeline<K> {
 impl<K: IncidentSink> Pipeline<K> {
     /// A pipeline that is not running yet.
     pub fn new(rules: Arc<RuleSet>, directory: HopDirectory, sink: K, metrics: PipelineMetrics) -> Self {
+        // Nobody sends: these rules stay.
+        let (_, rules) = watch::channel(rules);
         Self { rules, directory, sink, metrics }
+    }
+
+    /// Takes its rules from a channel instead: others whenever they are sent, between two records.
+    #[must_use]
+    pub fn following(self, rules: watch::Receiver<Arc<RuleSet>>) -> Self {
+        Self { rules, ..self }
     }
 
     /// Runs until stopped: connects the source, and connects it again with growing pauses when it fails.
@@ -79,7 +87,7 @@ impl<K: IncidentSink> Pipeline<K> {
         let (sender, records) = mpsc::channel(RECORDS_IN_FLIGHT);
         // The worker stops first and stores its last place while the source can still take it.
         let stop_source = CancellationToken::new();
-        let mut worker = Worker::new(&self.rules, &self.directory, &self.sink, &self.metrics, Timestamp::now);
+        let mut worker = Worker::new(self.rules.clone(), &self.directory, &self.sink, &self.metrics, Timestamp::now);
         let work = async {
             let result = worker.run(records, stop).await;
             stop_source.cancel();

@@ -103,7 +103,10 @@ fn invalid_status(chain: &VpnChain, why: &InvalidChain, now: Timestamp) -> VpnCh
     status
 }
 
-async fn write(chain: &VpnChain, status: VpnChainStatus, ctx: &Context) -> Result<(), Error> {
+async fn write(chain: &VpnChain, mut status: VpnChainStatus, ctx: &Context) -> Result<(), Error> {
+    if let Some(rules) = &ctx.rules {
+        rules.borrow().set(&mut status.conditions, status.observed_generation, ctx.now());
+    }
     ctx.metrics.chain_state(chain, &status);
     if chain.status.clone().unwrap_or_default() == status {
         return Ok(());

@@ -3,26 +3,29 @@
 //! Windows belong to (pod, parameters, rule): a hop that got other parameters starts afresh, and a line says nothing
 //! about them before the client runs with them. What is done about a detection is the reconciler's affair.
 
-mod pods;
+mod list;
+mod pod;
+mod shards;
+mod slab;
+mod store;
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::event::{HopIdentity, LineRef, LogEvent, Shard};
+use super::event::{HopIdentity, LineRef, LogEvent, Position, Shard};
+use super::line;
 use super::redact;
 use super::rule::{Client, Rule, RuleId};
 use super::ruleset::{RuleSet, health_fields};
 use super::types::{Evidence, Verdict};
-use super::{line, window::Hit};
-use pods::Pods;
+use super::window::{Hit, nanos, span};
+use store::Store;
 
 /// Lines older than this after the parameters changed may still be about the old ones.
 pub const SETTLING: SignedDuration = SignedDuration::from_secs(3);
-/// A fault inside the pod that no other parameters mend (`own`, `alert`) explains its `path` symptoms for so long after
-/// its last line: a pod whose kill switch drops every packet must not lose candidates over the silence.
-const EXPLAINS: SignedDuration = SignedDuration::from_mins(2);
 /// How much of the line that fired is kept.
 const MAX_TRIGGER_CHARS: usize = 512;
 
@@ -66,14 +69,43 @@ pub struct Tally {
 #[derive(Debug)]
 pub struct Engine {
     rules: Arc<RuleSet>,
-    pods: Pods,
+    /// Rules have numbers: their places in the set.
+    numbers: HashMap<RuleId, u32>,
+    /// Those about lines that should come.
+    expecting: Vec<u32>,
+    store: Store,
     tally: Tally,
+}
+
+/// What an event's lines have in common.
+struct Seen<'a> {
+    event: &'a LogEvent,
+    hop: &'a HopIdentity,
+    at: i64,
+    pod: u32,
+    /// Whether they are about the hop's parameters.
+    runs_these: bool,
 }
 
 impl Engine {
     /// An engine without open windows.
     pub fn new(rules: Arc<RuleSet>) -> Self {
-        Self { rules, pods: Pods::default(), tally: Tally::default() }
+        let (numbers, expecting) = number(&rules);
+        Self { rules, numbers, expecting, store: Store::default(), tally: Tally::default() }
+    }
+
+    /// Takes other rules from here on. Windows of rules that count as before are kept; gives how many others were
+    /// dropped.
+    pub fn reload(&mut self, rules: Arc<RuleSet>) -> usize {
+        let (numbers, expecting) = number(&rules);
+        let successor = |rule: &Rule| {
+            let number = *numbers.get(&rule.id)?;
+            rules.rules()[number as usize].counts_like(rule).then_some(number)
+        };
+        let successors: Vec<Option<u32>> = self.rules.rules().iter().map(successor).collect();
+        let dropped = self.store.renumber(&successors);
+        (self.rules, self.numbers, self.expecting) = (rules, numbers, expecting);
+        dropped
     }
 
     /// Counts the event's lines; gives what they prove (verdicts `rotate`, `restart` and `alert`).
@@ -81,13 +113,17 @@ impl Engine {
         let mut detections = Vec::new();
         let Some(client) = Client::of(hop.implementation, &event.container) else { return detections };
         let rules = Arc::clone(&self.rules);
-        let runs_these = self.runs_these(client, event, hop);
+        let (pod, at) = (self.store.pod(hop), nanos(event.time));
+        let runs_these = self.runs_these(client, event, hop, pod);
         if is_stale(event, hop) || (client != Client::Health && !runs_these) {
             self.tally.stale += 1;
             return detections;
         }
-        self.pods.of(hop).saw(event.time);
-        for (number, (line, rule)) in rules.decide_record(client, &event.text).iter().enumerate() {
+        self.store.saw(pod, at);
+        let seen = Seen { event, hop, at, pod, runs_these };
+        let lines = rules.decide_record(client, &event.text);
+        for (number, (line, rule)) in lines.iter().enumerate() {
+            self.expect(&seen, client, line, number);
             let Some(rule) = rule else { continue };
             self.tally.matched += 1;
             // A fault inside the pod is one whatever the client runs with.
@@ -95,99 +131,144 @@ impl Engine {
                 self.tally.stale += 1;
                 continue;
             }
-            detections.extend(self.count(rule, event, hop, line, number));
+            detections.extend(self.count(&seen, rule, line, number));
         }
+        if let Some((line, _)) = lines.last()
+            && runs_these
+        {
+            self.miss(&seen, line, &mut detections);
+        }
+        self.tally.evicted += self.store.take_evicted();
         detections
     }
 
     /// Whether a line is about the hop's parameters: health lines say which ones the client runs with.
-    fn runs_these(&mut self, client: Client, event: &LogEvent, hop: &HopIdentity) -> bool {
-        let pod = self.pods.of(hop);
+    fn runs_these(&mut self, client: Client, event: &LogEvent, hop: &HopIdentity, pod: u32) -> bool {
         if client != Client::Health {
-            return pod.runs_these(event.time);
+            return self.store.get(pod).runs_these(nanos(event.time));
         }
         let Some(applied) = applied(&event.text) else { return true };
-        pod.says(LineRef { time: event.time, position: event.position.clone() }, &applied);
-        applied == hop.plan_id
+        let these = applied == hop.plan_id;
+        let line = self.hit(event, 0);
+        self.store.says(pod, line, these);
+        these
     }
 
-    fn count(
-        &mut self,
-        rule: &Rule,
-        event: &LogEvent,
-        hop: &HopIdentity,
-        line: &str,
-        number: usize,
-    ) -> Option<Detection> {
-        let pod = self.pods.of(hop);
-        if pod.recovered_at.is_some_and(|at| event.time < at) {
+    fn hit(&mut self, event: &LogEvent, fingerprint: u32) -> Hit {
+        let Position { shard, sequence } = &event.position;
+        Hit { at: nanos(event.time), sequence: *sequence, shard: self.store.shards.number(shard), fingerprint }
+    }
+
+    fn count(&mut self, seen: &Seen<'_>, rule: &Rule, line: &str, number: usize) -> Option<Detection> {
+        let pod = self.store.get(seen.pod);
+        if pod.is_history(seen.at) {
             self.tally.stale += 1;
             return None;
         }
         match rule.verdict {
             Verdict::Ignore => return None,
             Verdict::Recovered => {
-                pod.recover(event.time);
+                self.store.recover(seen.pod, self.rules.rules(), seen.at);
                 return None;
             }
             Verdict::Rotate | Verdict::Restart | Verdict::Alert => {}
         }
-        if rule.evidence == Evidence::Path && pod.is_explained(event.time, EXPLAINS) {
+        if rule.evidence == Evidence::Path && pod.is_explained(seen.at) {
             self.tally.explained += 1;
             return None;
         }
-        let last = LineRef { time: event.time, position: event.position.clone() };
-        let hit = Hit { line: last.clone(), fingerprint: fingerprint(event, line, number) };
-        let first = self.pods.window(hop, rule).count(&rule.threshold, hit);
-        if (rule.evidence, rule.verdict) == (Evidence::Own, Verdict::Alert) {
-            self.pods.of(hop).blame(event.time, EXPLAINS, first.is_some());
+        let hit = self.hit(seen.event, fingerprint(seen.event, line, number));
+        let first = self.store.count(seen.pod, self.numbers[&rule.id], rule, hit);
+        self.blame(seen, rule, first.is_some());
+        Some(self.detection(seen, rule, first?, line))
+    }
+
+    /// Takes note of a line that rules expect, whatever else it is.
+    fn expect(&mut self, seen: &Seen<'_>, client: Client, line: &str, number: usize) {
+        let rules = Arc::clone(&self.rules);
+        for rule_number in self.expecting.clone() {
+            let rule = &rules.rules()[rule_number as usize];
+            let Some(absent) = rule.absent else { continue };
+            let counts = rule.evidence == Evidence::Own || seen.runs_these;
+            if counts && RuleSet::meets(rule, client, line) {
+                self.tally.matched += 1;
+                let hit = self.hit(seen.event, fingerprint(seen.event, line, number));
+                self.store.expect(seen.pod, rule_number, span(absent), hit);
+            }
         }
-        self.tally.evicted += self.pods.evict();
-        let first = first?;
-        Some(Detection {
-            hop: hop.clone(),
+    }
+
+    /// A line of the pod proves that time has passed there: tells the rules whose line has not come within theirs.
+    fn miss(&mut self, seen: &Seen<'_>, line: &str, detections: &mut Vec<Detection>) {
+        let rules = Arc::clone(&self.rules);
+        let (missed, explained) = self.store.missed(seen.pod, rules.rules(), seen.at);
+        self.tally.explained += explained;
+        for (number, last) in missed {
+            let rule = &rules.rules()[number as usize];
+            self.blame(seen, rule, true);
+            detections.push(self.detection(seen, rule, last, line));
+        }
+    }
+
+    fn blame(&mut self, seen: &Seen<'_>, rule: &Rule, fired: bool) {
+        if (rule.evidence, rule.verdict) == (Evidence::Own, Verdict::Alert) {
+            self.store.get(seen.pod).blame(seen.at, fired);
+        }
+    }
+
+    fn detection(&self, seen: &Seen<'_>, rule: &Rule, first: Hit, line: &str) -> Detection {
+        let first = self.store.shards.line(first);
+        Detection {
+            hop: seen.hop.clone(),
             rule: rule.id.clone(),
             title: rule.title.clone(),
             verdict: rule.verdict,
             evidence: rule.evidence,
             window_start: first.time,
             first,
-            last,
+            last: LineRef { time: seen.event.time, position: seen.event.position.clone() },
             trigger: redact::excerpt(line::program_text(line), MAX_TRIGGER_CHARS),
-        })
+        }
     }
 
     /// Forgets windows that their pod's later lines have outlived, and those of pods that were silent for ten minutes
     /// before `now`; gives how many.
     pub fn expire(&mut self, now: Timestamp) -> usize {
-        self.pods.expire(&self.rules, now)
+        self.store.expire(self.rules.rules(), nanos(now))
     }
 
     /// The oldest record of a shard that an open window still needs: a reader that starts there comes to the same
     /// verdicts under the same names.
-    pub fn needed_from(&self, shard: &Shard) -> Option<u64> {
-        self.pods.needed_from(shard)
+    pub fn needed_from(&mut self, shard: &Shard) -> Option<u64> {
+        self.store.needed_from(shard)
     }
 
     /// Forgets the windows that were filled from a shard: another reader has it now.
     pub fn drop_shard(&mut self, shard: &Shard) {
-        self.pods.drop_shard(shard);
+        self.store.drop_shard(shard);
     }
 
     /// Forgets the pods that are gone: all but those that `is_there` knows by their UID.
     pub fn keep_pods(&mut self, is_there: impl Fn(&str) -> bool) {
-        self.pods.keep_pods(is_there);
+        self.store.keep_pods(is_there);
     }
 
     /// How many windows are open.
     pub fn open_windows(&self) -> usize {
-        self.pods.open_windows()
+        self.store.open_windows()
     }
 
     /// What was counted since the last call.
     pub fn take_tally(&mut self) -> Tally {
         std::mem::take(&mut self.tally)
     }
+}
+
+/// Each rule's number, and which of them expect a line.
+fn number(rules: &RuleSet) -> (HashMap<RuleId, u32>, Vec<u32>) {
+    let numbered = || rules.rules().iter().zip(0u32..);
+    let numbers = numbered().map(|(rule, number)| (rule.id.clone(), number)).collect();
+    (numbers, numbered().filter(|(rule, _)| rule.absent.is_some()).map(|(_, number)| number).collect())
 }
 
 /// What the client runs with, by the last health line that says so.
@@ -203,11 +284,20 @@ pub fn is_stale(event: &LogEvent, hop: &HopIdentity) -> bool {
 }
 
 /// The same for a record that a shipper sends twice, different for a line that a client writes twice.
-fn fingerprint(event: &LogEvent, line: &str, number: usize) -> u64 {
+fn fingerprint(event: &LogEvent, line: &str, number: usize) -> u32 {
     let mut hasher = DefaultHasher::new();
     (event.file_offset, &event.container, line, number).hash(&mut hasher);
-    hasher.finish()
+    // Half of it will do: only lines of one window and one nanosecond are told apart by it.
+    (hasher.finish() >> 32) as u32
 }
 
+#[cfg(test)]
+mod absent_tests;
+#[cfg(test)]
+mod bounds_tests;
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+mod reload_tests;
 #[cfg(test)]
 pub(crate) mod tests;

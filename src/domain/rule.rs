@@ -153,6 +153,8 @@ pub struct Rule {
     pub verdict: Verdict,
     /// How often it must be seen.
     pub threshold: Threshold,
+    /// The line is expected: it is the lack of it, for so long, that fires the rule.
+    pub absent: Option<Duration>,
     /// Lines for `rules test`.
     pub samples: Samples,
     /// A link to more.
@@ -168,5 +170,17 @@ impl Rule {
             && (self.conditions.is_empty()
                 || fields.is_some_and(|fields| self.conditions.iter().all(|condition| condition.holds(fields))))
             && !self.unless.as_ref().is_some_and(|unless| unless.is_match(text))
+    }
+
+    /// True when lines that the other counted would have been counted by this one: its windows can be carried on.
+    pub fn counts_like(&self, other: &Self) -> bool {
+        let pattern = |pattern: &Option<Regex>| pattern.as_ref().map(|pattern| pattern.as_str().to_owned());
+        self.id == other.id
+            && self.client == other.client
+            && pattern(&self.pattern) == pattern(&other.pattern)
+            && pattern(&self.unless) == pattern(&other.unless)
+            && self.conditions == other.conditions
+            && (self.evidence, self.verdict) == (other.evidence, other.verdict)
+            && (self.threshold, self.absent) == (other.threshold, other.absent)
     }
 }

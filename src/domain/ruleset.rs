@@ -86,13 +86,18 @@ impl RuleSet {
         let mut candidates = self.candidates(logical);
         candidates.sort_unstable();
         candidates.dedup();
-        candidates.into_iter().map(|index| &self.rules[index]).find(|rule| line.meets(rule))
+        candidates.into_iter().map(|index| &self.rules[index]).find(|rule| rule.absent.is_none() && line.meets(rule))
     }
 
     /// The same without the prefilter, rule by rule: what `decide` is tested against.
     pub fn decide_naively(&self, client: Client, logical: &str) -> Option<&Rule> {
         let mut line = Line::new(client, logical)?;
-        self.rules.iter().find(|rule| line.meets(rule))
+        self.rules.iter().find(|rule| rule.absent.is_none() && line.meets(rule))
+    }
+
+    /// Whether a rule is about a logical line, whatever others are: how rules with `absent` see it, which decide nothing.
+    pub fn meets(rule: &Rule, client: Client, logical: &str) -> bool {
+        rule.client.reads(client) && Line::new(client, logical).is_some_and(|mut line| line.meets(rule))
     }
 
     fn candidates(&self, logical: &str) -> Vec<usize> {

@@ -1,94 +1,175 @@
-//! Counts one rule's lines of one pod in event time: has it been seen often enough within long enough?
+//! Counts one rule's lines of one pod in event time: has it been seen often enough within long enough? Or, for a rule
+//! about a line that should come: has it stopped?
 //!
 //! A window slides over the last `count` lines. After it fires it rests, so that one outage is one verdict and not one
-//! each minute; a sign of health, or other parameters, end the rest.
-
-use std::collections::VecDeque;
+//! each minute; a sign of health, or other parameters, end the rest. There may be a million of them: times are
+//! nanoseconds, shards are numbers, and two lines fit in without an allocation.
 
 use jiff::{SignedDuration, Timestamp};
+use smallvec::SmallVec;
 
-use super::event::LineRef;
 use super::rule::Threshold;
 
 /// How long a rule rests after it fired; longer where its window is.
 pub const REST: SignedDuration = SignedDuration::from_mins(5);
 
+/// Nanoseconds since 1970; what lies outside of 1678 to 2261 is taken for the nearest that does not.
+pub(super) fn nanos(time: Timestamp) -> i64 {
+    let nanos = time.as_nanosecond();
+    i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX })
+}
+
+/// The time that [`nanos`] was taken of.
+pub(super) fn timestamp(nanos: i64) -> Timestamp {
+    Timestamp::from_nanosecond(nanos.into()).expect("should be a time: jiff's range is wider")
+}
+
+/// A duration in nanoseconds, at most 292 years.
+pub(super) fn span(duration: impl TryInto<SignedDuration>) -> i64 {
+    let nanos = duration.try_into().map_or(i128::MAX, |duration: SignedDuration| duration.as_nanos());
+    i64::try_from(nanos).unwrap_or(i64::MAX)
+}
+
 /// One counted line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hit {
-    /// Which line.
-    pub line: LineRef,
-    /// Tells a line that was shipped twice.
-    pub fingerprint: u64,
+    /// When the client wrote it, in nanoseconds since 1970.
+    pub at: i64,
+    /// Where in its shard it was read.
+    pub sequence: u64,
+    /// Its shard, by the engine's number.
+    pub shard: u32,
+    /// Tells a line that was shipped twice from another one of the same time.
+    pub fingerprint: u32,
 }
 
 /// The open lines of one rule and pod.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Window {
-    hits: VecDeque<Hit>,
+    /// By their times.
+    hits: SmallVec<[Hit; 2]>,
+    /// Set when it first fired: only lines from here on count anew.
+    rests_until: i64,
     /// It fired on these lines and rests.
     fired: bool,
-    /// Set when it first fired: only lines from here on count anew.
-    rests_until: Option<Timestamp>,
+    /// It fired since they stopped: they have done their part.
+    missed: bool,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { hits: SmallVec::new(), rests_until: i64::MIN, fired: false, missed: false }
+    }
 }
 
 impl Window {
     /// Counts a line; gives the first line of the window when the threshold is reached.
     ///
     /// A line that was counted before changes nothing. Lines may come out of order.
-    pub fn count(&mut self, threshold: &Threshold, hit: Hit) -> Option<LineRef> {
-        if self.rests_until.is_some_and(|until| hit.line.time < until) {
+    pub fn count(&mut self, threshold: &Threshold, hit: Hit) -> Option<Hit> {
+        if hit.at < self.rests_until {
             return None;
         }
         if self.fired {
             self.fired = false;
             self.hits.clear();
         }
-        let twice = |other: &Hit| other.fingerprint == hit.fingerprint && other.line.time == hit.line.time;
-        if self.hits.iter().any(twice) {
+        if self.hits.iter().any(|other| other.fingerprint == hit.fingerprint && other.at == hit.at) {
             return None;
         }
-        let at = self.hits.partition_point(|other| other.line.time <= hit.line.time);
-        self.hits.insert(at, hit);
-        let newest = self.hits.back().map(|hit| hit.line.time)?;
-        let reach = SignedDuration::try_from(threshold.within).unwrap_or(SignedDuration::MAX);
-        while self.hits.front().is_some_and(|first| newest.duration_since(first.line.time) > reach) {
-            self.hits.pop_front();
-        }
+        let place = self.hits.partition_point(|other| other.at <= hit.at);
+        self.hits.insert(place, hit);
+        let newest = self.hits.last()?.at;
+        let reach = span(threshold.within);
+        let too_old = self.hits.partition_point(|other| newest.saturating_sub(other.at) > reach);
+        self.hits.drain(..too_old);
         if self.hits.len() < threshold.count {
             return None;
         }
         self.fired = true;
-        self.rests_until = Some(newest.saturating_add(reach.max(REST)).unwrap_or(Timestamp::MAX));
-        // Only the first line is still needed: from there a replay comes to the same verdict under the same name.
-        self.hits.truncate(1);
-        self.hits.front().map(|first| first.line.clone())
+        self.rests_until = newest.saturating_add(reach.max(span(REST)));
+        self.keep_ends();
+        self.hits.first().copied()
+    }
+
+    /// Only the first line is still needed, and the one read first, where lines came out of order: from there a replay
+    /// comes to the same verdict under the same name.
+    fn keep_ends(&mut self) {
+        let mut kept: SmallVec<[Hit; 2]> = SmallVec::new();
+        for hit in &self.hits {
+            match kept.iter_mut().find(|other| other.shard == hit.shard) {
+                Some(other) if other.sequence > hit.sequence => *other = *hit,
+                Some(_) => {}
+                None => kept.push(*hit),
+            }
+        }
+        if let Some(first) = self.hits.first().copied() {
+            kept.retain(|hit| *hit != first);
+            kept.insert(0, first);
+        }
+        self.hits = kept;
+    }
+
+    /// The line that a rule expects has come. One that is older than the last changes nothing.
+    pub fn expect(&mut self, hit: Hit) {
+        if self.hits.last().is_some_and(|last| hit.at <= last.at) {
+            return;
+        }
+        *self = Self { hits: SmallVec::from_slice(&[hit]), ..Self::default() };
+    }
+
+    /// The pod wrote another line: gives the last expected one when it is too long ago, once.
+    pub fn miss(&mut self, absent: i64, at: i64) -> Option<Hit> {
+        let last = *self.hits.last()?;
+        if self.fired || at.saturating_sub(last.at) < absent {
+            return None;
+        }
+        (self.fired, self.missed) = (true, true);
+        self.rests_until = at.saturating_add(span(REST));
+        Some(last)
+    }
+
+    /// When [`Self::miss`] has something to tell at the earliest.
+    pub fn missed_from(&self, absent: i64) -> i64 {
+        self.hits.last().filter(|_| !self.fired).map_or(i64::MAX, |last| last.at.saturating_add(absent))
     }
 
     /// Forgets lines up to the time when the tunnel worked; false when nothing is left.
-    pub fn settle(&mut self, at: Timestamp) -> bool {
-        let first_is_older = self.hits.front().is_some_and(|first| first.line.time <= at);
-        if first_is_older && self.fired {
+    pub fn settle(&mut self, at: i64) -> bool {
+        if self.fired && self.hits.first().is_some_and(|first| first.at <= at) {
             *self = Self::default();
         }
-        self.hits.retain(|hit| hit.line.time > at);
+        self.hits.retain(|hit| hit.at > at);
         !self.hits.is_empty()
     }
 
-    /// The lines that a replay would need to come to the same state.
-    pub fn needed(&self) -> impl Iterator<Item = &LineRef> {
-        self.hits.iter().map(|hit| &hit.line)
+    /// The lines that a replay would need to come to the same verdicts.
+    pub fn needed(&self) -> &[Hit] {
+        if self.missed { &[] } else { &self.hits }
     }
 
-    /// True when no line at or after `now` can meet anything in it.
-    pub fn is_over(&self, threshold: &Threshold, now: Timestamp) -> bool {
-        let reach = SignedDuration::try_from(threshold.within).unwrap_or(SignedDuration::MAX);
-        let newest = self.hits.back().map(|hit| hit.line.time);
-        match (newest, self.rests_until) {
-            (None, _) => true,
-            (Some(_), Some(until)) if self.fired => now >= until,
-            (Some(newest), _) => now.duration_since(newest) > reach,
+    /// True when a line of the shard is in it.
+    pub fn is_of_shard(&self, shard: u32) -> bool {
+        self.hits.iter().any(|hit| hit.shard == shard)
+    }
+
+    /// From when on no line can meet anything in it.
+    pub fn ends_at(&self, threshold: &Threshold) -> i64 {
+        match self.hits.last() {
+            None => i64::MIN,
+            Some(_) if self.fired => self.rests_until,
+            Some(newest) => newest.at.saturating_add(span(threshold.within)).saturating_add(1),
         }
+    }
+
+    /// The same for a rule about a line that should come: it waits for as long as the pod speaks.
+    pub fn wait_ends_at(&self) -> i64 {
+        if self.fired { self.rests_until } else { i64::MAX }
+    }
+
+    /// What it takes besides its own size.
+    pub fn heap_bytes(&self) -> usize {
+        if self.hits.spilled() { self.hits.capacity() * size_of::<Hit>() } else { 0 }
     }
 }
 

@@ -220,6 +220,18 @@ impl LineClamped {
     }
 }
 
+/// Other rules are in use from here on.
+pub(crate) struct RulesTaken {
+    pub(crate) dropped_windows: usize,
+    pub(crate) kept_windows: usize,
+}
+
+impl RulesTaken {
+    pub(crate) fn emit(self) {
+        info!(dropped_windows = self.dropped_windows, kept_windows = self.kept_windows, "Going on with other rules.");
+    }
+}
+
 /// What the engine counted lately.
 pub(crate) struct LinesCounted {
     pub(crate) tally: Tally,

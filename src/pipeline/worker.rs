@@ -18,7 +18,7 @@ use crate::domain::rule::Client;
 use crate::domain::ruleset::RuleSet;
 use crate::internal_event::pipeline::{
     IncidentCreateFailed, IncidentCreated, IncidentRefused, LineClamped, LinesCounted, PipelineMetrics,
-    PlaceStoreFailed, RecordDiscarded, RecordReceived, RecordsHeld,
+    PlaceStoreFailed, RecordDiscarded, RecordReceived, RecordsHeld, RulesTaken,
 };
 use crate::source::{Payload, Record, ShardHandle, SourceError};
 
@@ -59,20 +59,21 @@ pub(super) struct Worker<'a, K> {
     held: Held,
     /// The directory's changes that the engine does not know of.
     changes: watch::Receiver<u64>,
+    rules: watch::Receiver<Arc<RuleSet>>,
     now: Clock,
 }
 
 impl<'a, K: IncidentSink> Worker<'a, K> {
     pub(super) fn new(
-        rules: &Arc<RuleSet>,
+        mut rules: watch::Receiver<Arc<RuleSet>>,
         directory: &'a HopDirectory,
         sink: &'a K,
         metrics: &'a PipelineMetrics,
         now: Clock,
     ) -> Self {
-        let engine = Engine::new(Arc::clone(rules));
+        let engine = Engine::new(Arc::clone(&rules.borrow_and_update()));
         let changes = directory.changes();
-        Self { engine, directory, sink, metrics, shards: HashMap::new(), held: Held::default(), changes, now }
+        Self { engine, directory, sink, metrics, shards: HashMap::new(), held: Held::default(), changes, rules, now }
     }
 
     /// Works until stopped or until the source is gone; stores the last places in the end.
@@ -83,6 +84,7 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
     ) -> Result<(), SourceError> {
         let mut tick = tokio::time::interval(TICK);
         let mut changes = self.directory.changes();
+        let mut rules = self.rules.clone();
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -93,6 +95,7 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
                     self.settle();
                 }
                 Ok(()) = changes.changed() => self.take_up(stop).await,
+                Ok(()) = rules.changed() => self.take_rules(),
                 record = records.recv() => match record {
                     Some(record) => self.handle(record, stop).await,
                     None => break,
@@ -101,6 +104,13 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         }
         self.settle();
         Ok(())
+    }
+
+    /// Goes on with other rules: what the others counted so far is kept.
+    fn take_rules(&mut self) {
+        let rules = Arc::clone(&self.rules.borrow_and_update());
+        let dropped_windows = self.engine.reload(rules);
+        RulesTaken { dropped_windows, kept_windows: self.engine.open_windows() }.emit();
     }
 
     async fn handle(&mut self, record: Record, stop: &CancellationToken) {

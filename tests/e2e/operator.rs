@@ -27,6 +27,8 @@ pub struct Start {
     pub failpoints: String,
     /// The log filter.
     pub log: String,
+    /// Where its Lease is: operators with different ones all believe to lead.
+    pub lease_namespace: String,
 }
 
 impl Start {
@@ -38,6 +40,7 @@ impl Start {
             group,
             failpoints: String::new(),
             log: "info,hopkeeper=debug".to_owned(),
+            lease_namespace: namespace.to_owned(),
         }
     }
 
@@ -53,7 +56,7 @@ impl Start {
             std::env::var_os("HOPKEEPER_E2E_OPERATOR").unwrap_or_else(|| env!("CARGO_BIN_EXE_hopkeeper").into());
         let child = Command::new(program)
             .arg("run")
-            .args(["--namespace", &self.namespace, "--lease-namespace", &self.namespace])
+            .args(["--namespace", &self.namespace, "--lease-namespace", &self.lease_namespace])
             .args(["--listen", &listen, "--log", &self.log, "--lease-duration", "5s", "--parameters-poll", "3s"])
             .args(["--kafka-brokers", "127.0.0.1:9092", "--kafka-topic", "vpn-logs", "--kafka-group", &self.group])
             .args(["--vault-address", "http://127.0.0.1:8200", "--vault-auth", "token"])
@@ -110,6 +113,21 @@ impl Operator {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
         let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap_or("VmRSS: 0 kB");
         line.split_whitespace().nth(1).and_then(|n| n.parse::<f64>().ok()).unwrap_or_default() / 1024.0
+    }
+
+    /// kill -STOP: it stands still, as on a node that is suspended.
+    pub fn suspend(&self) {
+        self.signal("-STOP");
+    }
+
+    /// kill -CONT: it goes on, and knows only what it knew before.
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        assert!(status.expect("kill should run").success(), "kill {signal}");
     }
 
     /// kill -9.

@@ -15,6 +15,8 @@ use crate::operator::{Operator, Start};
 mod bench;
 mod crash;
 mod evidence;
+mod leaders;
+mod limits;
 mod outage;
 mod privacy;
 mod refusal;

@@ -171,19 +171,6 @@ fn containers_other_than_the_client_and_its_health_are_not_read() {
     assert_eq!(engine.take_tally(), Tally::default());
 }
 
-#[test]
-fn memory_is_bounded() {
-    let mut pods = pods::Pods::default();
-    let rules = RuleSet::shipped();
-    let rule = &rules.rules()[0];
-    for n in 0..5_000 {
-        let hop = HopIdentity { pod_uid: format!("uid-{n}"), ..hop() };
-        pods.window(&hop, rule);
-        pods.evict_above(100);
-        assert!(pods.open_windows() <= 101);
-    }
-}
-
 fn health(second: i64, state: &str, applied: &str, carrier: u8) -> LogEvent {
     let line = format!(
         r#"{{"hopkeeper":"health","state":"{state}","applied":"{applied}","carrier":{carrier},"rx_age_seconds":30}}"#

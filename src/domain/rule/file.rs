@@ -59,6 +59,8 @@ struct RuleYaml {
     #[serde(default)]
     threshold: Option<ThresholdYaml>,
     #[serde(default)]
+    absent: Option<Spanned<AbsentYaml>>,
+    #[serde(default)]
     samples: SamplesYaml,
     #[serde(default)]
     docs: Option<String>,
@@ -70,6 +72,12 @@ struct ThresholdYaml {
     count: Spanned<u64>,
     #[serde(default)]
     within: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AbsentYaml {
+    r#for: Spanned<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -140,6 +148,8 @@ impl Reader<'_> {
         })?;
         let pattern = yaml.pattern.as_ref().map(|p| self.pattern(p)).transpose()?;
         let unless = yaml.unless.as_ref().map(|p| self.pattern(p)).transpose()?;
+        let counts = yaml.threshold.is_some();
+        let absent = yaml.absent.as_ref().map(|absent| self.absent(absent, counts, yaml.verdict)).transpose()?;
         let conditions = yaml.conditions.map(|c| self.conditions(c.value)).transpose()?.unwrap_or_default();
         if !conditions.is_empty() && client != Client::Health {
             return Err(self.error(at_client, "\"where\" reads fields of a health line; it needs \"client: health\""));
@@ -161,6 +171,7 @@ impl Reader<'_> {
             evidence: yaml.evidence,
             verdict: yaml.verdict,
             threshold: yaml.threshold.map(|t| self.threshold(&t)).transpose()?.unwrap_or_default(),
+            absent,
             samples,
             docs: yaml.docs,
             origin: Origin { file: Arc::clone(&self.file), line: at_id.line, column: at_id.column },
@@ -238,13 +249,31 @@ impl Reader<'_> {
             return Err(self
                 .error(place(&yaml.count.referenced), "\"count\" above 1 needs \"within\", such as \"within: 60s\""));
         };
-        match duration::parse(&text.value) {
-            Some(within) if within >= Duration::from_secs(1) && within <= MAX_WITHIN => Ok(Threshold { count, within }),
-            _ => {
-                let message = format!("\"{}\" is no time from 1s to 1h; write such as 60s or 5m", text.value);
-                Err(self.error(place(&text.referenced), message))
-            }
+        Ok(Threshold { count, within: self.time(text)? })
+    }
+
+    fn time(&self, text: &Spanned<String>) -> Result<Duration, RuleError> {
+        let time = duration::parse(&text.value).filter(|time| (Duration::from_secs(1)..=MAX_WITHIN).contains(time));
+        time.ok_or_else(|| {
+            let message = format!("\"{}\" is no time from 1s to 1h; write such as 60s or 5m", text.value);
+            self.error(place(&text.referenced), message)
+        })
+    }
+
+    fn absent(&self, absent: &Spanned<AbsentYaml>, counts: bool, verdict: Verdict) -> Result<Duration, RuleError> {
+        let at = place(&absent.referenced);
+        if counts {
+            return Err(self.error(
+                at,
+                "\"absent\" waits for a line that stops, \"threshold\" counts lines that come; write one of them",
+            ));
         }
+        if matches!(verdict, Verdict::Ignore | Verdict::Recovered) {
+            let message =
+                format!("\"absent\" needs a verdict that says what to do: rotate, restart or alert, not {verdict}");
+            return Err(self.error(at, message));
+        }
+        self.time(&absent.value.r#for)
     }
 }
 

@@ -58,8 +58,14 @@ impl RuleSet {
     }
 
     /// A rule for any client is tried as each of them would be; the first that it decides counts.
-    fn decide_sample(&self, rule: &Rule, sample: &str) -> Option<&RuleId> {
-        let clients = Client::SOURCES.into_iter().filter(|source| rule.client.reads(*source));
+    fn decide_sample<'a>(&'a self, rule: &'a Rule, sample: &str) -> Option<&'a RuleId> {
+        let mut clients = Client::SOURCES.into_iter().filter(|source| rule.client.reads(*source));
+        if rule.absent.is_some() {
+            // It decides no line; its samples say which ones it waits for.
+            let awaits = |client, line: &str| RuleSet::meets(rule, client, line);
+            let awaits = clients.any(|c| self.decide_record(c, sample).iter().any(|(line, _)| awaits(c, line)));
+            return awaits.then_some(&rule.id);
+        }
         clients.flat_map(|client| self.decide_record(client, sample)).find_map(|(_, rule)| rule).map(|rule| &rule.id)
     }
 }

@@ -105,7 +105,12 @@ impl World {
     }
 
     fn worker(&self) -> Worker<'_, FakeSink> {
-        Worker::new(&Arc::new(RuleSet::shipped()), &self.directory, &self.sink, &self.metrics, now)
+        let (_, rules) = watch::channel(Arc::new(RuleSet::shipped()));
+        self.worker_with(rules)
+    }
+
+    fn worker_with(&self, rules: watch::Receiver<Arc<RuleSet>>) -> Worker<'_, FakeSink> {
+        Worker::new(rules, &self.directory, &self.sink, &self.metrics, now)
     }
 
     fn record(&self, payload: Payload, received: i64) -> Record {
@@ -307,4 +312,47 @@ async fn a_shard_that_goes_while_its_line_is_taken_up_costs_no_other_shards_line
     assert_eq!(world.created(), ["new"]);
     worker.settle();
     assert_eq!(other.stored.load(Ordering::SeqCst), 7, "the window still needs it");
+}
+
+#[tokio::test]
+async fn other_rules_are_taken_between_records_and_keep_what_was_counted() {
+    const REFUSED: &str = "AUTH: Received control message: AUTH_FAILED";
+    let world = World::new(&["p1", "p2"]);
+    let (rules, receiver) = watch::channel(Arc::new(RuleSet::shipped()));
+    let mut worker = world.worker_with(receiver);
+    let (sender, records) = mpsc::channel(8);
+    let run = worker.run(records, &world.stop);
+    let drive = async {
+        sender.send(world.line("p1", 0, 0, REFUSED)).await.expect("should be read");
+        sender.send(world.line("p1", 1, 1, EXPIRED)).await.expect("should be read");
+        until(|| world.created().len() == 1).await;
+        // Without the rule of the line before; that of the first one stays as it was, at another place.
+        let shipped = RuleSet::shipped();
+        let kept = shipped.rules().iter().rev().filter(|rule| rule.id != created_by(&world)).cloned();
+        rules.send_replace(Arc::new(RuleSet::new(kept.collect()).expect("should load")));
+        // Another pod, for which the rule does not rest.
+        sender.send(world.line("p2", 2, 2, EXPIRED)).await.expect("should be read");
+        sender.send(world.line("p1", 3, 3, REFUSED)).await.expect("should be read");
+        until(|| world.created().len() == 2).await;
+        drop(sender);
+    };
+    let (result, ()) = tokio::join!(run, drive);
+    result.expect("should end with its source");
+    let created = world.sink.created.lock().expect("should lock");
+    assert_eq!((created[1].rule.as_str(), created[1].first.position.sequence), ("openvpn-auth-failed", 0));
+}
+
+/// The rule of the first incident.
+fn created_by(world: &World) -> crate::domain::rule::RuleId {
+    world.sink.created.lock().expect("should lock")[0].rule.clone()
+}
+
+/// Waits until something is so, which it must be soon.
+async fn until(is_so: impl Fn() -> bool) {
+    let wait = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait).await.expect("should be so within 20 s");
 }

@@ -14,7 +14,7 @@ use crate::lab::{bao_seal, bao_unseal, lab};
 use crate::wait::until;
 
 /// One repair of the entry since `began`: one incident acted, by one rotation.
-async fn repaired_once(world: &World, began: Timestamp, revision_before: &str) {
+pub(super) async fn repaired_once(world: &World, began: Timestamp, revision_before: &str) {
     let incident = until_repaired(world, "entry", began).await;
     let steps = incident.status.unwrap_or_default().steps;
     assert_eq!(steps.len(), 1, "one step");

@@ -65,6 +65,18 @@ fn mistakes_are_told_with_their_place() {
         (with("    pattern: x\n    threshold: { count: 2, within: 2d }\n"), "my.yaml:9:36: \"2d\" is no time"),
         (with("    pattern: x\n    where: { a: 1 }\n"), "my.yaml:4:9: \"where\" reads fields of a health line"),
         (with("    client: health\n    where: { a: '> x' }\n"), "my.yaml:9:17: \"> x\" needs a number"),
+        (
+            with("    pattern: x\n    absent: { for: 3m }\n    threshold: { count: 2, within: 5s }\n"),
+            "my.yaml:9:13: \"absent\" waits for a line that stops, \"threshold\" counts",
+        ),
+        (with("    pattern: x\n    absent: { for: 0s }\n"), "my.yaml:9:20: \"0s\" is no time from 1s to 1h"),
+        (with("    pattern: x\n    absent: { for: 2h }\n"), "my.yaml:9:20: \"2h\" is no time from 1s to 1h"),
+        (with("    pattern: x\n    absent: { since: 2h }\n"), "my.yaml:9:15: unknown field `since`"),
+        (with("    absent: { for: 2m }\n"), "my.yaml:4:9: rule \"a\" matches every line"),
+        (
+            with("    pattern: x\n    absent: { for: 3m }\n").replace("verdict: rotate", "verdict: recovered"),
+            "my.yaml:9:13: \"absent\" needs a verdict that says what to do: rotate, restart or alert, not recovered",
+        ),
         (with("    docs: x\n"), "my.yaml:4:9: rule \"a\" matches every line"),
         (with("    pattern: x\n    verdict: rotate\n"), "my.yaml:9:5: duplicate mapping key"),
         ("version: 2\nrules: []\n".to_owned(), "my.yaml:1:10: version 2 is not known"),
@@ -83,6 +95,12 @@ fn mistakes_are_told_with_their_place() {
         let errors = errors(&source);
         assert!(errors.first().is_some_and(|e| e.starts_with(expected)), "want {expected:?}, got {errors:?}\n{source}");
     }
+}
+
+#[test]
+fn a_line_that_should_come_is_given_its_time() {
+    let rules = parse("my.yaml", &with("    pattern: x\n    absent: { for: 180s }\n"), Strictness::User);
+    assert_eq!(rules.expect("should load")[0].absent, Some(Duration::from_secs(180)));
 }
 
 #[test]

@@ -1,0 +1,94 @@
+//! The bound of memory: kept whatever comes, at the cost of what was used longest ago.
+
+use proptest::prelude::*;
+
+use super::property_tests::rules;
+use super::store::Limits;
+use super::tests::{at, event, hop};
+use super::*;
+
+fn bounded(bytes: usize, pods: usize) -> Engine {
+    Engine { store: Store::with_limits(Limits { bytes, pods }), ..Engine::new(rules(60)) }
+}
+
+fn of_pod(number: usize) -> HopIdentity {
+    HopIdentity { pod_uid: format!("uid-{number}"), applied_at: at(-1000), ..hop() }
+}
+
+#[test]
+fn the_oldest_window_gives_way_and_is_counted() {
+    let mut engine = bounded(64 * 1024, 10_000);
+    let mut pods = 0;
+    while engine.take_tally().evicted == 0 {
+        engine.observe(&event(10, "twice"), &of_pod(pods));
+        pods += 1;
+    }
+    assert!(pods > 256, "{pods}");
+    // The next to go would be pod 1, but it was used again.
+    engine.observe(&event(11, "other"), &of_pod(1));
+    assert_eq!(engine.observe(&event(12, "twice"), &of_pod(1)).len(), 1);
+    engine.observe(&event(13, "twice"), &of_pod(pods));
+    assert_eq!(engine.take_tally().evicted, 1);
+    assert!(engine.observe(&event(14, "twice"), &of_pod(2)).is_empty(), "pod 2 had to go");
+    // Of pod 1 is still known that it fired, and of pod 0 nothing.
+    assert!(engine.observe(&event(15, "twice"), &of_pod(1)).is_empty());
+    assert!(engine.observe(&event(16, "twice"), &of_pod(0)).is_empty());
+}
+
+#[test]
+fn pods_are_bounded_too_and_take_their_windows_with_them() {
+    let mut engine = bounded(1024 * 1024, 100);
+    for pod in 0..1_000 {
+        engine.observe(&event(10, "twice"), &of_pod(pod));
+        engine.observe(&event(10, "often"), &of_pod(pod));
+    }
+    assert_eq!((engine.open_windows(), engine.take_tally().evicted), (200, 1_800));
+    assert_eq!(engine.needed_from(&Shard::new("kafka:vpn/0")), Some(10));
+}
+
+#[test]
+fn memory_goes_back_after_a_storm() {
+    let mut engine = bounded(8 * 1024 * 1024, 100_000);
+    for pod in 0..20_000 {
+        engine.observe(&event(10, "twice"), &of_pod(pod));
+    }
+    let full = engine.store.bytes();
+    for pod in 0..20_000 {
+        // All but a few are over.
+        engine.observe(&event(if pod % 100 == 0 { 20 } else { 200 }, "other"), &of_pod(pod));
+    }
+    assert_eq!(engine.expire(at(200)), 19_800);
+    assert!(engine.store.bytes() < full / 20, "{} of {full}", engine.store.bytes());
+    // What was moved together is still found.
+    for pod in 0..20_000 {
+        assert_eq!(engine.observe(&event(21, "twice"), &of_pod(pod)).len(), usize::from(pod % 100 == 0), "{pod}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn what_survives_is_what_was_used_last_and_the_bound_is_kept(
+        lines in prop::collection::vec((0..700usize, prop::sample::select(vec!["once", "twice", "often", "often"])), 0..1500),
+    ) {
+        let bound = 48 * 1024;
+        let mut engine = bounded(bound, 10_000);
+        let mut order: Vec<(usize, &str)> = Vec::new();
+        for (sequence, (pod, word)) in (0..).zip(&lines) {
+            let line = LogEvent { file_offset: Some(sequence), ..event(10, word) };
+            engine.observe(&line, &of_pod(*pod));
+            order.retain(|used| used != &(*pod, *word));
+            order.push((*pod, *word));
+            prop_assert!(engine.store.bytes() <= bound);
+        }
+        let open = engine.store.open();
+        let mut last: Vec<(String, u32)> = order[order.len() - open.len()..]
+            .iter()
+            .map(|(pod, word)| (format!("uid-{pod}"), engine.numbers[&RuleId::new(*word)]))
+            .collect();
+        last.sort();
+        prop_assert_eq!(open, last);
+        prop_assert_eq!(engine.take_tally().evicted > 0, order.len() > engine.open_windows());
+    }
+}

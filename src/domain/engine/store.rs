@@ -1,0 +1,353 @@
+//! All pods and their open windows, within a bound of bytes: what was used longest ago is given up first.
+//!
+//! Everything is numbers in slabs and lists through them, so that a flood costs constant time a line. What a line means
+//! is the engine's affair.
+
+mod bounds;
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+
+use super::list::{Links, List};
+use super::pod::Pod;
+use super::shards::Shards;
+use super::slab::Slab;
+use crate::domain::event::{HopIdentity, Shard};
+use crate::domain::rule::Rule;
+use crate::domain::types::Evidence;
+use crate::domain::window::{Hit, Window, nanos, span};
+pub(super) use bounds::Limits;
+
+/// One open window with its place in the lists.
+#[derive(Debug)]
+struct Slot {
+    window: Window,
+    pod: u32,
+    rule: u32,
+    by_use: Links,
+    of_pod: Links,
+}
+
+// Two lines included. With the index it stays below 128 bytes: tests/window_memory.rs measures it.
+const _: () = assert!(size_of::<Option<Slot>>() == 96);
+
+fn by_use(slot: &mut Slot) -> &mut Links {
+    &mut slot.by_use
+}
+
+fn of_pod(slot: &mut Slot) -> &mut Links {
+    &mut slot.of_pod
+}
+
+fn pod_by_use(pod: &mut Pod) -> &mut Links {
+    &mut pod.by_use
+}
+
+/// Both numbers are ours, small and dense: nobody can choose them to collide.
+fn hash(pod: u32, rule: u32) -> u64 {
+    let mixed = (u64::from(pod) << 32 | u64::from(rule)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed ^ (mixed >> 32)
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    limits: Limits,
+    slots: Slab<Slot>,
+    by_use: List,
+    /// From pod and rule to the slot.
+    index: HashTable<u32>,
+    /// What windows of many lines take besides.
+    heap_bytes: usize,
+    pods: Slab<Pod>,
+    pod_numbers: HashMap<Arc<str>, u32>,
+    /// Pods by use: those that spoke within ten minutes, and the others.
+    speaking: List,
+    quiet: List,
+    /// Grows with each use of a pod.
+    uses: u64,
+    /// How far `uses` was at a time, from the oldest that matters.
+    idle: VecDeque<(u64, i64)>,
+    /// Pods that wrote something since windows were last expired.
+    spoke: Vec<u32>,
+    pub(super) shards: Shards,
+    parameters: RandomState,
+    evicted: u64,
+}
+
+impl Store {
+    /// The pod's number; its state is empty when its parameters were applied anew.
+    pub(super) fn pod(&mut self, hop: &HopIdentity) -> u32 {
+        self.uses += 1;
+        let applied_at = nanos(hop.applied_at);
+        let parameters = self.parameters.hash_one((&hop.candidate, &hop.plan_id, applied_at));
+        let number = match self.pod_numbers.get(hop.pod_uid.as_str()) {
+            Some(number) => *number,
+            None => self.add_pod(Pod::new(Arc::from(hop.pod_uid.as_str()), parameters, applied_at)),
+        };
+        if self.pods[number].parameters != parameters {
+            self.forget(number);
+            self.pods[number].renew(parameters, applied_at);
+        }
+        let quiet = std::mem::take(&mut self.pods[number].quiet);
+        if quiet {
+            self.quiet.remove(&mut self.pods, pod_by_use, number);
+            self.speaking.push(&mut self.pods, pod_by_use, number);
+        }
+        self.speaking.move_to_newest(&mut self.pods, pod_by_use, number);
+        self.pods[number].used = self.uses;
+        number
+    }
+
+    fn add_pod(&mut self, pod: Pod) -> u32 {
+        if self.pods.len() >= self.limits.pods
+            && let Some(oldest) = self.quiet.oldest().or(self.speaking.oldest())
+        {
+            self.evicted += self.windows_of(oldest).len() as u64;
+            self.remove_pod(oldest);
+        }
+        let uid = Arc::clone(&pod.uid);
+        let number = self.pods.insert(pod);
+        self.speaking.push(&mut self.pods, pod_by_use, number);
+        self.pod_numbers.insert(uid, number);
+        number
+    }
+
+    /// Closes a pod's windows, and needs nothing for it any more.
+    fn forget(&mut self, number: u32) {
+        self.close_all(number);
+        if let Some(confirmed) = self.pods[number].confirmed {
+            self.shards.release(confirmed, true);
+        }
+    }
+
+    fn remove_pod(&mut self, number: u32) {
+        self.forget(number);
+        let list = if self.pods[number].quiet { &mut self.quiet } else { &mut self.speaking };
+        list.remove(&mut self.pods, pod_by_use, number);
+        let pod = self.pods.remove(number);
+        self.pod_numbers.remove(&pod.uid);
+    }
+
+    pub(super) fn get(&mut self, pod: u32) -> &mut Pod {
+        &mut self.pods[pod]
+    }
+
+    /// The pod wrote a line that counts as a sign of its life.
+    pub(super) fn saw(&mut self, number: u32, at: i64) {
+        let pod = &mut self.pods[number];
+        pod.newest = pod.newest.max(at);
+        if !std::mem::replace(&mut pod.spoke, true) {
+            self.spoke.push(number);
+        }
+    }
+
+    /// A health line names what the client runs with.
+    pub(super) fn says(&mut self, number: u32, line: Hit, these: bool) {
+        if self.pods[number].says(line, these) {
+            // Lines that were counted before may rest on it.
+            let lines = self.windows_of(number);
+            lines.into_iter().for_each(|place| self.needs(place));
+        }
+    }
+
+    /// Counts a line; gives the window's first line when the rule fires.
+    pub(super) fn count(&mut self, pod: u32, number: u32, rule: &Rule, hit: Hit) -> Option<Hit> {
+        let place = self.window(pod, number);
+        let first = self.change(place, |window| window.count(&rule.threshold, hit));
+        let ends = self.slots[place].window.ends_at(&rule.threshold);
+        self.pods[pod].ends_from = self.pods[pod].ends_from.min(ends);
+        self.relieve(place);
+        first
+    }
+
+    /// A line has come that a rule expects.
+    pub(super) fn expect(&mut self, pod: u32, number: u32, absent: i64, hit: Hit) {
+        let place = self.window(pod, number);
+        self.change(place, |window| window.expect(hit));
+        let missed = self.slots[place].window.missed_from(absent);
+        self.pods[pod].missed_from = self.pods[pod].missed_from.min(missed);
+        self.relieve(place);
+    }
+
+    /// The rules whose line has not come for too long, with the last that did. Besides, how many are not told since a
+    /// fault inside the pod explains them.
+    pub(super) fn missed(&mut self, number: u32, rules: &[Rule], at: i64) -> (Vec<(u32, Hit)>, u64) {
+        let (mut missed, mut explained) = (Vec::new(), 0);
+        if at < self.pods[number].missed_from {
+            return (missed, explained);
+        }
+        let is_explained = self.pods[number].is_explained(at);
+        let mut next = i64::MAX;
+        for place in self.windows_of(number) {
+            let rule_number = self.slots[place].rule;
+            let rule = &rules[rule_number as usize];
+            let Some(absent) = rule.absent.map(span) else { continue };
+            let from = self.slots[place].window.missed_from(absent);
+            if at < from || (is_explained && rule.evidence == Evidence::Path) {
+                explained += u64::from(at >= from);
+                next = next.min(from);
+            } else if let Some(last) = self.change(place, |window| window.miss(absent, at)) {
+                let ends = self.slots[place].window.wait_ends_at();
+                self.pods[number].ends_from = self.pods[number].ends_from.min(ends);
+                missed.push((rule_number, last));
+            }
+        }
+        self.pods[number].missed_from = next;
+        (missed, explained)
+    }
+
+    /// The tunnel worked: lines before are history. An expected line is not: nobody saw it again.
+    pub(super) fn recover(&mut self, number: u32, rules: &[Rule], at: i64) {
+        self.pods[number].recovered(at);
+        for place in self.windows_of(number) {
+            if rules[self.slots[place].rule as usize].absent.is_none()
+                && !self.change(place, |window| window.settle(at))
+            {
+                self.close(place);
+            }
+        }
+    }
+
+    pub(super) fn open_windows(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(super) fn take_evicted(&mut self) -> u64 {
+        std::mem::take(&mut self.evicted)
+    }
+
+    /// The oldest line of a shard that a replay would need: those counted, and the ones without which it would not count
+    /// them.
+    pub(super) fn needed_from(&mut self, shard: &Shard) -> Option<u64> {
+        let number = self.shards.get(shard)?;
+        if self.shards.is_stale() {
+            // One pass over the slab for all shards, at most once between two changes of an oldest line.
+            self.shards.begin_anew();
+            for (_, slot) in self.slots.iter() {
+                tell_needed(&mut self.shards, &self.pods[slot.pod], &slot.window);
+            }
+        }
+        self.shards.oldest(number)
+    }
+
+    pub(super) fn drop_shard(&mut self, shard: &Shard) {
+        let Some(number) = self.shards.get(shard) else { return };
+        let of_shard = self.slots.iter().filter(|(_, slot)| slot.window.is_of_shard(number));
+        let places: Vec<u32> = of_shard.map(|(place, _)| place).collect();
+        places.into_iter().for_each(|place| self.close(place));
+        for pod in self.pod_numbers.values() {
+            if let Some(line) = self.pods[*pod].confirmed.take_if(|line| line.shard == number) {
+                self.shards.release(line, true);
+            }
+        }
+    }
+
+    pub(super) fn keep_pods(&mut self, is_there: impl Fn(&str) -> bool) {
+        let gone = |(uid, number): (&Arc<str>, &u32)| (!is_there(uid)).then_some(*number);
+        let gone: Vec<u32> = self.pod_numbers.iter().filter_map(gone).collect();
+        gone.into_iter().for_each(|number| self.remove_pod(number));
+    }
+
+    /// Other rules: gives for each present rule's number the new one, or none where its windows are to be dropped.
+    pub(super) fn renumber(&mut self, new: &[Option<u32>]) -> usize {
+        let before = self.slots.len();
+        let places: Vec<u32> = self.slots.iter().map(|(place, _)| place).collect();
+        for place in &places {
+            if new[self.slots[*place].rule as usize].is_none() {
+                self.close(*place);
+            }
+        }
+        self.index.clear();
+        let kept: Vec<(u32, u32)> = self.slots.iter().map(|(place, slot)| (place, slot.rule)).collect();
+        for (place, rule) in kept {
+            self.slots[place].rule = new[rule as usize].expect("should be kept: the others were closed");
+        }
+        let places: Vec<u32> = self.slots.iter().map(|(place, _)| place).collect();
+        places.into_iter().for_each(|place| self.enter(place));
+        before - self.slots.len()
+    }
+
+    fn windows_of(&mut self, pod: u32) -> Vec<u32> {
+        self.pods[pod].windows.places(&mut self.slots, of_pod)
+    }
+
+    /// The window of a pod and rule, as the one used last.
+    fn window(&mut self, pod: u32, rule: u32) -> u32 {
+        let slots = &self.slots;
+        let is_it = |place: &u32| (slots[*place].pod, slots[*place].rule) == (pod, rule);
+        if let Some(place) = self.index.find(hash(pod, rule), is_it).copied() {
+            self.by_use.move_to_newest(&mut self.slots, by_use, place);
+            return place;
+        }
+        self.make_room();
+        let slot = Slot { window: Window::default(), pod, rule, by_use: Links::default(), of_pod: Links::default() };
+        let place = self.slots.insert(slot);
+        self.by_use.push(&mut self.slots, by_use, place);
+        self.pods[pod].windows.push(&mut self.slots, of_pod, place);
+        self.enter(place);
+        place
+    }
+
+    fn enter(&mut self, place: u32) {
+        let slots = &self.slots;
+        let hash_of = |place: &u32| hash(slots[*place].pod, slots[*place].rule);
+        self.index.insert_unique(hash_of(&place), place, hash_of);
+    }
+
+    /// Changes a window, and with it what is needed and how much memory is taken.
+    fn change<T>(&mut self, place: u32, change: impl FnOnce(&mut Window) -> T) -> T {
+        self.releases(place);
+        let window = &mut self.slots[place].window;
+        self.heap_bytes -= window.heap_bytes();
+        let result = change(window);
+        self.heap_bytes += window.heap_bytes();
+        self.needs(place);
+        result
+    }
+
+    fn needs(&mut self, place: u32) {
+        let slot = &self.slots[place];
+        tell_needed(&mut self.shards, &self.pods[slot.pod], &slot.window);
+    }
+
+    fn releases(&mut self, place: u32) {
+        let slot = &self.slots[place];
+        let takes_effect = self.pods[slot.pod].takes_effect();
+        for hit in slot.window.needed() {
+            self.shards.release(*hit, hit.at >= takes_effect);
+        }
+    }
+
+    fn close(&mut self, place: u32) {
+        self.releases(place);
+        let slot = &self.slots[place];
+        let (pod, rule) = (slot.pod, slot.rule);
+        self.heap_bytes -= slot.window.heap_bytes();
+        if let Ok(entry) = self.index.find_entry(hash(pod, rule), |other| *other == place) {
+            entry.remove();
+        }
+        self.by_use.remove(&mut self.slots, by_use, place);
+        self.pods[pod].windows.remove(&mut self.slots, of_pod, place);
+        self.slots.remove(place);
+    }
+
+    fn close_all(&mut self, pod: u32) {
+        self.windows_of(pod).into_iter().for_each(|place| self.close(place));
+        (self.pods[pod].ends_from, self.pods[pod].missed_from) = (i64::MAX, i64::MAX);
+    }
+}
+
+/// The counted lines, and the one that said what the client runs with where they came before that was certain.
+fn tell_needed(shards: &mut Shards, pod: &Pod, window: &Window) {
+    for hit in window.needed() {
+        shards.need(*hit);
+        if hit.at < pod.takes_effect()
+            && let Some(confirmed) = pod.confirmed
+        {
+            shards.need(confirmed);
+        }
+    }
+}
