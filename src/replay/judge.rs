@@ -61,7 +61,7 @@ impl<'a> Judge<'a> {
             candidate: CandidateRef { name: "as-logged".into(), version: "1".into() },
             plan_id: String::new(),
             // Every line is about the parameters that ran when it was written.
-            applied_at: Timestamp::MIN,
+            applied_at: Timestamp::UNIX_EPOCH,
         };
         Self {
             chain,
@@ -107,7 +107,7 @@ impl<'a> Judge<'a> {
             position: Position::new(Shard::new("replay"), number),
         };
         for detection in self.engine.observe(&event, &identity) {
-            self.readiness.confirm(record.hop);
+            self.readiness.confirm(record.hop, &detection);
             self.open(record.hop, &detection);
         }
         self.engine.expire(record.time);
@@ -386,7 +386,7 @@ impl<'a> Judge<'a> {
             }),
             desired: Some(Desired {
                 candidate: self.identities[index].candidate.clone(),
-                applied_at: Timestamp::MIN,
+                applied_at: Timestamp::UNIX_EPOCH,
                 revision: 0,
                 recreate: 0,
             }),

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::gone::{self, Gone};
 use super::signs::{Sign, Trouble};
 use super::{Chain, Record};
+use crate::domain::engine::Detection;
 use crate::domain::types::{Evidence, Implementation, Verdict};
 
 /// The OpenVPN hop that is at fault complains only after 59 s, an inner WireGuard hop after 15 s.
@@ -103,9 +104,19 @@ impl Readiness {
         self.hops[record.hop].take(now, sign);
     }
 
-    /// A rule's threshold was reached.
-    pub(super) fn confirm(&mut self, hop: usize) {
-        if let Some(down) = &mut self.hops[hop].down {
+    /// A rule's threshold was reached, or a line that it expects did not come.
+    pub(super) fn confirm(&mut self, hop: usize, detection: &Detection) {
+        let state = &mut self.hops[hop];
+        if state.down.is_none() && !state.speaks_of_health {
+            let trouble = Trouble {
+                rule: detection.rule.to_string(),
+                title: detection.title.clone(),
+                verdict: detection.verdict,
+                evidence: detection.evidence,
+            };
+            state.doubt(detection.last.time, Some(&trouble), false);
+        }
+        if let Some(down) = &mut state.down {
             down.confirmed = true;
         }
     }
