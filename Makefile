@@ -50,8 +50,10 @@ bench: lab-up ## the figures of the whole path: record to incident, line to page
 	HOPKEEPER_E2E_OPERATOR=$(CARGO_TARGET_DIR)/release/hopkeeper \
 	  cargo test $(CARGO_FLAGS) --test e2e -- --ignored --nocapture --test-threads=1 bench
 
-generate: build ## the generated files that are committed: CRDs, snapshots
+generate: build ## the generated files that are committed: CRDs, rule list and schema, snapshots
 	$(BIN) crd > k8s/crd.yaml
+	$(BIN) rules list --format markdown > docs/rules.md
+	$(BIN) rules schema > rules/schema.json
 	INSTA_UPDATE=always cargo test $(CARGO_FLAGS) --lib
 
 .PHONY: help demo test unit lint build lab-up lab-down bench generate

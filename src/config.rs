@@ -17,9 +17,12 @@ pub struct RunConfig {
     /// Namespace to work in; all namespaces where it is not given.
     #[arg(long, env = "HOPKEEPER_NAMESPACE")]
     pub namespace: Option<String>,
-    /// Directory of rule files (*.yaml); the shipped packs where it is not given.
+    /// Directory of your own rule files (*.yaml), laid over the shipped rules: they may add, replace, change and switch off.
     #[arg(long, env = "HOPKEEPER_RULES", value_name = "DIR")]
     pub rules: Option<PathBuf>,
+    /// Leave the shipped rules out: those of --rules are all there is.
+    #[arg(long, env = "HOPKEEPER_NO_SHIPPED_RULES", requires = "rules")]
+    pub no_shipped_rules: bool,
 
     /// The log stream.
     #[command(flatten)]

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::domain::rule::Rule;
 use crate::domain::rule::error::RuleError;
-use crate::domain::rule::file::Strictness;
-use crate::domain::ruleset::{RuleSet, pack};
+use crate::domain::ruleset::RuleSet;
+use crate::domain::ruleset::pack::{self, Base};
 
 /// Why a directory of rules did not load.
 #[derive(Debug, Error)]
@@ -32,20 +33,40 @@ fn count(errors: usize) -> String {
     if errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") }
 }
 
-/// Rules and the number of files they came from.
+/// Rules, and the files that were laid over the shipped ones.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The compiled rules.
+    /// The compiled rules of all layers.
     pub rules: RuleSet,
-    /// How many files.
-    pub files: usize,
+    /// Those that are switched off.
+    pub disabled: Vec<Rule>,
+    /// The files by name, with their text.
+    pub files: Vec<(String, String)>,
 }
 
-/// Loads `*.yaml` and `*.yml` of a directory in the order of their names, or one file.
+impl Loaded {
+    /// The rules alone, without any file.
+    pub fn without_files(base: Base) -> Self {
+        let layers = pack::layered(base, &[]).expect("should load: no file can be wrong");
+        Self { rules: layers.rules, disabled: layers.disabled, files: Vec::new() }
+    }
+
+    /// True for a rule that one of the files brought or changed.
+    pub fn is_users(&self, rule: &Rule) -> bool {
+        rule.is_from(|name| self.files.iter().any(|(file, _)| file == name))
+    }
+
+    /// The rules that one of the files brought or changed.
+    pub fn users(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.rules().iter().filter(|rule| self.is_users(rule))
+    }
+}
+
+/// Loads `*.yaml` and `*.yml` of a directory in the order of their names, or one file, and lays them over `base`.
 ///
 /// # Errors
 /// When a file can't be read or anything in one is wrong.
-pub fn load(path: &Path) -> Result<Loaded, RuleFilesError> {
+pub fn load(path: &Path, base: Base) -> Result<Loaded, RuleFilesError> {
     let failed = |path: &Path| {
         let path = path.display().to_string();
         move |source| RuleFilesError::Read { path, source }
@@ -72,7 +93,7 @@ pub fn load(path: &Path) -> Result<Loaded, RuleFilesError> {
     for path in &paths {
         files.push((path.display().to_string(), std::fs::read_to_string(path).map_err(failed(path))?));
     }
-    let sources = files.iter().map(|(name, source)| (name.as_str(), source.as_str()));
-    let rules = pack::load(sources, Strictness::User).map_err(RuleFilesError::Rules)?;
-    Ok(Loaded { rules, files: files.len() })
+    let sources: Vec<(&str, &str)> = files.iter().map(|(name, source)| (name.as_str(), source.as_str())).collect();
+    let layers = pack::layered(base, &sources).map_err(RuleFilesError::Rules)?;
+    Ok(Loaded { rules: layers.rules, disabled: layers.disabled, files })
 }

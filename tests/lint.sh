@@ -16,6 +16,13 @@ while read -r lines file; do
 done < <(git ls-files '*.rs' '*.sh' | xargs wc -l)
 [ "$(wc -l <src/main.rs)" -le 30 ] || complain "src/main.rs only starts: wiring belongs into src/app.rs"
 
+# The shipped rules, by the tool that users have. That docs/rules.md and rules/schema.json are what the program prints is
+# tested beside the code that prints them.
+bin="${CARGO_TARGET_DIR:-target}/debug/hopkeeper"
+if [ -x "$bin" ]; then
+  "$bin" rules lint --deny-warnings --no-shipped-rules rules || complain "the shipped rules have warnings"
+else complain "build first: the shipped rules are linted by target/debug/hopkeeper"; fi
+
 if command -v shellcheck >/dev/null; then
   git ls-files '*.sh' .ci/run tests/lab/lab.sh | xargs shellcheck --severity=warning || complain "shellcheck"
 elif [ -n "${CI:-}" ]; then apt-get install -y -q shellcheck >/dev/null && exec "$0"

@@ -7,12 +7,14 @@ use clap::{Args, Subcommand, ValueEnum};
 use miette::{IntoDiagnostic, WrapErr, miette};
 
 use crate::domain::rule::Client;
-use crate::domain::ruleset::RuleSet;
+use crate::domain::rule::schema;
+use crate::domain::ruleset::pack::Base;
 use crate::domain::suggest::Wanted;
 use crate::rule_files::{self, Loaded, RuleFilesError};
 
 mod explain;
 mod lint;
+mod list;
 mod suggest;
 mod test;
 
@@ -23,29 +25,59 @@ pub(super) struct RulesCommand {
     action: Action,
 }
 
+/// What the files are laid over.
+#[derive(Clone, Copy, Debug, Args)]
+struct BaseArgs {
+    /// Leave the shipped rules out: the files' rules are all there is.
+    #[arg(long, env = "HOPKEEPER_NO_SHIPPED_RULES")]
+    no_shipped_rules: bool,
+}
+
+impl BaseArgs {
+    fn base(self) -> Base {
+        if self.no_shipped_rules { Base::Nothing } else { Base::Shipped }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Check rule files: unknown keys, bad patterns, impossible thresholds, ids used twice.
+    /// Check rule files: errors, and what is allowed but unwise.
     ///
-    /// Prints each mistake as `file:line:column: message` with the place marked, and fails if there is one.
-    /// Warnings (a rule without samples, a pattern that every line must meet) do not fail.
-    #[command(after_help = "Example:\n  hopkeeper rules lint my-rules/")]
+    /// Errors: unknown keys, bad patterns, impossible thresholds, ids used twice. Warnings: a pattern that a VPN server
+    /// can imitate (not anchored), one that another rule shadows or clashes with, one that is slow or large, no samples.
+    /// Each is printed as `file:line:column: message` with the place marked. The files are laid over the shipped rules,
+    /// as the operator does it.
+    #[command(
+        after_help = "Exit codes: 0 no error (and no warning, with --deny-warnings), 1 otherwise, 2 wrong usage.\n\n\
+                      Examples:\n  hopkeeper rules lint my-rules/\n  hopkeeper rules lint --deny-warnings --format json my-rules/"
+    )]
     Lint {
         /// A directory of *.yaml files, or one file.
         path: PathBuf,
+        /// `text` for people; `json` for programs: one object for each error or warning.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+        /// Fail on warnings too.
+        #[arg(long)]
+        deny_warnings: bool,
+        #[command(flatten)]
+        base: BaseArgs,
     },
     /// Try every rule on its own samples: `fires` lines must be decided by it, `silent` lines must not.
     ///
-    /// All rules of the directory take part, so a sample that an earlier rule decides is told as well.
+    /// The files are laid over the shipped rules, so a sample that another rule decides is told as well.
     #[command(after_help = "Example:\n  hopkeeper rules test my-rules/")]
     Test {
         /// A directory of *.yaml files, or one file.
         path: PathBuf,
+        #[command(flatten)]
+        base: BaseArgs,
     },
     /// Say for each line of standard input which rule decides it, and what it proves.
     ///
     /// Timestamps, levels, colours and prefixes of supervisors may be left on. Thresholds are not counted: a rule that
-    /// needs two lines is shown for one.
+    /// needs two lines is shown for one. Text for people also marks the part that matched, says what would be done about
+    /// it, and why other rules with the same words do not decide the line.
     #[command(
         after_help = "Examples:\n  kubectl logs berlin-entry-0 -c vpn | hopkeeper rules explain --client openvpn\n  \
                       echo 'AUTH: Received control message: AUTH_FAILED' | hopkeeper rules explain --client openvpn --format json"
@@ -54,12 +86,17 @@ enum Action {
         /// Which program wrote the lines.
         #[arg(long, value_enum)]
         client: Source,
-        /// A directory of *.yaml files, or one file [default: the shipped rules].
+        /// A directory of *.yaml files, or one file, to lay over the shipped rules.
         #[arg(long, value_name = "DIR")]
         rules: Option<PathBuf>,
-        /// `text` for people; `json` for programs: one object for each line, null where no rule decides it.
+        /// `text` for people; `json` for programs: {"line","rule","verdict","evidence"} for each line, null where no rule decides it.
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
+        /// Say all of it in JSON too: severity, threshold, the matching part, the decision, the other rules.
+        #[arg(long)]
+        why: bool,
+        #[command(flatten)]
+        base: BaseArgs,
     },
     /// Draft rules for the lines of a log that no rule knows.
     ///
@@ -77,7 +114,7 @@ enum Action {
         /// Which program wrote it [default: the one whose rules know most of its first lines].
         #[arg(long, value_enum)]
         client: Option<Source>,
-        /// A directory of *.yaml files, or one file: the rules that are known [default: the shipped rules].
+        /// A directory of *.yaml files, or one file, to lay over the shipped rules: what they know needs no draft.
         #[arg(long, value_name = "DIR")]
         rules: Option<PathBuf>,
         /// Leave out kinds with fewer lines.
@@ -86,7 +123,25 @@ enum Action {
         /// At most so many drafts.
         #[arg(long, value_name = "DRAFTS", default_value_t = 20)]
         top: usize,
+        #[command(flatten)]
+        base: BaseArgs,
     },
+    /// List all rules: id, client, verdict, evidence, threshold, severity, tags, title.
+    #[command(after_help = "Examples:\n  hopkeeper rules list\n  hopkeeper rules list --rules my-rules/ --format json")]
+    List {
+        /// A directory of *.yaml files, or one file, to lay over the shipped rules.
+        #[arg(long, value_name = "DIR")]
+        rules: Option<PathBuf>,
+        /// `text` for people, `json` for programs, `markdown` for docs/rules.md.
+        #[arg(long, value_enum, default_value_t = list::Format::Text)]
+        format: list::Format,
+        #[command(flatten)]
+        base: BaseArgs,
+    },
+    /// Print the JSON Schema of rule files, for editors that complete and check.
+    #[command(after_help = "Example:\n  hopkeeper rules schema > my-rules/rules.schema.json\n  \
+                      # and as the first line of a rule file:\n  # yaml-language-server: $schema=rules.schema.json")]
+    Schema,
 }
 
 /// The program that wrote the lines.
@@ -125,42 +180,62 @@ enum Format {
 impl RulesCommand {
     pub(super) fn run(self) -> miette::Result<()> {
         match self.action {
-            Action::Lint { path } => lint::lint(&path),
-            Action::Test { path } => test::test(&path),
-            Action::Suggest { file, client, rules, min_count, top } => {
-                let rules = match rules {
-                    Some(path) => load(&path)?.rules,
-                    None => RuleSet::shipped(),
-                };
-                suggest::suggest(&rules, &file, client.map(Into::into), Wanted { min_count, top })
+            Action::Suggest { file, client, rules, min_count, top, base } => {
+                let rules = layered(rules.as_deref(), base)?.rules;
+                suggest::suggest(&rules, &file, client.map(Into::into), Wanted { min_count, top })?;
             }
-            Action::Explain { client, rules, format } => {
-                let rules = match rules {
-                    Some(path) => load(&path)?.rules,
-                    None => RuleSet::shipped(),
-                };
+            Action::Lint { path, format, deny_warnings, base } => {
+                lint::lint(&path, base.base(), format, deny_warnings)?
+            }
+            Action::Test { path, base } => test::test(&path, base.base())?,
+            Action::Explain { client, rules, format, why, base } => {
+                let rules = layered(rules.as_deref(), base)?.rules;
+                let detail = if why { explain::Detail::Why } else { explain::Detail::Contract };
                 let stdin = std::io::stdin().lock();
-                match explain::explain(&rules, client.into(), format, stdin, std::io::stdout().lock()) {
-                    // The reader of our output had enough, as `head` does.
-                    Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-                    result => result.into_diagnostic().wrap_err("failed to explain the lines"),
-                }
+                written(explain::explain(&rules, client.into(), format, detail, stdin, std::io::stdout().lock()))?;
+            }
+            Action::List { rules, format, base } => {
+                let loaded = layered(rules.as_deref(), base)?;
+                written(list::list(&loaded, format, std::io::stdout().lock()))?;
+            }
+            Action::Schema => {
+                written(std::io::Write::write_all(&mut std::io::stdout(), schema::text_of_schema().as_bytes()))?
             }
         }
+        Ok(())
+    }
+}
+
+fn written(result: std::io::Result<()>) -> miette::Result<()> {
+    match result {
+        // The reader of our output had enough, as `head` does.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.into_diagnostic().wrap_err("failed to write the answer"),
+    }
+}
+
+fn layered(rules: Option<&Path>, base: BaseArgs) -> miette::Result<Loaded> {
+    match rules {
+        Some(path) => load(path, base.base()),
+        None => Ok(Loaded::without_files(base.base())),
     }
 }
 
 /// Loads rules; prints what is wrong in them, each with its place.
-fn load(path: &Path) -> miette::Result<Loaded> {
-    match rule_files::load(path) {
+fn load(path: &Path, base: Base) -> miette::Result<Loaded> {
+    match rule_files::load(path, base) {
         Ok(loaded) => Ok(loaded),
         Err(RuleFilesError::Rules(errors)) => {
             for error in &errors {
                 eprintln!("{error}\n{}", error.marked());
             }
-            let number = if errors.len() == 1 { "1 error".to_owned() } else { format!("{} errors", errors.len()) };
-            Err(miette!("{number} in the rule files; nothing was loaded"))
+            Err(miette!("{} in the rule files; nothing was loaded", count(errors.len(), "error")))
         }
         Err(error) => Err(error).into_diagnostic(),
     }
+}
+
+/// `1 error`, `2 errors`.
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

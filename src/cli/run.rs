@@ -4,7 +4,8 @@ use clap::Args;
 use miette::{IntoDiagnostic, miette};
 
 use crate::config::RunConfig;
-use crate::domain::ruleset::RuleSet;
+use crate::domain::ruleset::pack::Base;
+use crate::rule_files::Loaded;
 use crate::{app, hardening, rule_files, telemetry};
 
 /// Runs the operator: reads the log stream, creates incidents, and, while it leads, keeps every VpnChain working.
@@ -22,11 +23,12 @@ impl Run {
     pub(super) fn run(self) -> miette::Result<()> {
         hardening::forbid_core_dumps().into_diagnostic()?;
         telemetry::start(&self.config.log, self.config.log_format).into_diagnostic()?;
+        let base = if self.config.no_shipped_rules { Base::Nothing } else { Base::Shipped };
         let rules = match &self.config.rules {
             Some(directory) => {
-                rule_files::load(directory).map_err(|e| miette!("{}", telemetry::error_chain(&e)))?.rules
+                rule_files::load(directory, base).map_err(|e| miette!("{}", telemetry::error_chain(&e)))?.rules
             }
-            None => RuleSet::shipped(),
+            None => Loaded::without_files(base).rules,
         };
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().into_diagnostic()?;

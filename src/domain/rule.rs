@@ -2,10 +2,19 @@
 //!
 //! `rule::file` reads rules from YAML; `ruleset` matches them; what is done about a verdict is the chain's policy.
 
+pub mod change;
 pub mod condition;
 mod duration;
 pub mod error;
 pub mod file;
+pub mod keys;
+pub mod lint;
+pub mod near;
+mod node;
+mod pattern;
+pub mod scalar;
+pub mod schema;
+pub mod severity;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +25,8 @@ use serde::{Deserialize, Serialize};
 
 use super::types::{Evidence, Implementation, Verdict};
 use condition::Condition;
+use error::Place;
+use severity::Severity;
 
 /// A rule's name, unique in a rule set.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -126,6 +137,25 @@ pub struct Origin {
     pub column: usize,
 }
 
+/// Where the parts of a rule stand in its file, for messages about them; none for what is not there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// The pattern's value.
+    pub pattern: Option<Place>,
+    /// The value of `unless`.
+    pub unless: Option<Place>,
+    /// The verdict's value.
+    pub verdict: Option<Place>,
+    /// The threshold.
+    pub threshold: Option<Place>,
+    /// The conditions' names, in their order.
+    pub conditions: Vec<Place>,
+    /// The firing samples, in their order.
+    pub fires: Vec<Place>,
+    /// The silent samples, in their order.
+    pub silent: Vec<Place>,
+}
+
 /// Lines that show what a rule does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Samples {
@@ -148,28 +178,81 @@ pub struct Rule {
     pub pattern: Option<Regex>,
     /// What the program's text must not contain.
     pub unless: Option<Regex>,
-    /// Conditions on fields of a health line; all must hold.
+    /// Conditions on fields of a health line or on groups of the pattern; all must hold.
     pub conditions: Vec<Condition>,
     /// Whose fault the line proves.
     pub evidence: Evidence,
     /// What should be done about it.
     pub verdict: Verdict,
+    /// How urgent it is for people.
+    pub severity: Severity,
     /// How often it must be seen.
     pub threshold: Threshold,
     /// Lines for `rules test`.
     pub samples: Samples,
+    /// Words to find it by.
+    pub tags: Vec<String>,
     /// A link to more.
     pub docs: Option<String>,
     /// Where it was written.
     pub origin: Origin,
+    /// Where its parts were written.
+    pub places: Arc<Places>,
+    /// Where a user's file changed it, if one did.
+    pub changed: Option<Origin>,
+}
+
+/// Why a rule leaves a line alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Miss {
+    /// Its pattern is not in the text.
+    Pattern,
+    /// This condition of it, by number, does not hold.
+    Condition(usize),
+    /// The line matches `unless`.
+    Unless,
 }
 
 impl Rule {
     /// True when the program's text (and the health line's fields) are what this rule is about.
     pub fn matches(&self, text: &str, fields: Option<&serde_json::Map<String, serde_json::Value>>) -> bool {
-        self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(text))
-            && (self.conditions.is_empty()
-                || fields.is_some_and(|fields| self.conditions.iter().all(|condition| condition.holds(fields))))
-            && !self.unless.as_ref().is_some_and(|unless| unless.is_match(text))
+        self.try_on(text, fields).is_ok()
+    }
+
+    /// The same, with the reason.
+    ///
+    /// # Errors
+    /// The first part of the rule that the line does not fulfil.
+    pub fn try_on(&self, text: &str, fields: Option<&serde_json::Map<String, serde_json::Value>>) -> Result<(), Miss> {
+        let mut groups = None;
+        if let Some(pattern) = &self.pattern {
+            // Finding groups costs more than finding a match.
+            if !pattern.is_match(text) {
+                return Err(Miss::Pattern);
+            }
+            if self.conditions.iter().any(Condition::is_on_group) {
+                groups = pattern.captures(text);
+            }
+        }
+        let fails = |condition: &Condition| {
+            !if condition.is_on_group() {
+                let group = groups.as_ref().and_then(|groups| groups.name(condition.field()));
+                group.is_some_and(|group| condition.holds_for(group.as_str()))
+            } else {
+                fields.is_some_and(|fields| condition.holds(fields))
+            }
+        };
+        if let Some(failed) = self.conditions.iter().position(fails) {
+            return Err(Miss::Condition(failed));
+        }
+        match &self.unless {
+            Some(unless) if unless.is_match(text) => Err(Miss::Unless),
+            _ => Ok(()),
+        }
+    }
+
+    /// True when the rule, or a change to it, was written in one of the files that `is_theirs` knows by name.
+    pub fn is_from(&self, is_theirs: impl Fn(&str) -> bool) -> bool {
+        is_theirs(&self.origin.file) || self.changed.as_ref().is_some_and(|origin| is_theirs(&origin.file))
     }
 }

@@ -2,53 +2,74 @@
 
 use std::path::Path;
 
-use super::load;
-use crate::domain::rule::{Client, Rule};
-use crate::domain::ruleset::literal;
+use miette::{IntoDiagnostic, miette};
+use serde::Serialize;
 
-pub(super) fn lint(path: &Path) -> miette::Result<()> {
-    let loaded = load(path)?;
-    for rule in loaded.rules.rules() {
-        for warning in warnings(rule) {
-            let origin = &rule.origin;
-            println!("{}:{}:{}: warning: {warning}", origin.file, origin.line, origin.column);
+use super::{Format, count};
+use crate::domain::rule::error::RuleError;
+use crate::domain::rule::lint;
+use crate::domain::ruleset::pack::Base;
+use crate::rule_files::{self, RuleFilesError};
+
+/// One error or warning, for programs.
+#[derive(Serialize)]
+struct Finding<'a> {
+    level: &'static str,
+    code: &'a str,
+    file: &'a str,
+    line: usize,
+    column: usize,
+    width: usize,
+    message: &'a str,
+}
+
+pub(super) fn lint(path: &Path, base: Base, format: Format, deny_warnings: bool) -> miette::Result<()> {
+    let loaded = match rule_files::load(path, base) {
+        Ok(loaded) => loaded,
+        Err(RuleFilesError::Rules(errors)) => {
+            for error in &errors {
+                tell(format, "error", "error", error);
+            }
+            return Err(miette!("{} in the rule files; nothing was loaded", count(errors.len(), "error")));
         }
+        Err(error) => return Err(error).into_diagnostic(),
+    };
+    let warnings = lint::lint(&loaded.rules, &loaded.files);
+    for warning in &warnings {
+        tell(format, "warning", warning.code, &warning.at);
     }
-    println!("{} rules in {} files: no errors", loaded.rules.rules().len(), loaded.files);
+    if format == Format::Text {
+        let rules = count(loaded.users().count(), "rule");
+        let off = if loaded.disabled.is_empty() {
+            String::new()
+        } else {
+            format!(" ({} switched off)", loaded.disabled.len())
+        };
+        let files = count(loaded.files.len(), "file");
+        let found = if warnings.is_empty() {
+            "no errors".to_owned()
+        } else {
+            format!("no errors, {}", count(warnings.len(), "warning"))
+        };
+        println!("{rules}{off} in {files}: {found}");
+    }
+    if deny_warnings && !warnings.is_empty() {
+        return Err(miette!("{} denied", count(warnings.len(), "warning")));
+    }
     Ok(())
 }
 
-fn warnings(rule: &Rule) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if rule.samples.fires.is_empty() || rule.samples.silent.is_empty() {
-        warnings.push(format!("rule \"{}\" has no firing and silent sample; `rules test` can't try it", rule.id));
-    }
-    if let Some(pattern) = &rule.pattern {
-        if literal::required(pattern.as_str()).is_none() {
-            warnings.push(format!(
-                "rule \"{}\" requires no text of 3 letters or more, so every line must meet it",
-                rule.id
-            ));
+fn tell(format: Format, level: &'static str, code: &str, at: &RuleError) {
+    match format {
+        Format::Json => {
+            let RuleError { file, line, column, width, message, .. } = at;
+            let finding = Finding { level, code, file, line: *line, column: *column, width: *width, message };
+            println!("{}", serde_json::to_string(&finding).expect("should serialize: it is plain text"));
         }
-        if rule.client != Client::Health && !pattern.as_str().trim_start_matches("(?i)").starts_with('^') {
-            warnings.push(format!(
-                "rule \"{}\" is not anchored with ^: a VPN server may be able to print such text inside another message",
-                rule.id
-            ));
-        }
-    }
-    warnings
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::ruleset::RuleSet;
-
-    #[test]
-    fn the_shipped_rules_have_no_warnings() {
-        for rule in RuleSet::shipped().rules() {
-            assert_eq!(warnings(rule), Vec::<String>::new());
+        Format::Text if level == "error" => eprintln!("{at}\n{}", at.marked()),
+        Format::Text => {
+            let RuleError { file, line, column, message, .. } = at;
+            println!("{file}:{line}:{column}: {level}: {message} [{code}]\n{}", at.marked());
         }
     }
 }

@@ -1,12 +1,16 @@
-//! A condition on one field of a health line: `state: stalled`, `rx_age_seconds: '>= 15'`.
+//! A condition on one field of a health line, or on one named group of a pattern: `state: stalled`,
+//! `rx_age_seconds: '>= 15'`.
+
+use std::fmt;
 
 use serde_json::{Map, Value};
 
-/// What a field must be.
+/// What a field or group must be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
     field: String,
     test: Test,
+    of_group: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +44,23 @@ impl Condition {
                 ));
             }
         };
-        Ok(Self { field: field.to_owned(), test })
+        Ok(Self { field: field.to_owned(), test, of_group: false })
+    }
+
+    /// The same, on what the pattern's group of that name took of the line.
+    #[must_use]
+    pub fn on_group(self) -> Self {
+        Self { of_group: true, ..self }
+    }
+
+    /// True when it reads a group of the pattern.
+    pub fn is_on_group(&self) -> bool {
+        self.of_group
+    }
+
+    /// The field's or group's name.
+    pub fn field(&self) -> &str {
+        &self.field
     }
 
     fn parse_text(text: &str) -> Result<Test, String> {
@@ -54,8 +74,11 @@ impl Condition {
         }
         for (sign, order) in orders {
             if let Some(rest) = text.strip_prefix(sign) {
-                let number = rest.trim().parse().map_err(|_| format!("\"{text}\" needs a number after {sign}"))?;
-                return Ok(Test::Number(order, number));
+                let number: Option<f64> = rest.trim().parse().ok();
+                return match number.filter(|number| number.is_finite()) {
+                    Some(number) => Ok(Test::Number(order, number)),
+                    None => Err(format!("\"{text}\" needs a number after {sign}, such as '{sign} 15'")),
+                };
             }
         }
         Ok(Test::Is(Value::String(text.to_owned())))
@@ -67,12 +90,55 @@ impl Condition {
         match &self.test {
             Test::Is(wanted) => equal(value, wanted),
             Test::IsNot(unwanted) => !equal(value, unwanted),
-            Test::Number(order, bound) => value.as_f64().is_some_and(|number| match order {
-                Order::Less => number < *bound,
-                Order::LessOrEqual => number <= *bound,
-                Order::Greater => number > *bound,
-                Order::GreaterOrEqual => number >= *bound,
-            }),
+            Test::Number(order, bound) => value.as_f64().is_some_and(|number| order.holds(number, *bound)),
+        }
+    }
+
+    /// True when what a group took is as wanted: read as a number where a number is wanted, as it stands else.
+    pub fn holds_for(&self, text: &str) -> bool {
+        let is = |wanted: &Value| match wanted {
+            Value::String(wanted) => text == wanted,
+            Value::Number(wanted) => {
+                text.trim().parse().ok().zip(wanted.as_f64()).is_some_and(|(a, b): (f64, f64)| a == b)
+            }
+            Value::Bool(wanted) => text == if *wanted { "true" } else { "false" },
+            _ => false,
+        };
+        match &self.test {
+            Test::Is(wanted) => is(wanted),
+            Test::IsNot(unwanted) => !is(unwanted),
+            Test::Number(order, bound) => text.trim().parse().is_ok_and(|number: f64| order.holds(number, *bound)),
+        }
+    }
+}
+
+impl Order {
+    fn holds(self, number: f64, bound: f64) -> bool {
+        match self {
+            Self::Less => number < bound,
+            Self::LessOrEqual => number <= bound,
+            Self::Greater => number > bound,
+            Self::GreaterOrEqual => number >= bound,
+        }
+    }
+}
+
+/// As it is written: `rx_age_seconds >= 15`.
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bare = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        match &self.test {
+            Test::Is(wanted) => write!(f, "{} == {}", self.field, bare(wanted)),
+            Test::IsNot(unwanted) => write!(f, "{} != {}", self.field, bare(unwanted)),
+            Test::Number(order, bound) => {
+                let sign = match order {
+                    Order::Less => "<",
+                    Order::LessOrEqual => "<=",
+                    Order::Greater => ">",
+                    Order::GreaterOrEqual => ">=",
+                };
+                write!(f, "{} {sign} {bound}", self.field)
+            }
         }
     }
 }
@@ -126,8 +192,30 @@ mod tests {
     }
 
     #[test]
+    fn what_a_group_took_is_read_as_the_condition_wants() {
+        for (text, wanted, holds) in [
+            ("15", json!(">= 15"), true),
+            ("15.0", json!(15), true),
+            ("14", json!(">= 15"), false),
+            ("-3", json!("< 0"), true),
+            ("many", json!("> 1"), false),
+            ("TEMP", json!("TEMP"), true),
+            ("TEMP", json!("!= SESSION"), true),
+            ("007", json!("007"), true),
+            ("7", json!("007"), false),
+            ("true", json!(true), true),
+        ] {
+            let condition = Condition::parse("a", &wanted).expect("should parse");
+            assert_eq!(condition.holds_for(text), holds, "{text}: {wanted}");
+        }
+        assert_eq!(Condition::parse("a", &json!(">=15")).expect("should parse").to_string(), "a >= 15");
+    }
+
+    #[test]
     fn a_comparison_needs_a_number() {
-        assert!(Condition::parse("a", &json!(">= soon")).is_err());
+        for wrong in [">= soon", ">= inf", "< NaN", ">"] {
+            assert!(Condition::parse("a", &json!(wrong)).is_err(), "{wrong}");
+        }
         assert!(Condition::parse("a", &json!([1])).is_err());
     }
 }

@@ -3,12 +3,13 @@
 use std::fmt;
 
 use super::RuleSet;
+use crate::domain::rule::error::Place;
 use crate::domain::rule::{Client, Rule, RuleId};
 
 /// A sample that another rule, or none, decides; or that a rule must not decide but does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrongSample {
-    /// The rule's place.
+    /// The sample's place.
     pub place: String,
     /// The rule.
     pub rule: RuleId,
@@ -34,17 +35,31 @@ impl fmt::Display for WrongSample {
     }
 }
 
+fn place(rule: &Rule, sample: Option<&Place>) -> String {
+    let origin = rule.changed.as_ref().unwrap_or(&rule.origin);
+    let (line, column) = sample.map_or((origin.line, origin.column), |place| (place.line, place.column));
+    format!("{}:{line}:{column}", origin.file)
+}
+
 impl RuleSet {
     /// Tries every rule's samples on the whole set; gives those that come out wrong.
     pub fn check_samples(&self) -> Vec<WrongSample> {
+        self.check_samples_of(|_| true)
+    }
+
+    /// The same for the rules that `wanted` picks.
+    pub fn check_samples_of(&self, wanted: impl Fn(&Rule) -> bool) -> Vec<WrongSample> {
         let mut wrong = Vec::new();
-        for rule in self.rules() {
-            for (samples, should_fire) in [(&rule.samples.fires, true), (&rule.samples.silent, false)] {
-                for sample in samples {
+        for rule in self.rules().iter().filter(|rule| wanted(rule)) {
+            let places = &rule.places;
+            for (samples, places, should_fire) in
+                [(&rule.samples.fires, &places.fires, true), (&rule.samples.silent, &places.silent, false)]
+            {
+                for (index, sample) in samples.iter().enumerate() {
                     let decided_by = self.decide_sample(rule, sample);
                     if (decided_by == Some(&rule.id)) != should_fire {
                         wrong.push(WrongSample {
-                            place: format!("{}:{}:{}", rule.origin.file, rule.origin.line, rule.origin.column),
+                            place: place(rule, places.get(index)),
                             rule: rule.id.clone(),
                             should_fire,
                             sample: sample.clone(),
