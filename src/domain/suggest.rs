@@ -8,7 +8,7 @@ mod stub;
 pub mod template;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use super::line;
 use super::redact::redact;
@@ -166,12 +166,12 @@ impl<'r> Miner<'r> {
         }
     }
 
-    /// First finds names that change, which often is all; then the rarest quarter gives way.
+    /// First finds names that change, which often is all; then the rarer half gives way.
     fn make_room(&mut self) {
         let mut clusters = merged(std::mem::take(&mut self.clusters));
-        if clusters.len() > MAX_CLUSTERS * 3 / 4 {
+        if clusters.len() > MAX_CLUSTERS / 2 {
             clusters.sort_by_key(|cluster| (Reverse(cluster.count), cluster.first));
-            let rare = clusters.split_off(MAX_CLUSTERS * 3 / 4);
+            let rare = clusters.split_off(MAX_CLUSTERS / 2);
             self.summary.forgotten += rare.iter().map(|cluster| cluster.count).sum::<u64>();
         }
         self.clusters = clusters.into_iter().map(|cluster| (cluster.template.clone(), cluster)).collect();
@@ -186,8 +186,7 @@ impl<'r> Miner<'r> {
             let (failure, count) = cluster.rank();
             (Reverse(failure), Reverse(count), cluster.first)
         });
-        let taken: BTreeSet<&str> = self.rules.rules().iter().map(|rule| rule.id.as_str()).collect();
-        let drafts = stub::drafts(self.client, &clusters, &self.known_lines, wanted, &taken);
+        let drafts = stub::drafts(self.rules, self.client, &clusters, &self.known_lines, wanted);
         summary.drafts = drafts.len();
         (stub::file(self.client, &drafts), summary)
     }

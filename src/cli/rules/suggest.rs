@@ -89,8 +89,10 @@ fn text(bytes: &[u8]) -> String {
 
 fn told(summary: &Summary, client: Client) -> String {
     let Summary { lines, known, unknown, clusters, forgotten, drafts } = summary;
+    let kinds = if *clusters == 1 { "kind" } else { "kinds" };
+    let drafts = if *drafts == 1 { "1 draft".to_owned() } else { format!("{drafts} drafts") };
     let mut told = format!(
-        "{lines} lines of {client}: rules know {known}, {unknown} are unknown and of {clusters} kinds; {drafts} drafts written"
+        "{lines} lines of {client}: rules know {known}, {unknown} are unknown and of {clusters} {kinds}; {drafts} written"
     );
     if *forgotten > 0 {
         told.push_str(&format!("; {forgotten} lines of rare kinds were left out to bound memory"));

@@ -27,15 +27,18 @@ pub(super) struct Draft {
     words: BTreeSet<String>,
 }
 
-/// The drafts that load and keep their samples, the most urgent first.
+/// The drafts that load, keep their samples and leave alone what is known, the most urgent first.
 pub(super) fn drafts(
+    rules: &RuleSet,
     client: Client,
     clusters: &[Cluster],
     known: &[String],
     wanted: Wanted,
-    taken: &BTreeSet<&str>,
 ) -> Vec<Draft> {
-    let mut ids: BTreeSet<String> = taken.iter().map(|id| (*id).to_owned()).collect();
+    let mut ids: BTreeSet<String> = rules.rules().iter().map(|rule| rule.id.to_string()).collect();
+    // A user's rules come before the shipped ones: a draft must not take their lines away.
+    let samples = rules.rules().iter().filter(|rule| rule.client.reads(client)).flat_map(|rule| &rule.samples.fires);
+    let decided: Vec<&String> = samples.chain(known).collect();
     let mut drafts: Vec<Draft> = Vec::new();
     let eligible =
         clusters.iter().filter(|cluster| cluster.count >= wanted.min_count && cluster.template.longest_word() >= 3);
@@ -53,9 +56,9 @@ pub(super) fn drafts(
             words: words(cluster),
         };
         // Alone it must load and know its own lines.
-        if let Some(rules) = load(client, std::slice::from_ref(&draft))
-            && rules.check_samples().is_empty()
-        {
+        let Some(alone) = load(client, std::slice::from_ref(&draft)) else { continue };
+        let takes = |line: &&String| alone.decide_record(client, line).iter().any(|(_, rule)| rule.is_some());
+        if alone.check_samples().is_empty() && !decided.iter().any(takes) {
             drafts.push(draft);
         }
     }

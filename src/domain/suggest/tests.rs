@@ -124,6 +124,18 @@ fn an_id_of_a_shipped_rule_is_not_taken() {
 }
 
 #[test]
+fn a_draft_takes_no_line_from_a_rule_that_knows_it() {
+    let yaml = "version: 1\nclient: openvpn\nrules:\n  - { id: late, title: t, evidence: own, verdict: alert, pattern: 'word (?:word )*now$' }\n";
+    let rules = loaded(yaml);
+    let mut miner = Miner::new(&rules, Client::Openvpn);
+    let long = "word ".repeat(60);
+    miner.take(&format!("{long}now"));
+    miner.take(&format!("{long}then"));
+    let (_, summary) = miner.finish(ALL);
+    assert_eq!((summary.known, summary.unknown, summary.drafts), (1, 1, 0));
+}
+
+#[test]
 fn memory_is_bounded_and_what_is_frequent_stays() {
     let mut miner = Miner::new(shipped(), Client::Openvpn);
     let letters = |mut n: usize| -> String {
