@@ -14,7 +14,7 @@ export HOPKEEPER_TEST_BAO ?= $(LAB_DIR)/bin/bao
 CARGO_FLAGS := --features failpoints
 
 help: ## what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: lab-up ## the main job, told step by step, on a real cluster on this machine
 	tests/demo.sh
@@ -45,10 +45,13 @@ lab-up: build ## a Kubernetes node, Kafka, OpenBao, an internet with VPN servers
 lab-down: ## stops all of it and leaves nothing behind
 	$(LAB) down all
 
-bench: lab-up ## the figures of the whole path: record to incident, line to page, memory
+bench: bench-engine lab-up ## the figures of the engine and of the whole path: record to incident, line to page, memory
 	cargo build --release --bin hopkeeper
 	HOPKEEPER_E2E_OPERATOR=$(CARGO_TARGET_DIR)/release/hopkeeper \
 	  cargo test $(CARGO_FLAGS) --test e2e -- --ignored --nocapture --test-threads=1 bench
+
+bench-engine: ## the rules engine beside Vectorscan, RegexSet and ripgrep, on one core
+	tests/bench/run.sh
 
 generate: build ## the generated files that are committed: CRDs, rule list and schema, snapshots
 	$(BIN) crd > k8s/crd.yaml
@@ -56,4 +59,4 @@ generate: build ## the generated files that are committed: CRDs, rule list and s
 	$(BIN) rules schema > rules/schema.json
 	INSTA_UPDATE=always cargo test $(CARGO_FLAGS) --lib
 
-.PHONY: help demo test unit lint build lab-up lab-down bench generate
+.PHONY: help demo test unit lint build lab-up lab-down bench bench-engine generate

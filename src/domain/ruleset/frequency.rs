@@ -9,8 +9,8 @@ const PAIRS: usize = 4;
 /// Case and a few signs folded together, as the prefilter does.
 pub(super) const FOLD: u8 = 0x20;
 
-/// Shorter literals must be looked for at more places.
-const SHORT: [(usize, f32); 4] = [(4, 0.08), (5, 0.06), (7, 0.03), (11, 0.01)];
+/// Shorter literals must be looked for at more places, in a pass of their own.
+const SHORT: [(usize, f32); 4] = [(4, 0.5), (5, 0.4), (7, 0.3), (11, 0.05)];
 /// An entry more is a place more where other text looks alike.
 const ENTRY: f32 = 1e-4;
 const SYMBOLS: usize = 65;

@@ -233,6 +233,6 @@ mod tests {
 
     #[test]
     fn a_rare_text_is_preferred_to_a_common_one_that_is_longer() {
-        assert_eq!(required("connection.*qzxjvw"), Some(vec!["qzxjvw".to_owned()]));
+        assert_eq!(required("connection refused.*qzxjvwkzqjx"), Some(vec!["qzxjvwkzqjx".to_owned()]));
     }
 }

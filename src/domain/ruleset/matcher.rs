@@ -28,6 +28,8 @@ pub struct Matcher {
     owners: Vec<Vec<u32>>,
     /// For each pattern, what else its matches contain.
     besides: Vec<Vec<Needles>>,
+    /// Patterns without a look at what stands around: what matches a part of a line matches the line.
+    free: Vec<bool>,
     combined: Combined,
 }
 
@@ -64,7 +66,8 @@ impl Matcher {
             besides.push(options.take(MAX_BESIDES).map(Needles::new).collect::<Vec<_>>());
         }
         let (prefilter, combined) = (Prefilter::new(literals), Combined::new(without));
-        Self { patterns, prefilter, owners, besides, combined }
+        let free = patterns.iter().map(|p| p.as_ref().is_some_and(looks_nowhere)).collect();
+        Self { patterns, prefilter, owners, besides, free, combined }
     }
 
     /// Calls `found` with the number of each pattern whose literal is in the text; one may come more than once.
@@ -151,8 +154,15 @@ impl Matcher {
         }
     }
 
-    /// False when the line lacks something that matches of the pattern contain; cheaper to ask than the pattern.
-    pub fn may_match(&self, number: u32, text: &str) -> bool {
+    /// False when the pattern matches no part of the line, as far as that can be told without knowing which part.
+    pub fn may_match(&self, number: u32, line: &str) -> bool {
+        let in_any_part = self.free[number as usize];
+        self.has_besides(number, line)
+            && (!in_any_part || self.patterns[number as usize].as_ref().is_some_and(|pattern| pattern.is_match(line)))
+    }
+
+    /// Whether what else the pattern's matches contain is there too; quicker to ask than the pattern.
+    fn has_besides(&self, number: u32, text: &str) -> bool {
         self.besides[number as usize].iter().all(|needles| needles.any_in(text.as_bytes()))
     }
 
@@ -178,6 +188,10 @@ fn take_line<'a>(
 
 fn without_return(text: &[u8], start: usize, end: usize) -> usize {
     end - text[start..end].iter().rev().take_while(|byte| **byte == b'\r').count()
+}
+
+fn looks_nowhere(pattern: &Regex) -> bool {
+    regex_syntax::Parser::new().parse(pattern.as_str()).is_ok_and(|hir| hir.properties().look_set().is_empty())
 }
 
 /// For each pattern its answers, rarest first: in logs, and among the patterns themselves, for what many rules name is what

@@ -8,17 +8,19 @@ use std::collections::HashMap;
 
 use super::frequency::{FOLD, Frequency};
 
-/// 16 KiB: stays in the first-level cache beside the text.
-const BITS: u32 = 17;
-const WORDS: usize = 1 << (BITS - 5);
+/// 2^11 words of 64 bits, 16 KiB: stays in the first-level cache beside the text.
+const WORD_BITS: u32 = 11;
+const WORDS: usize = 1 << WORD_BITS;
 /// Text is looked at in blocks of this size, and this many bytes beyond.
 const BLOCK: usize = 32;
 const AHEAD: usize = LONGEST_GRAM - 1;
 const LONGEST_GRAM: usize = 8;
 /// Literals of this length and more are looked for at every fourth place, by four bytes or more.
 const MEDIUM: usize = 7;
-/// By eight bytes.
+/// By eight bytes, in a pass of their own.
 const LONG: usize = 11;
+/// Not in one of their own.
+const FEW: usize = 300;
 /// Literals that share text are told by so many bytes of it.
 const USES_GRAM: usize = 4;
 /// No slot.
@@ -42,7 +44,9 @@ impl Prefilter {
             }
         }
         let mut tables = Vec::new();
-        for lengths in [0..MEDIUM, MEDIUM..LONG, LONG..usize::MAX] {
+        // A pass less is worth more than a longer gram where there are few literals.
+        let long = if literals.len() < FEW { MEDIUM } else { LONG };
+        for lengths in [0..MEDIUM, MEDIUM..long, long..usize::MAX] {
             let members: Vec<usize> = (0..literals.len()).filter(|at| lengths.contains(&literals[*at].len())).collect();
             if let Some(shortest) = members.iter().map(|at| literals[*at].len()).min() {
                 tables.push(Table::new(Form::of(shortest), &literals, &members, &uses));
@@ -89,7 +93,7 @@ impl Form {
 #[derive(Debug)]
 struct Table {
     form: Form,
-    bits: Box<[u32; WORDS]>,
+    bits: Box<[u64; WORDS]>,
     slots: Box<[Slot]>,
     entries: Vec<Entry>,
 }
@@ -123,13 +127,13 @@ impl Table {
                 by_gram.entry(gram_of(&literal[gram_at..gram_at + form.gram])).or_default().push(entry);
             }
         }
-        let mut bits = Box::new([0u32; WORDS]);
-        let size = (by_gram.len() * 4).next_power_of_two();
+        let mut bits = Box::new([0u64; WORDS]);
+        let size = (by_gram.len() * 2).next_power_of_two();
         let mut slots = vec![Slot { gram: 0, first: EMPTY, count: 0 }; size].into_boxed_slice();
         let mut entries = Vec::new();
         for (gram, found) in by_gram {
-            let hash = hash(gram);
-            bits[hash >> 5] |= 1 << (hash & 31);
+            let (word, first, second) = place_of(gram);
+            bits[word] |= 1 << first | 1 << second;
             let mut at = slot_of(gram, size);
             while slots[at].first != EMPTY {
                 at = (at + 1) & (size - 1);
@@ -222,19 +226,21 @@ fn gram_of(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |gram, byte| (gram << 8) | u64::from(byte | FOLD))
 }
 
+/// A gram's word and its two bits in it: both are set by chance one time in hundreds, where one would be in tens.
 #[inline(always)]
-fn hash(gram: u64) -> usize {
-    (gram.wrapping_mul(SPREAD) >> (64 - BITS)) as usize
+fn place_of(gram: u64) -> (usize, u64, u64) {
+    let hash = gram.wrapping_mul(SPREAD);
+    ((hash >> (64 - WORD_BITS)) as usize, (hash >> (58 - WORD_BITS)) & 63, (hash >> (52 - WORD_BITS)) & 63)
 }
 
 fn slot_of(gram: u64, size: usize) -> usize {
-    (gram.wrapping_mul(SPREAD) >> 33) as usize & (size - 1)
+    (gram.wrapping_mul(SPREAD) >> 25) as usize & (size - 1)
 }
 
 /// Calls `at_gram` with each place at which a gram of the table may stand.
 #[inline(always)]
 fn scan<const STRIDE: usize, const LENGTH: usize>(
-    bits: &[u32; WORDS],
+    bits: &[u64; WORDS],
     text: &[u8],
     at_gram: &mut impl FnMut(usize, u64),
 ) {
@@ -268,11 +274,12 @@ fn scan<const STRIDE: usize, const LENGTH: usize>(
 
 /// One bit for each place of the block.
 #[inline(always)]
-fn probe<const STRIDE: usize, const LENGTH: usize>(bits: &[u32; WORDS], block: &[u8; BLOCK + AHEAD]) -> u32 {
+fn probe<const STRIDE: usize, const LENGTH: usize>(bits: &[u64; WORDS], block: &[u8; BLOCK + AHEAD]) -> u32 {
     let mut places = 0;
     for number in 0..BLOCK / STRIDE {
-        let hash = hash(gram_at::<LENGTH>(block, number * STRIDE));
-        places |= ((bits[hash >> 5] >> (hash & 31)) & 1) << number;
+        let (word, first, second) = place_of(gram_at::<LENGTH>(block, number * STRIDE));
+        let both = (bits[word] >> first) & (bits[word] >> second) & 1;
+        places |= (both as u32) << number;
     }
     places
 }
