@@ -113,9 +113,11 @@ fn two_rule_sets_are_compared() {
     assert_eq!(compared(&shipped, &shipped), "the two rule sets decide the same\n");
     let text = compared(&other, &shipped);
     let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(rows.len(), 3, "{text}");
+    assert_eq!(rows.len(), 4, "{text}");
     assert_eq!(rows[1], ["+", "2026-11-22T16:33:49Z", "exit", "alert", "-", "refused"]);
     assert_eq!(rows[2], ["-", "2026-11-22T16:33:59Z", "exit", "rotate", "-", "openvpn-auth-failed"]);
+    // The user's rules lie over the shipped ones: what follows each refusal still counts.
+    assert_eq!(rows[3], ["+", "2026-11-22T16:33:59Z", "exit", "rotate", "-", "openvpn-auth-exit"]);
 }
 
 #[test]

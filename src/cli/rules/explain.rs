@@ -71,7 +71,8 @@ pub(super) fn explain(
         let line = text.trim_end_matches(['\n', '\r']);
         let mut decided = rules.decide_record(client, line);
         let index = decided.iter().position(|(_, rule)| rule.is_some()).unwrap_or(0);
-        let (logical, rule) = if decided.is_empty() { (std::borrow::Cow::Borrowed(""), None) } else { decided.swap_remove(index) };
+        let (logical, rule) =
+            if decided.is_empty() { (std::borrow::Cow::Borrowed(""), None) } else { decided.swap_remove(index) };
         match (format, detail) {
             (Format::Json, Detail::Contract) => write_json(line, rule, None, &mut output)?,
             (Format::Json, Detail::Why) => {
