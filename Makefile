@@ -26,9 +26,10 @@ test: lab-up ## every test, on real components
 unit: ## the tests that need nothing but Rust
 	cargo test $(CARGO_FLAGS) --lib --bins
 
-lint: ## formatting, clippy, generated files, dependency bans, shell scripts
+lint: ## formatting, clippy, the shipped rules, dependency bans, shell scripts
 	cargo fmt --check
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+	cargo build $(CARGO_FLAGS) --bins
 	tests/lint.sh
 
 build: ## the program, quickly linked

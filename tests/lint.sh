@@ -21,7 +21,7 @@ done < <(git ls-files '*.rs' '*.sh' | xargs wc -l)
 bin="${CARGO_TARGET_DIR:-target}/debug/hopkeeper"
 if [ -x "$bin" ]; then
   "$bin" rules lint --deny-warnings --no-shipped-rules rules || complain "the shipped rules have warnings"
-else complain "build first: the shipped rules are linted by target/debug/hopkeeper"; fi
+else complain "the shipped rules were not linted: no $bin; \`make lint\` builds it"; fi
 
 if command -v shellcheck >/dev/null; then
   git ls-files '*.sh' .ci/run tests/lab/lab.sh | xargs shellcheck --severity=warning || complain "shellcheck"
