@@ -117,7 +117,7 @@ fn two_rule_sets_are_compared() {
     assert_eq!(rows[1], ["+", "2026-11-22T16:33:49Z", "exit", "alert", "-", "refused"]);
     assert_eq!(rows[2], ["-", "2026-11-22T16:33:59Z", "exit", "rotate", "-", "openvpn-auth-failed"]);
     // The user's rules lie over the shipped ones: what follows each refusal still counts.
-    assert_eq!(rows[3], ["+", "2026-11-22T16:33:59Z", "exit", "rotate", "-", "openvpn-auth-exit"]);
+    assert_eq!(rows[3], ["+", "2026-11-22T16:34:20Z", "exit", "rotate", "-", "openvpn-auth-exit"]);
 }
 
 #[test]
