@@ -21,7 +21,7 @@ demo: lab-up ## the main job, told step by step, on a real cluster on this machi
 
 test: lab-up ## every test, on real components
 	cargo test $(CARGO_FLAGS) --lib --bins
-	cargo test $(CARGO_FLAGS) --tests --examples -- --nocapture --test-threads=1
+	cargo test $(CARGO_FLAGS) --test '*' --examples -- --nocapture --test-threads=1
 
 unit: ## the tests that need nothing but Rust
 	cargo test $(CARGO_FLAGS) --lib --bins
