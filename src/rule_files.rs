@@ -62,6 +62,27 @@ impl Loaded {
     }
 }
 
+/// The rule files of a directory in the order of their names, or the one file.
+///
+/// # Errors
+/// When the directory can't be read.
+pub fn paths(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let path = entry?.path();
+        let yaml = path.extension().is_some_and(|e| e == "yaml" || e == "yml");
+        // A ConfigMap's files are links; its ..data directory is none of them.
+        if yaml && path.is_file() {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
 /// Loads `*.yaml` and `*.yml` of a directory in the order of their names, or one file, and lays them over `base`.
 ///
 /// # Errors
@@ -71,21 +92,7 @@ pub fn load(path: &Path, base: Base) -> Result<Loaded, RuleFilesError> {
         let path = path.display().to_string();
         move |source| RuleFilesError::Read { path, source }
     };
-    let paths = if path.is_dir() {
-        let mut paths: Vec<PathBuf> = Vec::new();
-        for entry in std::fs::read_dir(path).map_err(failed(path))? {
-            let path = entry.map_err(failed(path))?.path();
-            let yaml = path.extension().is_some_and(|e| e == "yaml" || e == "yml");
-            // A ConfigMap's files are links; its ..data directory is none of them.
-            if yaml && path.is_file() {
-                paths.push(path);
-            }
-        }
-        paths.sort();
-        paths
-    } else {
-        vec![path.to_owned()]
-    };
+    let paths = paths(path).map_err(failed(path))?;
     if paths.is_empty() {
         return Err(RuleFilesError::Empty(path.display().to_string()));
     }

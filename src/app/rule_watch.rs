@@ -163,13 +163,8 @@ fn is_change(kind: EventKind) -> bool {
 /// A number that is another one when any rule file is.
 fn content(path: &Path) -> u64 {
     let mut hasher = DefaultHasher::new();
-    let mut files = vec![path.to_owned()];
-    if path.is_dir() {
-        let entries = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
-        files = entries.filter(|path| path.extension().is_some_and(|e| e == "yaml" || e == "yml")).collect();
-        files.sort();
-    }
-    for file in files {
+    // A directory that cannot be read has none; loading says why.
+    for file in rule_files::paths(path).unwrap_or_default() {
         file.hash(&mut hasher);
         // Why a file cannot be read counts as well: it will be told once.
         std::fs::read(&file).map_err(|error| error.kind().to_string()).hash(&mut hasher);

@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 
 use super::line;
 use super::rule::error::{Place, RuleError};
-use super::rule::{Client, Rule, RuleId};
+use super::rule::{Client, Origin, Rule, RuleId};
 use matcher::Matcher;
 
 /// A compiled rule set; cheap to share behind an `Arc`.
@@ -108,14 +108,19 @@ impl RuleSet {
 }
 
 fn duplicate(rule: &Rule, first: &Rule) -> RuleError {
-    let message = format!(
-        "rule id \"{}\" is used before, at {}:{}:{}; give this one another id",
-        rule.id, first.origin.file, first.origin.line, first.origin.column
-    );
     let excerpt = format!("{}{}", " ".repeat(rule.origin.column - 1), rule.id);
     let source = format!("{}{excerpt}", "\n".repeat(rule.origin.line - 1));
-    let place = Place { line: rule.origin.line, column: rule.origin.column, width: rule.id.as_str().len() };
-    RuleError::at(&rule.origin.file, &source, place, message)
+    used_before(&rule.id, &rule.origin, &source, &first.origin)
+}
+
+/// An id that stands at two places.
+fn used_before(id: &RuleId, origin: &Origin, source: &str, first: &Origin) -> RuleError {
+    let message = format!(
+        "rule id \"{id}\" is used before, at {}:{}:{}; give this one another id",
+        first.file, first.line, first.column
+    );
+    let place = Place { line: origin.line, column: origin.column, width: id.as_str().len() };
+    RuleError::at(&origin.file, source, place, message)
 }
 
 /// A line that rules are tried on; what several rules need is worked out once.

@@ -31,6 +31,33 @@ struct Incident {
     is_inferred: bool,
 }
 
+impl Incident {
+    /// One that is not judged yet; `first` and `last` are its lines' times.
+    fn new(
+        name: String,
+        hop: usize,
+        identity: &HopIdentity,
+        trouble: Trouble,
+        (first, last): (Timestamp, Timestamp),
+    ) -> Self {
+        let view = IncidentView {
+            name,
+            hop: identity.id.hop.clone(),
+            pod_uid: identity.pod_uid.clone(),
+            candidate: identity.candidate.clone(),
+            verdict: trouble.verdict,
+            evidence: trouble.evidence,
+            last_line: last,
+            phase: Phase::Open,
+            cause: None,
+            steps: Vec::new(),
+            closed_at: None,
+            is_account: false,
+        };
+        Self { view, hop, rule: trouble.rule, title: trouble.title, first, is_inferred: false }
+    }
+}
+
 /// What was told about a hop in the present outage.
 #[derive(Default)]
 struct Told {
@@ -129,27 +156,9 @@ impl<'a> Judge<'a> {
     }
 
     fn open(&mut self, hop: usize, detection: &Detection) {
-        self.incidents.push(Incident {
-            view: IncidentView {
-                name: incident_name(detection),
-                hop: self.chain.hops[hop].name.clone(),
-                pod_uid: detection.hop.pod_uid.clone(),
-                candidate: detection.hop.candidate.clone(),
-                verdict: detection.verdict,
-                evidence: detection.evidence,
-                last_line: detection.last.time,
-                phase: Phase::Open,
-                cause: None,
-                steps: Vec::new(),
-                closed_at: None,
-                is_account: false,
-            },
-            hop,
-            rule: detection.rule.to_string(),
-            title: detection.title.clone(),
-            first: detection.first.time,
-            is_inferred: false,
-        });
+        let trouble = Trouble::of_detection(detection);
+        let times = (detection.first.time, detection.last.time);
+        self.incidents.push(Incident::new(incident_name(detection), hop, &detection.hop, trouble, times));
     }
 
     /// Lets time pass to where a hold, a deadline or a doubt ends.
@@ -350,28 +359,9 @@ impl<'a> Judge<'a> {
         if trouble.evidence == Evidence::Path && self.readiness.unknown_outside(hop).is_some() {
             return false;
         }
-        let identity = &self.identities[hop];
-        self.incidents.push(Incident {
-            view: IncidentView {
-                name: format!("{}-{}-{}", trouble.rule, hop, since.as_nanosecond()),
-                hop: self.chain.hops[hop].name.clone(),
-                pod_uid: identity.pod_uid.clone(),
-                candidate: identity.candidate.clone(),
-                verdict: trouble.verdict,
-                evidence: trouble.evidence,
-                last_line: self.now,
-                phase: Phase::Open,
-                cause: None,
-                steps: Vec::new(),
-                closed_at: None,
-                is_account: false,
-            },
-            hop,
-            rule: trouble.rule,
-            title: trouble.title,
-            first: since,
-            is_inferred: true,
-        });
+        let name = format!("{}-{}-{}", trouble.rule, hop, since.as_nanosecond());
+        let incident = Incident::new(name, hop, &self.identities[hop], trouble, (since, self.now));
+        self.incidents.push(Incident { is_inferred: true, ..incident });
         true
     }
 

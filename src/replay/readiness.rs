@@ -108,13 +108,7 @@ impl Readiness {
     pub(super) fn confirm(&mut self, hop: usize, detection: &Detection) {
         let state = &mut self.hops[hop];
         if state.down.is_none() && !state.speaks_of_health {
-            let trouble = Trouble {
-                rule: detection.rule.to_string(),
-                title: detection.title.clone(),
-                verdict: detection.verdict,
-                evidence: detection.evidence,
-            };
-            state.doubt(detection.last.time, Some(&trouble), false);
+            state.doubt(detection.last.time, Some(&Trouble::of_detection(detection)), false);
         }
         if let Some(down) = &mut state.down {
             down.confirmed = true;

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::Record;
+use crate::domain::engine::Detection;
 use crate::domain::line::{self, program_text};
 use crate::domain::rule::{Client, Rule};
 use crate::domain::ruleset::{RuleSet, health_fields};
@@ -46,6 +47,11 @@ pub(super) struct Trouble {
 }
 
 impl Trouble {
+    pub(super) fn of_detection(detection: &Detection) -> Self {
+        let (verdict, evidence) = (detection.verdict, detection.evidence);
+        Self { rule: detection.rule.to_string(), title: detection.title.clone(), verdict, evidence }
+    }
+
     fn of(rule: &Rule) -> Self {
         let (verdict, evidence) = (rule.verdict, rule.evidence);
         Self { rule: rule.id.to_string(), title: rule.title.clone(), verdict, evidence }

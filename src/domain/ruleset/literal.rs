@@ -23,8 +23,12 @@ pub type Literals = Vec<String>;
 
 /// Texts of which each match of the pattern contains at least one; none when nothing useful is required.
 pub fn required(pattern: &str) -> Option<Literals> {
+    rarest(options(pattern))
+}
+
+fn rarest(options: Vec<Literals>) -> Option<Literals> {
     let frequency = Frequency::of_logs();
-    let options = options(pattern).into_iter().map(|literals| (frequency.of_any(&literals), literals));
+    let options = options.into_iter().map(|literals| (frequency.of_any(&literals), literals));
     options.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, literals)| literals)
 }
 
@@ -126,12 +130,7 @@ impl Found {
                 return Self::exactly(texts);
             }
         }
-        let frequency = Frequency::of_logs();
-        let rarest = |branch: &Self| {
-            let options = branch.all_options().into_iter().map(|literals| (frequency.of_any(&literals), literals));
-            options.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, literals)| literals)
-        };
-        let all: Option<Vec<Literals>> = found.iter().map(rarest).collect();
+        let all: Option<Vec<Literals>> = found.iter().map(|branch| rarest(branch.all_options())).collect();
         let options = all.map(|all| unique(all.concat())).filter(|all| all.len() <= MAX_LITERALS);
         Self { exact: None, options: options.into_iter().collect() }
     }

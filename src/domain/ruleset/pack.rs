@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::RuleSet;
 use crate::domain::rule::change::Entry;
-use crate::domain::rule::error::{Place, RuleError};
+use crate::domain::rule::error::RuleError;
 use crate::domain::rule::file::{self, Strictness};
 use crate::domain::rule::{Origin, Rule, RuleId};
 
@@ -71,13 +71,31 @@ pub fn load<'a>(
 /// Everything wrong in any of them.
 pub fn layered(base: Base, files: &[(&str, &str)]) -> Result<Layers, Vec<RuleError>> {
     let base = match base {
-        Base::Shipped => RuleSet::shipped().rules().to_vec(),
+        Base::Shipped => shipped(),
         Base::Nothing => Vec::new(),
     };
     lay_over(base, files, Strictness::User)
 }
 
+/// The shipped rules in their order.
+fn shipped() -> Vec<Rule> {
+    // A user may well have a file of the same name.
+    let files = SHIPPED.map(|(name, source)| (format!("{SHIPPED_IN}{name}"), source));
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, source)| (name.as_str(), *source)).collect();
+    merged(Vec::new(), &files, Strictness::Shipped).expect("should load: a test loads the shipped packs").0
+}
+
 fn lay_over(base: Vec<Rule>, files: &[(&str, &str)], strictness: Strictness) -> Result<Layers, Vec<RuleError>> {
+    let (rules, disabled) = merged(base, files, strictness)?;
+    Ok(Layers { rules: RuleSet::new(rules)?, disabled })
+}
+
+/// The rules that take part, in order of precedence, and those that are switched off; not compiled into a set yet.
+fn merged(
+    base: Vec<Rule>,
+    files: &[(&str, &str)],
+    strictness: Strictness,
+) -> Result<(Vec<Rule>, Vec<Rule>), Vec<RuleError>> {
     let mut errors = Vec::new();
     let mut entries: Vec<(Entry, &str)> = Vec::new();
     for (name, source) in files {
@@ -126,8 +144,7 @@ fn lay_over(base: Vec<Rule>, files: &[(&str, &str)], strictness: Strictness) -> 
     if !errors.is_empty() {
         return Err(errors);
     }
-    let rules = RuleSet::new(own.into_iter().chain(base.into_iter().flatten()).collect())?;
-    Ok(Layers { rules, disabled })
+    Ok((own.into_iter().chain(base.into_iter().flatten()).collect(), disabled))
 }
 
 /// Which of two files' rules should hold can't be known: neither is taken.
@@ -140,12 +157,7 @@ fn ids_used_twice(entries: &[(Entry, &str)]) -> Vec<RuleError> {
             first.insert(id, origin);
             continue;
         };
-        let message = format!(
-            "rule id \"{id}\" is used before, at {}:{}:{}; give this one another id",
-            first.file, first.line, first.column
-        );
-        let place = Place { line: origin.line, column: origin.column, width: id.as_str().len() };
-        errors.push(RuleError::at(&origin.file, source, place, message));
+        errors.push(super::used_before(id, origin, source, first));
     }
     errors
 }
@@ -153,10 +165,7 @@ fn ids_used_twice(entries: &[(Entry, &str)]) -> Vec<RuleError> {
 impl RuleSet {
     /// The shipped rules.
     pub fn shipped() -> Self {
-        // A user may well have a file of the same name.
-        let files = SHIPPED.map(|(name, source)| (format!("{SHIPPED_IN}{name}"), source));
-        let files = files.iter().map(|(name, source)| (name.as_str(), *source));
-        load(files, Strictness::Shipped).expect("should load: a test loads the shipped packs")
+        Self::new(shipped()).expect("should load: a test loads the shipped packs")
     }
 }
 
