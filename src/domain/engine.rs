@@ -123,7 +123,7 @@ impl Engine {
         let seen = Seen { event, hop, at, pod, runs_these };
         let lines = rules.decide_record(client, &event.text);
         for (number, (line, rule)) in lines.iter().enumerate() {
-            self.expect(&seen, client, line, number);
+            self.expect(&rules, &seen, client, line, number);
             let Some(rule) = rule else { continue };
             self.tally.matched += 1;
             // A fault inside the pod is one whatever the client runs with.
@@ -136,7 +136,7 @@ impl Engine {
         if let Some((line, _)) = lines.last()
             && runs_these
         {
-            self.miss(&seen, line, &mut detections);
+            self.miss(&rules, &seen, line, &mut detections);
         }
         self.tally.evicted += self.store.take_evicted();
         detections
@@ -184,9 +184,9 @@ impl Engine {
     }
 
     /// Takes note of a line that rules expect, whatever else it is.
-    fn expect(&mut self, seen: &Seen<'_>, client: Client, line: &str, number: usize) {
-        let rules = Arc::clone(&self.rules);
-        for rule_number in self.expecting.clone() {
+    fn expect(&mut self, rules: &RuleSet, seen: &Seen<'_>, client: Client, line: &str, number: usize) {
+        for index in 0..self.expecting.len() {
+            let rule_number = self.expecting[index];
             let rule = &rules.rules()[rule_number as usize];
             let Some(absent) = rule.absent else { continue };
             let counts = rule.evidence == Evidence::Own || seen.runs_these;
@@ -199,8 +199,7 @@ impl Engine {
     }
 
     /// A line of the pod proves that time has passed there: tells the rules whose line has not come within theirs.
-    fn miss(&mut self, seen: &Seen<'_>, line: &str, detections: &mut Vec<Detection>) {
-        let rules = Arc::clone(&self.rules);
+    fn miss(&mut self, rules: &RuleSet, seen: &Seen<'_>, line: &str, detections: &mut Vec<Detection>) {
         let (missed, explained) = self.store.missed(seen.pod, rules.rules(), seen.at);
         self.tally.explained += explained;
         for (number, last) in missed {
