@@ -9,7 +9,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use miette::{IntoDiagnostic, WrapErr, miette};
-use serde_json::Value;
 
 use crate::config::{kafka_options, key_value};
 use crate::domain::event::{Position, Shard};
@@ -212,10 +211,7 @@ fn rules_of(path: &Path) -> miette::Result<Arc<RuleSet>> {
 /// When the file can't be read, has not exactly one chain, or that chain is not valid.
 pub(super) fn chain(path: &Path) -> miette::Result<Chain> {
     let file = path.display();
-    let text = std::fs::read_to_string(path).into_diagnostic().wrap_err_with(|| format!("cannot read {file}"))?;
-    let documents: Vec<Value> = serde_saphyr::from_multiple(&text).map_err(|e| miette!("{file}: {e}"))?;
-    let is_chain = |d: &&Value| documents.len() == 1 || d.get("kind").and_then(Value::as_str) == Some("VpnChain");
-    let chains: Vec<&Value> = documents.iter().filter(is_chain).collect();
+    let chains = super::validate::chains_of(path)?;
     let [document] = chains.as_slice() else {
         return Err(miette!("{file}: {} VpnChains in it; a replay takes exactly one", chains.len()));
     };

@@ -1,6 +1,6 @@
 //! `hopkeeper validate`: what the API server would say of a chain, without one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use miette::{IntoDiagnostic, WrapErr, miette};
@@ -23,14 +23,11 @@ impl Validate {
         let mut wrong = 0_usize;
         for path in &self.files {
             let file = path.display();
-            let text =
-                std::fs::read_to_string(path).into_diagnostic().wrap_err_with(|| format!("cannot read {file}"))?;
-            let documents: Vec<Value> = serde_saphyr::from_multiple(&text).map_err(|e| miette!("{file}: {e}"))?;
-            let chains: Vec<_> = documents.iter().filter(|d| is_ours(d, documents.len())).collect();
+            let chains = chains_of(path)?;
             if chains.is_empty() {
                 return Err(miette!("{file}: no VpnChain in it: a chain begins with `kind: VpnChain`"));
             }
-            for chain in chains {
+            for chain in &chains {
                 let name = chain.pointer("/metadata/name").and_then(Value::as_str).unwrap_or("(no name)");
                 match manifest::check(chain) {
                     Ok(valid) => println!("{file}: {name}: valid, {} hops", valid.spec.hops.len()),
@@ -43,6 +40,19 @@ impl Validate {
         }
         if wrong == 0 { Ok(()) } else { Err(miette!("{wrong} of the chains not valid")) }
     }
+}
+
+/// The chains that a file of YAML or JSON documents holds, not checked.
+///
+/// # Errors
+/// When it can't be read.
+pub(super) fn chains_of(path: &Path) -> miette::Result<Vec<Value>> {
+    let file = path.display();
+    let text = std::fs::read_to_string(path).into_diagnostic().wrap_err_with(|| format!("cannot read {file}"))?;
+    let mut documents: Vec<Value> = serde_saphyr::from_multiple(&text).map_err(|e| miette!("{file}: {e}"))?;
+    let number = documents.len();
+    documents.retain(|document| is_ours(document, number));
+    Ok(documents)
 }
 
 /// A document of another kind is passed over where it stands beside others; alone, it is meant.
