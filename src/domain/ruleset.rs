@@ -11,6 +11,8 @@ mod needles;
 pub mod pack;
 mod prefilter;
 pub mod samples;
+mod sequence;
+mod shapes;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -91,8 +93,8 @@ impl RuleSet {
         }
         candidates.sort_unstable();
         candidates.dedup();
-        let may_match = candidates.into_iter().filter(|number| self.matcher.may_match(*number, logical));
-        may_match.map(|number| &self.rules[number as usize]).find(|rule| rule.absent.is_none() && line.meets(rule))
+        let mut candidates = candidates.into_iter().map(|number| &self.rules[number as usize]);
+        candidates.find(|rule| rule.absent.is_none() && line.meets(rule))
     }
 
     /// The same without the prefilter, rule by rule: what `decide` is tested against.

@@ -74,6 +74,12 @@ impl Frequency {
     }
 }
 
+/// Where in a text its rarest byte is.
+pub(super) fn rarest_byte(text: &[u8]) -> usize {
+    let rarity = |at: &usize| Frequency::of_logs().of_text(&text[*at..=*at]);
+    (0..text.len()).min_by(|a, b| rarity(a).total_cmp(&rarity(b))).unwrap_or(0)
+}
+
 fn symbol(byte: u8) -> usize {
     let folded = byte | FOLD;
     match folded {

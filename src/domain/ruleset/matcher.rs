@@ -1,223 +1,275 @@
 //! Which patterns match which lines: all of them, exactly, for a single line or a buffer of many.
 //!
-//! The prefilter names the few lines and patterns that can match; only those meet. What a match means is left to
-//! `ruleset`.
+//! The prefilter names the few places and patterns that can match; only those meet, at that place where `sequence` can
+//! tell, else by a search over the line. What a match means is left to `ruleset`.
 
-use std::collections::HashMap;
+mod choice;
+mod signs;
+
 use std::ops::Range;
 
 use regex::Regex;
 
 use super::combined::Combined;
-use super::frequency::Frequency;
-use super::literal;
 use super::needles::Needles;
 use super::prefilter::Prefilter;
+use super::sequence::{Bounds, Branch, Budget, Verdict};
+use super::shapes::Shapes;
 
-/// Texts that share so many bytes are taken for alike.
-const SHARED: usize = 4;
-/// So many more texts are asked for before a pattern is.
-const MAX_BESIDES: usize = 2;
+/// So much of a buffer is looked at in one go: what the passes of the prefilter share stays in the cache.
+const CHUNK: usize = 32 * 1024;
 
 /// Compiled patterns, numbered in their order; cheap to share.
 #[derive(Debug)]
 pub struct Matcher {
     patterns: Vec<Option<Regex>>,
     prefilter: Prefilter,
-    /// The patterns that a literal of the prefilter belongs to.
-    owners: Vec<Vec<u32>>,
-    /// For each pattern, what else its matches contain.
+    /// For each literal of the prefilter, what it is a part of.
+    owners: Vec<Box<[Owner]>>,
+    shapes: Shapes,
+    /// For each window of the shapes, what it is a part of.
+    window_owners: Box<[Owner]>,
+    branches: Vec<Branch>,
+    /// For each pattern that is no branches, what else its matches contain.
     besides: Vec<Vec<Needles>>,
-    /// Patterns without a look at what stands around: what matches a part of a line matches the line.
-    free: Vec<bool>,
+    /// The patterns of the shapes, for lines that are not in ASCII.
+    beyond_ascii: Combined,
+    /// Those that nothing is known of.
     combined: Combined,
 }
+
+/// What a literal is a part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Owner {
+    /// The pattern.
+    number: u32,
+    /// One of its branches; `NO_BRANCH` where only the regex can tell.
+    branch: u32,
+}
+
+const NO_BRANCH: u32 = u32::MAX;
 
 /// What is reused from one buffer to the next.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    /// For each literal, the line that it was last seen in (its start + 1).
-    seen: Vec<usize>,
-    candidates: Vec<(usize, usize, u32)>,
+    /// Places in a chunk, and what a literal that is there is a part of.
+    places: Vec<(usize, Owner)>,
+    /// For each pattern, the line that it was last decided in (its start + 1).
+    decided: Vec<usize>,
     numbers: Vec<u32>,
 }
 
 impl Matcher {
     /// Compiles patterns; one that is missing matches nothing.
     pub fn new(patterns: Vec<Option<Regex>>) -> Self {
-        let mut numbers: HashMap<String, usize> = HashMap::new();
-        let (mut literals, mut owners) = (Vec::new(), Vec::<Vec<u32>>::new());
-        let (mut without, mut besides) = (Vec::new(), Vec::with_capacity(patterns.len()));
-        for ((number, pattern), options) in (0u32..).zip(&patterns).zip(rarest_first(&patterns)) {
-            if let Some(pattern) = pattern
-                && options.is_empty()
-            {
-                without.push((number, pattern.clone()));
-            }
-            let mut options = options.into_iter();
-            for text in options.next().unwrap_or_default() {
-                let at = *numbers.entry(text.clone()).or_insert_with(|| {
-                    literals.push(text);
-                    owners.push(Vec::new());
-                    owners.len() - 1
-                });
-                owners[at].push(number);
-            }
-            besides.push(options.take(MAX_BESIDES).map(Needles::new).collect::<Vec<_>>());
-        }
-        let (prefilter, combined) = (Prefilter::new(literals), Combined::new(without));
-        let free = patterns.iter().map(|p| p.as_ref().is_some_and(looks_nowhere)).collect();
-        Self { patterns, prefilter, owners, besides, free, combined }
+        choice::matcher(patterns)
     }
 
-    /// Calls `found` with the number of each pattern whose literal is in the text; one may come more than once.
+    /// Calls `found` with the number of each pattern that may match the text or a part of it that lost something at its
+    /// ends; one may come more than once. Those without a literal are left out.
     pub fn candidates(&self, text: &str, mut found: impl FnMut(u32)) {
-        self.prefilter.find(text.as_bytes(), |literal, _| self.owners[literal].iter().for_each(|n| found(*n)));
+        if let Some(plain) = signs::as_letters(text) {
+            return self
+                .prefilter
+                .find(plain.as_bytes(), |literal, _| self.owners[literal].iter().for_each(|o| found(o.number)));
+        }
+        let bytes = text.as_bytes();
+        let (mut ascii, mut budget) = (None, Budget::of(bytes.len()));
+        self.prefilter.find(bytes, |literal, at| {
+            for owner in &self.owners[literal] {
+                let may_match = match self.branches.get(owner.branch as usize) {
+                    Some(branch) => {
+                        branch.is_at(bytes, at)
+                            && (!*ascii.get_or_insert_with(|| text.is_ascii())
+                                || branch.verify(bytes, at, Bounds::Anywhere, &mut budget) != Verdict::No)
+                    }
+                    None => self.prefilter.is_at(literal, bytes, at) && self.has_besides(owner.number, text),
+                };
+                if may_match {
+                    found(owner.number);
+                }
+            }
+        });
     }
 
     /// True when some patterns require no literal, so that each line must meet them.
     pub fn has_patterns_without_literal(&self) -> bool {
-        !self.combined.is_empty()
+        !(self.combined.is_empty() && self.window_owners.is_empty())
     }
 
-    /// Calls `found` with the number of each pattern without a literal that matches.
-    pub fn matching_without_literal(&self, text: &str, found: impl FnMut(u32)) {
-        self.combined.matching(text, found);
+    /// Calls `found` with the number of each pattern without a literal that matches; one may come more than once.
+    pub fn matching_without_literal(&self, text: &str, mut found: impl FnMut(u32)) {
+        self.combined.matching(text, &mut found);
+        if !text.is_ascii() {
+            return self.beyond_ascii.matching(text, found);
+        }
+        let mut budget = Budget::of(text.len());
+        self.find_windows(text, |owner, at| {
+            let branch = &self.branches[owner.branch as usize];
+            let matches = match branch.verify(text.as_bytes(), at, Bounds::Line, &mut budget) {
+                Verdict::No => false,
+                Verdict::Matches => true,
+                Verdict::Unknown => self.pattern_matches(owner.number, text),
+            };
+            if matches {
+                found(owner.number);
+            }
+        });
+    }
+
+    /// Calls `found` for each window of a text in ASCII.
+    fn find_windows(&self, text: &str, mut found: impl FnMut(Owner, usize)) {
+        self.shapes.find(text.as_bytes(), |window, at| {
+            let owner = self.window_owners[window];
+            if self.branches[owner.branch as usize].is_at(text.as_bytes(), at) {
+                found(owner, at);
+            }
+        });
     }
 
     /// Calls `found` with each line of a buffer and the number of each pattern that matches it, both ascending.
     ///
     /// A line ends with `\n`, or `\r\n`, which are no part of it.
     pub fn scan(&self, buffer: &str, scratch: &mut Scratch, mut found: impl FnMut(Range<usize>, u32)) {
-        self.candidate_lines(buffer, scratch, |line, numbers| {
-            let text = &buffer[line.clone()];
-            let matches = |number: u32| self.is_match(number, text);
-            if self.combined.is_empty() {
-                numbers.iter().filter(|n| matches(**n)).for_each(|n| found(line.clone(), *n));
-                return;
-            }
-            numbers.retain(|n| matches(*n));
-            self.combined.matching(text, |number| numbers.push(number));
-            numbers.sort_unstable();
-            numbers.iter().for_each(|n| found(line.clone(), *n));
-        });
+        scratch.decided.clear();
+        scratch.decided.resize(self.patterns.len(), 0);
+        let bytes = buffer.as_bytes();
+        let mut start = 0;
+        while start < bytes.len() {
+            let end = end_of_chunk(bytes, start);
+            self.scan_chunk(buffer, start..end, scratch, &mut found);
+            start = end;
+        }
     }
 
-    /// Calls `each` with every line that a pattern's literal is in and those patterns, ascending and once; with every
-    /// line where there are patterns without one.
-    pub fn candidate_lines(
+    /// The same for whole lines of the buffer.
+    fn scan_chunk(
         &self,
         buffer: &str,
+        chunk: Range<usize>,
         scratch: &mut Scratch,
-        mut each: impl FnMut(Range<usize>, &mut Vec<u32>),
+        found: &mut impl FnMut(Range<usize>, u32),
     ) {
-        let Scratch { seen, candidates, numbers } = scratch;
-        candidates.clear();
-        self.collect(buffer.as_bytes(), seen, candidates);
-        if self.prefilter.passes() > 1 {
-            candidates.sort_unstable();
-        }
-        let mut rest = candidates.as_slice();
-        if self.combined.is_empty() {
-            while let Some(&(start, end, _)) = rest.first() {
-                rest = take_line(rest, start, numbers);
-                each(start..end, numbers);
-            }
-            return;
-        }
-        let mut start = 0;
-        while start < buffer.len() {
-            let end = memchr::memchr(b'\n', &buffer.as_bytes()[start..]).map_or(buffer.len(), |at| start + at);
-            rest = take_line(rest, start, numbers);
-            each(start..without_return(buffer.as_bytes(), start, end), numbers);
-            start = end + 1;
-        }
-    }
-
-    fn collect(&self, text: &[u8], seen: &mut Vec<usize>, candidates: &mut Vec<(usize, usize, u32)>) {
-        for pass in 0..self.prefilter.passes() {
-            seen.clear();
-            seen.resize(self.owners.len(), 0);
-            // The line of the place that was found last: where it begins, ends, and ends without its `\r`.
-            let (mut start, mut end, mut trimmed) = (0, 0, 0);
-            self.prefilter.find_in_pass(pass, text, &mut |literal, at| {
-                if at >= end {
-                    start = memchr::memrchr(b'\n', &text[end..at]).map_or(end, |newline| end + newline + 1);
-                    end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |newline| at + newline);
-                    trimmed = without_return(text, start, end);
-                }
-                if seen[literal] != start + 1 {
-                    seen[literal] = start + 1;
-                    candidates.extend(self.owners[literal].iter().map(|number| (start, trimmed, *number)));
+        let Scratch { places, decided, numbers } = scratch;
+        let (bytes, offset) = (buffer.as_bytes(), chunk.start);
+        let text = &buffer[chunk.clone()];
+        let ascii = text.is_ascii();
+        places.clear();
+        let mut find_in = |part: &str, at_part: usize| {
+            let part = part.as_bytes();
+            self.prefilter.find(part, |literal, at| {
+                for owner in self.owners[literal].iter() {
+                    let is_at = match self.branches.get(owner.branch as usize) {
+                        Some(branch) => branch.is_at(part, at),
+                        None => self.prefilter.is_at(literal, part, at),
+                    };
+                    if is_at {
+                        places.push((at_part + at, *owner));
+                    }
                 }
             });
+        };
+        if ascii {
+            find_in(text, 0);
+            self.find_windows(text, |owner, at| places.push((at, owner)));
+        } else {
+            signs::for_each_part(text, find_in);
+        }
+        let each_line = !self.combined.is_empty() || !ascii && !self.beyond_ascii.is_empty();
+        if !(self.prefilter.is_in_order() && self.window_owners.is_empty() && ascii) {
+            places.sort_unstable();
+        }
+        let mut rest = places.as_slice();
+        let mut next_line = chunk.start;
+        while next_line < chunk.end {
+            // Lines without a place are passed over, where no pattern wants to see each.
+            if !each_line {
+                let Some((at, _)) = rest.first() else { return };
+                let at = offset + at;
+                next_line =
+                    memchr::memrchr(b'\n', &bytes[next_line..at]).map_or(next_line, |newline| next_line + newline + 1);
+            }
+            let start = next_line;
+            let end = memchr::memchr(b'\n', &bytes[start..chunk.end]).map_or(chunk.end, |newline| start + newline);
+            next_line = end + 1;
+            let line = start..without_return(bytes, start, end);
+            let of_line = rest.iter().take_while(|(at, _)| offset + at <= end).count();
+            numbers.clear();
+            self.decide_line(&buffer[line.clone()], start, &rest[..of_line], offset, decided, numbers);
+            rest = &rest[of_line..];
+            if each_line {
+                let text = &buffer[line.clone()];
+                if ascii {
+                    self.combined.matching(text, |number| numbers.push(number));
+                } else {
+                    self.matching_without_literal(text, |number| numbers.push(number));
+                }
+            }
+            numbers.sort_unstable();
+            numbers.dedup();
+            numbers.iter().for_each(|number| found(line.clone(), *number));
         }
     }
 
-    /// False when the pattern matches no part of the line, as far as that can be told without knowing which part.
-    pub fn may_match(&self, number: u32, line: &str) -> bool {
-        let in_any_part = self.free[number as usize];
-        self.has_besides(number, line)
-            && (!in_any_part || self.patterns[number as usize].as_ref().is_some_and(|pattern| pattern.is_match(line)))
+    /// Takes the patterns that match a line, each once, of those that have a literal at one of the places.
+    fn decide_line(
+        &self,
+        line: &str,
+        start: usize,
+        places: &[(usize, Owner)],
+        offset: usize,
+        decided: &mut [usize],
+        numbers: &mut Vec<u32>,
+    ) {
+        let (mut ascii, mut plain) = (None, None);
+        let mut budget = Budget::of(line.len());
+        for (at, owner) in places {
+            if decided[owner.number as usize] == start + 1 {
+                continue;
+            }
+            let verdict = match self.branches.get(owner.branch as usize) {
+                Some(branch) if *ascii.get_or_insert_with(|| line.is_ascii()) => {
+                    branch.verify(line.as_bytes(), offset + at - start, Bounds::Line, &mut budget)
+                }
+                Some(_) => Verdict::Unknown,
+                None => {
+                    let line = plain.get_or_insert_with(|| signs::as_letters(line)).as_deref().unwrap_or(line);
+                    if self.has_besides(owner.number, line) { Verdict::Unknown } else { Verdict::No }
+                }
+            };
+            let matches = match verdict {
+                Verdict::No => continue,
+                Verdict::Matches => true,
+                Verdict::Unknown => self.pattern_matches(owner.number, line),
+            };
+            decided[owner.number as usize] = start + 1;
+            if matches {
+                numbers.push(owner.number);
+            }
+        }
+    }
+
+    fn pattern_matches(&self, number: u32, line: &str) -> bool {
+        self.patterns[number as usize].as_ref().is_some_and(|pattern| pattern.is_match(line))
     }
 
     /// Whether what else the pattern's matches contain is there too; quicker to ask than the pattern.
     fn has_besides(&self, number: u32, text: &str) -> bool {
         self.besides[number as usize].iter().all(|needles| needles.any_in(text.as_bytes()))
     }
-
-    fn is_match(&self, number: u32, text: &str) -> bool {
-        self.may_match(number, text)
-            && self.patterns[number as usize].as_ref().is_some_and(|pattern| pattern.is_match(text))
-    }
 }
 
-/// Takes the patterns of the line that begins at `start` into `numbers`, ascending and once each; gives what is left.
-fn take_line<'a>(
-    candidates: &'a [(usize, usize, u32)],
-    start: usize,
-    numbers: &mut Vec<u32>,
-) -> &'a [(usize, usize, u32)] {
-    let of_line = candidates.iter().take_while(|(at, _, _)| *at == start).count();
-    numbers.clear();
-    numbers.extend(candidates[..of_line].iter().map(|(_, _, number)| *number));
-    numbers.sort_unstable();
-    numbers.dedup();
-    &candidates[of_line..]
+/// Whole lines of about a chunk, from `start` on.
+fn end_of_chunk(bytes: &[u8], start: usize) -> usize {
+    let least = start + CHUNK;
+    if least >= bytes.len() {
+        return bytes.len();
+    }
+    memchr::memchr(b'\n', &bytes[least..]).map_or(bytes.len(), |newline| least + newline + 1)
 }
 
 fn without_return(text: &[u8], start: usize, end: usize) -> usize {
     end - text[start..end].iter().rev().take_while(|byte| **byte == b'\r').count()
-}
-
-fn looks_nowhere(pattern: &Regex) -> bool {
-    regex_syntax::Parser::new().parse(pattern.as_str()).is_ok_and(|hir| hir.properties().look_set().is_empty())
-}
-
-/// For each pattern its answers, rarest first: in logs, and among the patterns themselves, for what many rules name is what
-/// programs print.
-fn rarest_first(patterns: &[Option<Regex>]) -> Vec<Vec<literal::Literals>> {
-    let options_of = |pattern: &Option<Regex>| pattern.as_ref().map_or_else(Vec::new, |p| literal::options(p.as_str()));
-    let mut options: Vec<Vec<literal::Literals>> = patterns.iter().map(options_of).collect();
-    let mut uses: HashMap<&[u8], f32> = HashMap::new();
-    let mut texts = 0.0;
-    for text in options.iter().flatten().flatten() {
-        texts += 1.0;
-        text.as_bytes().windows(SHARED).for_each(|gram| *uses.entry(gram).or_default() += 1.0);
-    }
-    let frequency = Frequency::of_logs();
-    let cost = |text: &String| {
-        let shared = text.as_bytes().windows(SHARED).map(|gram| uses[gram]).fold(texts, f32::min);
-        frequency.of_literal(text) + (shared - 1.0) / texts
-    };
-    let costs: Vec<Vec<f32>> =
-        options.iter().map(|of_one| of_one.iter().map(|literals| literals.iter().map(cost).sum()).collect()).collect();
-    for (of_one, costs) in options.iter_mut().zip(costs) {
-        let mut ranked: Vec<_> = costs.into_iter().zip(std::mem::take(of_one)).collect();
-        ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
-        *of_one = ranked.into_iter().map(|(_, literals)| literals).collect();
-    }
-    options
 }
 
 #[cfg(test)]

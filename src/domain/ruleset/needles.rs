@@ -1,6 +1,6 @@
 //! A quick search for one of a few texts in a line, whatever their ASCII case.
 
-use super::frequency::Frequency;
+use super::frequency;
 use super::literal::Literals;
 
 /// Only so much of a text is compared, which bounds the cost of a hostile line.
@@ -33,9 +33,7 @@ impl Needles {
 impl Needle {
     fn new(text: &str) -> Self {
         let text = &text.as_bytes()[..text.len().min(COMPARED)];
-        let frequency = Frequency::of_logs();
-        let rarity = |at: &usize| frequency.of_text(&text[*at..=*at]);
-        let at = (0..text.len()).min_by(|a, b| rarity(a).total_cmp(&rarity(b))).unwrap_or(0);
+        let at = frequency::rarest_byte(text);
         Self { text: text.into(), at, lower: text[at], upper: text[at].to_ascii_uppercase() }
     }
 

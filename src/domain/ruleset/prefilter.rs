@@ -12,17 +12,17 @@ use super::frequency::{FOLD, Frequency};
 const WORD_BITS: u32 = 11;
 const WORDS: usize = 1 << WORD_BITS;
 /// Text is looked at in blocks of this size, and this many bytes beyond.
-const BLOCK: usize = 32;
+const BLOCK: usize = 64;
 const AHEAD: usize = LONGEST_GRAM - 1;
 const LONGEST_GRAM: usize = 8;
 /// Literals of this length and more are looked for at every fourth place, by four bytes or more.
-const MEDIUM: usize = 7;
-/// By eight bytes, in a pass of their own.
-const LONG: usize = 11;
-/// Not in one of their own.
-const FEW: usize = 300;
+pub(super) const MEDIUM: usize = 7;
+/// At every eighth where there are few, and all of this length: with many, pieces of texts that are so long have more in
+/// common with other text, and the places found in vain cost more than the places passed over save.
+const FEW: usize = 100;
+const FEW_LONG: usize = 11;
 /// Literals that share text are told by so many bytes of it.
-const USES_GRAM: usize = 4;
+const USES_GRAM: usize = 8;
 /// No slot.
 const EMPTY: u32 = u32::MAX;
 
@@ -44,30 +44,36 @@ impl Prefilter {
             }
         }
         let mut tables = Vec::new();
-        // A pass less is worth more than a longer gram where there are few literals.
-        let long = if literals.len() < FEW { MEDIUM } else { LONG };
+        // With few literals the passes are what takes the time: one for all that one can find.
+        let long = if literals.len() >= FEW || literals.iter().any(|l| (MEDIUM..FEW_LONG).contains(&l.len())) {
+            usize::MAX
+        } else {
+            FEW_LONG
+        };
         for lengths in [0..MEDIUM, MEDIUM..long, long..usize::MAX] {
             let members: Vec<usize> = (0..literals.len()).filter(|at| lengths.contains(&literals[*at].len())).collect();
             if let Some(shortest) = members.iter().map(|at| literals[*at].len()).min() {
-                tables.push(Table::new(Form::of(shortest), &literals, &members, &uses));
+                tables.push(Table::new(Form::of(shortest, long), &literals, &members, &uses));
             }
         }
         Self { literals, tables }
     }
 
-    /// Calls `found` with each literal's number and where it begins, all that are in the text, in no order.
+    /// Calls `found` with each literal's number and where it begins, all that are in the text, in no order; now and then
+    /// with one that is not.
     pub(super) fn find(&self, text: &[u8], mut found: impl FnMut(usize, usize)) {
-        (0..self.passes()).for_each(|pass| self.find_in_pass(pass, text, &mut found));
+        self.tables.iter().for_each(|table| table.find(text, &mut found));
     }
 
-    /// How many passes `find` makes.
-    pub(super) fn passes(&self) -> usize {
-        self.tables.len()
+    /// True when `find` calls nearly in order: with the places of a line after all of the lines before.
+    pub(super) fn is_in_order(&self) -> bool {
+        self.tables.len() <= 1
     }
 
-    /// The same for one pass, in which places come nearly in order: those of a line after all of the lines before.
-    pub(super) fn find_in_pass(&self, pass: usize, text: &[u8], found: &mut impl FnMut(usize, usize)) {
-        self.tables[pass].find(&self.literals, text, found);
+    /// Whether a literal stands at a place.
+    pub(super) fn is_at(&self, literal: usize, text: &[u8], at: usize) -> bool {
+        let literal = &self.literals[literal];
+        text.get(at..at + literal.len()).is_some_and(|here| here.eq_ignore_ascii_case(literal))
     }
 }
 
@@ -80,12 +86,13 @@ struct Form {
 
 impl Form {
     /// The best for literals of this length and more.
-    fn of(shortest: usize) -> Self {
+    fn of(shortest: usize, long: usize) -> Self {
         match shortest {
             0..=3 => Self { stride: 1, gram: 3 },
             4 => Self { stride: 2, gram: 3 },
             5..MEDIUM => Self { stride: 2, gram: 4 },
-            _ => Self { stride: 4, gram: (shortest - 3).min(LONGEST_GRAM) },
+            _ if shortest < long => Self { stride: 4, gram: (shortest - 3).min(LONGEST_GRAM) },
+            _ => Self { stride: 8, gram: (shortest - 7).min(LONGEST_GRAM) },
         }
     }
 }
@@ -109,11 +116,12 @@ struct Slot {
 /// A literal and where in it the gram stands.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    literal: u32,
-    gram_at: u32,
     /// Eight folded bytes of the literal and where they stand; nothing in a shorter literal.
     word: u64,
-    word_at: u32,
+    literal: u32,
+    length: u16,
+    word_at: u16,
+    gram_at: u16,
 }
 
 impl Table {
@@ -123,7 +131,7 @@ impl Table {
             let literal = &literals[index];
             let piece = rarest_piece(literal, form, uses);
             for gram_at in piece..piece + form.stride {
-                let entry = Entry::new(index, literal, gram_at);
+                let entry = Entry::new(index, literal, gram_at, form.gram);
                 by_gram.entry(gram_of(&literal[gram_at..gram_at + form.gram])).or_default().push(entry);
             }
         }
@@ -144,12 +152,17 @@ impl Table {
         Self { form, bits, slots, entries }
     }
 
-    fn find(&self, literals: &[Box<[u8]>], text: &[u8], found: &mut impl FnMut(usize, usize)) {
-        let mut at_gram = |at: usize, gram: u64| self.confirm(literals, text, at, gram, found);
+    fn find(&self, text: &[u8], found: &mut impl FnMut(usize, usize)) {
+        let mut at_gram = |at: usize, gram: u64| self.confirm(text, at, gram, found);
         match (self.form.stride, self.form.gram) {
             (1, _) => scan::<1, 3>(&self.bits, text, &mut at_gram),
             (2, 3) => scan::<2, 3>(&self.bits, text, &mut at_gram),
             (2, _) => scan::<2, 4>(&self.bits, text, &mut at_gram),
+            (8, 4) => scan::<8, 4>(&self.bits, text, &mut at_gram),
+            (8, 5) => scan::<8, 5>(&self.bits, text, &mut at_gram),
+            (8, 6) => scan::<8, 6>(&self.bits, text, &mut at_gram),
+            (8, 7) => scan::<8, 7>(&self.bits, text, &mut at_gram),
+            (8, _) => scan::<8, 8>(&self.bits, text, &mut at_gram),
             (_, 4) => scan::<4, 4>(&self.bits, text, &mut at_gram),
             (_, 5) => scan::<4, 5>(&self.bits, text, &mut at_gram),
             (_, 6) => scan::<4, 6>(&self.bits, text, &mut at_gram),
@@ -159,7 +172,7 @@ impl Table {
     }
 
     #[inline]
-    fn confirm(&self, literals: &[Box<[u8]>], text: &[u8], at: usize, gram: u64, found: &mut impl FnMut(usize, usize)) {
+    fn confirm(&self, text: &[u8], at: usize, gram: u64, found: &mut impl FnMut(usize, usize)) {
         let mut slot = slot_of(gram, self.slots.len());
         let entries = loop {
             let Slot { gram: other, first, count } = self.slots[slot];
@@ -172,10 +185,9 @@ impl Table {
             slot = (slot + 1) & (self.slots.len() - 1);
         };
         for entry in entries {
-            let Some(start) = at.checked_sub(entry.gram_at as usize) else { continue };
-            let literal = &literals[entry.literal as usize];
-            let Some(here) = text.get(start..start + literal.len()) else { continue };
-            if entry.word == word_at(here, entry.word_at as usize) && here.eq_ignore_ascii_case(literal) {
+            let Some(start) = at.checked_sub(usize::from(entry.gram_at)) else { continue };
+            let Some(here) = text.get(start..start + usize::from(entry.length)) else { continue };
+            if entry.word == word_at(here, usize::from(entry.word_at)) {
                 found(entry.literal as usize, start);
             }
         }
@@ -183,13 +195,15 @@ impl Table {
 }
 
 impl Entry {
-    fn new(index: usize, literal: &[u8], gram_at: usize) -> Self {
-        let word_at_ = gram_at.saturating_sub(2).min(literal.len().saturating_sub(8));
+    fn new(index: usize, literal: &[u8], gram_at: usize, gram: usize) -> Self {
+        // Beside the gram, which is known to be there.
+        let beside = gram_at.checked_sub(8).unwrap_or(gram_at + gram).min(literal.len().saturating_sub(8));
         Self {
+            word: word_at(literal, beside),
             literal: small(index),
-            gram_at: small(gram_at),
-            word: word_at(literal, word_at_),
-            word_at: small(word_at_),
+            length: tiny(literal.len()),
+            word_at: tiny(beside),
+            gram_at: tiny(gram_at),
         }
     }
 }
@@ -204,6 +218,10 @@ const FOLD_WORD: u64 = 0x0101_0101_0101_0101 * FOLD as u64;
 /// Spreads the bits of a gram over its hash.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
+fn tiny(number: usize) -> u16 {
+    u16::try_from(number).expect("should fit: literals are cut")
+}
+
 fn small(number: usize) -> u32 {
     u32::try_from(number).expect("should fit: rule files are bounded")
 }
@@ -217,7 +235,7 @@ fn rarest_piece(literal: &[u8], form: Form, uses: &HashMap<&[u8], f32>) -> usize
         let piece = &literal[start..start + length];
         let uses =
             |gram: &[u8]| gram.windows(USES_GRAM).map(|g| uses.get(g).copied().unwrap_or(1.0)).fold(1e9, f32::min);
-        piece.windows(form.gram).map(|gram| frequency.of_text(gram) * uses(gram).min(1e6)).sum()
+        piece.windows(form.gram).map(|gram| (frequency.of_text(gram) + 1e-6) * (uses(gram).min(1e6)).powi(2)).sum()
     };
     (0..=literal.len() - length).min_by(|a, b| cost(*a).total_cmp(&cost(*b))).unwrap_or(0)
 }
@@ -274,12 +292,13 @@ fn scan<const STRIDE: usize, const LENGTH: usize>(
 
 /// One bit for each place of the block.
 #[inline(always)]
-fn probe<const STRIDE: usize, const LENGTH: usize>(bits: &[u64; WORDS], block: &[u8; BLOCK + AHEAD]) -> u32 {
+fn probe<const STRIDE: usize, const LENGTH: usize>(bits: &[u64; WORDS], block: &[u8; BLOCK + AHEAD]) -> u64 {
     let mut places = 0;
-    for number in 0..BLOCK / STRIDE {
+    // From the last to the first: shifting by one each time is quicker than by the place's number.
+    for number in (0..BLOCK / STRIDE).rev() {
         let (word, first, second) = place_of(gram_at::<LENGTH>(block, number * STRIDE));
         let both = (bits[word] >> first) & (bits[word] >> second) & 1;
-        places |= (both as u32) << number;
+        places = places << 1 | both;
     }
     places
 }
@@ -299,7 +318,12 @@ mod tests {
     fn found(literals: &[String], text: &str) -> Vec<(usize, usize)> {
         let mut found = Vec::new();
         let lower = literals.iter().map(|literal| literal.to_ascii_lowercase()).collect();
-        Prefilter::new(lower).find(text.as_bytes(), |literal, at| found.push((literal, at)));
+        let prefilter = Prefilter::new(lower);
+        prefilter.find(text.as_bytes(), |literal, at| {
+            if prefilter.is_at(literal, text.as_bytes(), at) {
+                found.push((literal, at));
+            }
+        });
         found.sort_unstable();
         found
     }

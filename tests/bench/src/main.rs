@@ -1,7 +1,7 @@
 //! How fast the rules engine is, beside its peers on the same rules and logs, on one core. Figures are printed, never
 //! asserted; match sets are: a speed is printed only where every engine finds the same.
 //!
-//! usage: engine-bench WORK_DIR [LINES]
+//! usage: engine-bench WORK_DIR [LINES [SEED...]]; LINES 0: records and hostile lines only
 
 mod clock;
 mod corpus;
@@ -31,8 +31,20 @@ const SEEDS: [u64; 2] = [1, 2];
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    let work = arguments.next().expect("usage: engine-bench WORK_DIR [LINES]");
+    let work = arguments.next().expect("usage: engine-bench WORK_DIR [LINES [SEED...]]");
     let lines = arguments.next().map_or(200_000, |lines| lines.parse().expect("LINES should be a number"));
+    let seeds: Vec<u64> = arguments.map(|seed| seed.parse().expect("SEED should be a number")).collect();
+    let seeds = if seeds.is_empty() { SEEDS.to_vec() } else { seeds };
+    if lines > 0 {
+        tables(&work, lines, &seeds);
+    }
+    records::hostile(&Corpus::new(&Wanted { lines: 1000, ..RECORDS }));
+    for entropy in Entropy::ALL {
+        records::envelopes(&Corpus::new(&Wanted { entropy, ..RECORDS }), entropy);
+    }
+}
+
+fn tables(work: &str, lines: usize, seeds: &[u64]) {
     println!(
         "Million lines a second, best of three rounds, processor time of one thread; same matches in all, or no figure."
     );
@@ -41,19 +53,15 @@ fn main() {
         "| seed | entropy | rules | without literal | hits | matches | hopkeeper | vectorscan | ratio | RegexSet | rg -f |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
-    for seed in SEEDS {
+    for &seed in seeds {
         for entropy in Entropy::ALL {
             for (rules, without_literal, hits) in CASES {
                 let wanted = Wanted { seed, entropy, rules, without_literal, hits, lines };
-                row(&wanted, &Job::new(Corpus::new(&wanted), Path::new(&work)));
+                row(&wanted, &Job::new(Corpus::new(&wanted), Path::new(work)));
             }
         }
     }
     println!();
-    records::hostile(&Corpus::new(&Wanted { lines: 1000, ..RECORDS }));
-    for entropy in Entropy::ALL {
-        records::envelopes(&Corpus::new(&Wanted { entropy, ..RECORDS }), entropy);
-    }
 }
 
 const RECORDS: Wanted =

@@ -1,0 +1,288 @@
+//! Whether a branch matches a line around a place where its text stands.
+
+use std::collections::HashMap;
+
+use regex_syntax::hir::Look;
+
+use super::{Branch, Element, Run, Text};
+
+/// What is known after a look around a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::domain::ruleset) enum Verdict {
+    Matches,
+    /// No match has its text here.
+    No,
+    /// It would take too long to tell: ask the regex.
+    Unknown,
+}
+
+/// In lines longer than this it is noted where a text stands last, since many patterns may look for it.
+const LONG_LINE: usize = 2048;
+
+/// How many steps may be spent on a line, whatever is in it: what is dearer is left to the regex, whose time is linear.
+#[derive(Debug)]
+pub(in crate::domain::ruleset) struct Budget {
+    steps: usize,
+    /// Where a long line's texts begin for the last time.
+    last: HashMap<u32, Option<usize>>,
+    /// For a branch and one of its elements that a gap follows: how far a long line was searched for what stands before
+    /// the gap, and where that ends for the first time.
+    first_ends: HashMap<(u32, usize), (usize, Option<usize>)>,
+}
+
+impl Budget {
+    /// For a line of so many bytes.
+    pub(in crate::domain::ruleset) fn of(bytes: usize) -> Self {
+        Self { steps: 1024 + 8 * bytes, last: HashMap::new(), first_ends: HashMap::new() }
+    }
+
+    /// False when it is used up.
+    fn spend(&mut self, steps: usize) -> bool {
+        self.steps = self.steps.saturating_sub(steps);
+        self.steps > 0
+    }
+}
+
+/// What of a pattern is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::domain::ruleset) enum Bounds {
+    /// All of it, in this line.
+    Line,
+    /// All but where it stands: true also of a line of which the matching part is cut off.
+    Anywhere,
+}
+
+impl Branch {
+    /// False when what is looked for is a text that does not stand at this place; quick, and the first thing to ask.
+    #[inline]
+    pub(in crate::domain::ruleset) fn is_at(&self, text: &[u8], at: usize) -> bool {
+        match self.elements.get(self.anchor) {
+            Some(Element::Text(own)) => own.is_at(text, at),
+            _ => true,
+        }
+    }
+
+    /// Whether there is a match in a line in ASCII in which what is looked for begins at `at`, where `is_at` holds.
+    pub(in crate::domain::ruleset) fn verify(
+        &self,
+        line: &[u8],
+        at: usize,
+        bounds: Bounds,
+        budget: &mut Budget,
+    ) -> Verdict {
+        let (from, end) = match self.elements.get(self.anchor) {
+            Some(Element::Text(text)) => (self.anchor + 1, at + text.bytes.len()),
+            _ => (self.anchor, at),
+        };
+        if end > line.len() {
+            return Verdict::No;
+        }
+        let mut search = Search { branch: self.id, elements: &self.elements, line, bounds, budget };
+        let matches = search.after(from, end) && search.before(self.anchor, at);
+        match matches {
+            true => Verdict::Matches,
+            false if search.budget.steps == 0 => Verdict::Unknown,
+            false => Verdict::No,
+        }
+    }
+}
+
+struct Search<'a> {
+    branch: u32,
+    elements: &'a [Element],
+    line: &'a [u8],
+    bounds: Bounds,
+    budget: &'a mut Budget,
+}
+
+impl Search<'_> {
+    /// Whether the elements from `index` on match from `at` on.
+    fn after(&mut self, mut index: usize, mut at: usize) -> bool {
+        while let Some(element) = self.elements.get(index) {
+            index += 1;
+            match element {
+                Element::Text(text) => {
+                    if !text.is_at(self.line, at) {
+                        return false;
+                    }
+                    at += text.bytes.len();
+                }
+                Element::Look(look) => {
+                    if !self.holds(*look, at) {
+                        return false;
+                    }
+                }
+                Element::Class(run) => {
+                    if let Some(Element::Text(next)) = self.elements.get(index)
+                        && run.is_gap()
+                    {
+                        return self.after_gap(index + 1, next, at + run.min);
+                    }
+                    let rest = self.line.get(at..).unwrap_or_default();
+                    let length = rest.iter().take(run.max).take_while(|byte| run.has(**byte)).count();
+                    if length < run.min || !self.budget.spend(length) {
+                        return false;
+                    }
+                    if !run.settled {
+                        return (run.min..=length)
+                            .rev()
+                            .any(|length| self.budget.spend(1) && self.after(index, at + length));
+                    }
+                    // Where nothing more is asked for, any length does.
+                    at += length;
+                }
+            }
+        }
+        true
+    }
+
+    fn after_gap(&mut self, index: usize, next: &Text, mut from: usize) -> bool {
+        if !self.may_stand(next, from) {
+            return false;
+        }
+        while let Some(found) = next.find(self.line, from) {
+            if !self.budget.spend(1 + (found - from) / 16) {
+                return false;
+            }
+            if self.after(index, found + next.bytes.len()) {
+                return true;
+            }
+            from = found + 1;
+        }
+        self.budget.spend(self.line.len().saturating_sub(from) / 16);
+        false
+    }
+
+    /// Whether the elements before `index` match up to `at`.
+    fn before(&mut self, mut index: usize, mut at: usize) -> bool {
+        while let Some(below) = index.checked_sub(1) {
+            index = below;
+            match &self.elements[index] {
+                Element::Text(text) => {
+                    let Some(start) = at.checked_sub(text.bytes.len()) else { return false };
+                    if !text.is_at(self.line, start) {
+                        return false;
+                    }
+                    at = start;
+                }
+                Element::Look(look) => {
+                    if !self.holds(*look, at) {
+                        return false;
+                    }
+                }
+                Element::Class(run) => {
+                    if let Some(Element::Text(next)) = index.checked_sub(1).map(|below| &self.elements[below])
+                        && run.is_gap()
+                    {
+                        return self.before_gap(index - 1, next, at, run);
+                    }
+                    let length = self.line[..at].iter().rev().take(run.max).take_while(|byte| run.has(**byte)).count();
+                    if length < run.min || !self.budget.spend(length) {
+                        return false;
+                    }
+                    if !run.settled_before {
+                        return (run.min..=length)
+                            .rev()
+                            .any(|length| self.budget.spend(1) && self.before(index, at - length));
+                    }
+                    at -= length;
+                }
+            }
+        }
+        true
+    }
+
+    fn before_gap(&mut self, index: usize, next: &Text, at: usize, gap: &Run) -> bool {
+        let Some(end) = at.checked_sub(gap.min) else { return false };
+        if !self.may_stand(next, 0) {
+            return false;
+        }
+        let is_long = self.line.len() > LONG_LINE;
+        let (mut from, known) = match self.budget.first_ends.get(&(self.branch, index)) {
+            Some(known) if is_long => *known,
+            _ => (0, None),
+        };
+        if let Some(first) = known {
+            return first <= end;
+        }
+        let mut first = None;
+        while first.is_none()
+            && let Some(found) = self.line.get(..end).and_then(|line| next.find(line, from))
+        {
+            if !self.budget.spend(1 + (found - from) / 16) {
+                return false;
+            }
+            first = self.before(index, found).then_some(found + next.bytes.len());
+            from = found + 1;
+        }
+        if first.is_none() && !self.budget.spend(end.saturating_sub(from) / 16) {
+            return false;
+        }
+        if is_long {
+            // A text that begins before the end may be longer than what is left.
+            let searched = from.max((end + 1).saturating_sub(next.bytes.len()));
+            self.budget.first_ends.insert((self.branch, index), (searched, first));
+        }
+        first.is_some()
+    }
+
+    /// False when a long line is known not to have the text from here on.
+    fn may_stand(&mut self, text: &Text, from: usize) -> bool {
+        if self.line.len() <= LONG_LINE {
+            return true;
+        }
+        let last = *self.budget.last.entry(text.id).or_insert_with(|| text.find_last(self.line));
+        last.is_some_and(|last| last >= from)
+    }
+
+    fn holds(&self, look: Look, at: usize) -> bool {
+        if self.bounds == Bounds::Anywhere {
+            return true;
+        }
+        let is_word = |at: Option<usize>| {
+            at.and_then(|at| self.line.get(at)).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+        };
+        let at_edge = || is_word(at.checked_sub(1)) != is_word(Some(at));
+        match look {
+            Look::Start => at == 0,
+            Look::End => at == self.line.len(),
+            Look::WordUnicode | Look::WordAscii => at_edge(),
+            _ => !at_edge(),
+        }
+    }
+}
+
+impl Text {
+    #[inline]
+    fn is_at(&self, text: &[u8], at: usize) -> bool {
+        let Some(here) = text.get(at..at + self.bytes.len()) else { return false };
+        if self.folds.is_empty() {
+            return here == self.bytes;
+        }
+        here.iter().zip(&self.folds).zip(&self.bytes).all(|((byte, fold), own)| byte | fold == *own)
+    }
+
+    /// Where it stands next, from `from` on.
+    fn find(&self, line: &[u8], from: usize) -> Option<usize> {
+        if let Some(finder) = &self.finder {
+            return finder.find(line.get(from..)?).map(|at| from + at);
+        }
+        let rest = line.get(from + self.rare..)?;
+        let (lower, upper) = self.rare_byte()?;
+        memchr::memchr2_iter(lower, upper, rest).map(|at| from + at).find(|at| self.is_at(line, *at))
+    }
+
+    /// Where it stands last.
+    fn find_last(&self, line: &[u8]) -> Option<usize> {
+        let (lower, upper) = self.rare_byte()?;
+        let places = memchr::memchr2_iter(lower, upper, line).rev();
+        places.filter_map(|at| at.checked_sub(self.rare)).find(|at| self.is_at(line, *at))
+    }
+
+    /// The rarest byte, in both cases where case is ignored.
+    fn rare_byte(&self) -> Option<(u8, u8)> {
+        let own = *self.bytes.get(self.rare)?;
+        let exact = self.folds.get(self.rare).is_none_or(|fold| *fold == 0);
+        Some((own, if exact { own } else { own.to_ascii_uppercase() }))
+    }
+}
