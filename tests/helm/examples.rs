@@ -1,0 +1,134 @@
+//! Every example of the chart: valid for the API server, and understood by the operator.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use super::schemas;
+use super::tool::{chart, examples, find, objects, tool};
+
+#[test]
+fn helm_lint_is_content_with_every_example() {
+    let Some(helm) = tool("helm") else { return };
+    for example in examples() {
+        if example.file_stem().unwrap().to_string_lossy().starts_with("eck") {
+            continue; // helm lint cannot be told what the cluster knows
+        }
+        let mut lint = Command::new(&helm);
+        let output =
+            lint.args(["lint", "--strict", "--kube-version", "1.34.2"]).arg(chart()).arg("-f").arg(&example).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{}: {}", example.display(), String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+#[test]
+fn every_object_of_every_example_fits_its_schema_strictly() {
+    let Some(kubeconform) = tool("kubeconform") else { return };
+    // Strimzi publishes its schemas for no package client; docs/install.md says what that leaves unchecked.
+    let unchecked = "kafka.strimzi.io/v1/Kafka,kafka.strimzi.io/v1/KafkaNodePool,kafka.strimzi.io/v1/KafkaTopic";
+    let location = format!("{}/{{{{ .ResourceKind }}}}{{{{ .KindSuffix }}}}.json", schemas::directory().display());
+    for example in examples() {
+        let example = example.to_str().unwrap();
+        let Some(rendered) = objects(&["-f", example]) else { return };
+        let stream: Vec<String> = rendered.iter().map(Value::to_string).collect();
+        let mut check = Command::new(&kubeconform);
+        check.args(["-strict", "-summary", "-skip", unchecked, "-schema-location", &location]);
+        let mut check = check.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        check.stdin.take().unwrap().write_all(stream.join("\n---\n").as_bytes()).unwrap();
+        let output = check.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{example}: {said}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(said.contains(&format!("Summary: {} resources", stream.len())), "{example}: {said}");
+    }
+}
+
+/// Settings that come with the log sources; a program without `--source` has none of them yet.
+const LOG_SOURCES: [&str; 7] = [
+    "--source",
+    "HOPKEEPER_ELASTICSEARCH_URL",
+    "HOPKEEPER_ELASTICSEARCH_INDEX",
+    "HOPKEEPER_ELASTICSEARCH_CA",
+    "HOPKEEPER_ELASTICSEARCH_API_KEY_FILE",
+    "HOPKEEPER_ELASTICSEARCH_USER",
+    "HOPKEEPER_ELASTICSEARCH_PASSWORD_FILE",
+];
+
+#[test]
+fn the_operator_knows_every_setting_that_the_chart_gives_it() {
+    let help = Command::new(env!("CARGO_BIN_EXE_hopkeeper")).args(["run", "--help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let has_sources = help.contains("--source ");
+    let known = |name: &str, shown: String| help.contains(&shown) || (!has_sources && LOG_SOURCES.contains(&name));
+    for example in examples() {
+        let Some(rendered) = objects(&["-f", example.to_str().unwrap()]) else { return };
+        let operator = &find(&rendered, "Deployment", "hk-hopkeeper")["spec"]["template"]["spec"]["containers"][0];
+        for variable in operator["env"].as_array().unwrap() {
+            let name = variable["name"].as_str().unwrap();
+            assert!(known(name, format!("[env: {name}=")), "{}: the operator knows no {name}", example.display());
+        }
+        for argument in operator["args"].as_array().unwrap().iter().skip(1) {
+            let flag = argument.as_str().unwrap().split('=').next().unwrap();
+            assert!(known(flag, format!("{flag} ")), "{}: the operator knows no {flag}", example.display());
+        }
+    }
+}
+
+#[test]
+fn every_mount_has_its_volume_and_every_volume_its_mount() {
+    for example in examples() {
+        let Some(rendered) = objects(&["-f", example.to_str().unwrap()]) else { return };
+        for object in &rendered {
+            let pod = match object["kind"].as_str().unwrap() {
+                "Pod" => &object["spec"],
+                "Deployment" | "DaemonSet" | "StatefulSet" | "Job" => &object["spec"]["template"]["spec"],
+                _ => continue,
+            };
+            let names = |list: &Value| -> Vec<String> {
+                list.as_array().into_iter().flatten().map(|v| v["name"].as_str().unwrap().to_owned()).collect()
+            };
+            let containers =
+                ["containers", "initContainers"].map(|key| pod[key].as_array().cloned().unwrap_or_default());
+            let mut mounted: Vec<String> =
+                containers.iter().flatten().flat_map(|c| names(&c["volumeMounts"])).collect();
+            let mut volumes = names(&pod["volumes"]);
+            let claims = object["spec"]["volumeClaimTemplates"].as_array();
+            volumes.extend(claims.into_iter().flatten().map(|c| c["metadata"]["name"].as_str().unwrap().to_owned()));
+            for list in [&mut mounted, &mut volumes] {
+                list.sort();
+                list.dedup();
+            }
+            assert_eq!(mounted, volumes, "{} in {}", object["metadata"]["name"], example.display());
+        }
+    }
+}
+
+#[test]
+fn an_upgrade_changes_no_selector() {
+    for example in examples() {
+        let Some(rendered) = objects(&["-f", example.to_str().unwrap()]) else { return };
+        for object in &rendered {
+            for (label, _) in object["spec"]["selector"]["matchLabels"].as_object().into_iter().flatten() {
+                let kept = ["app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component"];
+                assert!(
+                    kept.contains(&label.as_str()),
+                    "{}: {label} changes with the version",
+                    object["metadata"]["name"]
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_suites_of_helm_unittest_pass() {
+    let Some(unittest) = tool("helm-unittest") else { return };
+    let output = Command::new(unittest).args(["--strict", "-f", "tests/*_test.yaml"]).arg(chart()).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
