@@ -8,21 +8,20 @@ use hopkeeper::controller::validate::validate;
 use hopkeeper::manifest;
 use serde_json::{Value, json};
 
-use super::tool::{examples, find, objects};
+use super::tool::{find, objects, rendered};
 
 #[test]
 fn every_chain_of_an_example_is_valid() {
     let mut seen = 0;
-    for example in examples() {
-        let Some(rendered) = objects(&["-f", example.to_str().unwrap()]) else { return };
+    for (example, rendered) in rendered().into_iter().flatten() {
         for chain in rendered.iter().filter(|object| object["kind"] == "VpnChain") {
             if let Err(problems) = manifest::check(chain) {
-                panic!("{}: {problems:?}", example.display());
+                panic!("{}: {problems:?}", example);
             }
             seen += 1;
         }
     }
-    assert!(seen >= 4, "{seen} chains");
+    assert!(seen >= 4 || rendered().is_none(), "{seen} chains");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use super::schemas;
-use super::tool::{chart, examples, find, objects, tool};
+use super::tool::{chart, examples, find, rendered, tool};
 
 #[test]
 fn helm_lint_is_content_with_every_example() {
@@ -29,9 +29,7 @@ fn every_object_of_every_example_fits_its_schema_strictly() {
     // Strimzi publishes its schemas for no package client; docs/install.md says what that leaves unchecked.
     let unchecked = "kafka.strimzi.io/v1/Kafka,kafka.strimzi.io/v1/KafkaNodePool,kafka.strimzi.io/v1/KafkaTopic";
     let location = format!("{}/{{{{ .ResourceKind }}}}{{{{ .KindSuffix }}}}.json", schemas::directory().display());
-    for example in examples() {
-        let example = example.to_str().unwrap();
-        let Some(rendered) = objects(&["-f", example]) else { return };
+    for (example, rendered) in rendered().into_iter().flatten() {
         let stream: Vec<String> = rendered.iter().map(Value::to_string).collect();
         let mut check = Command::new(&kubeconform);
         check.args(["-strict", "-summary", "-skip", unchecked, "-schema-location", &location]);
@@ -61,25 +59,23 @@ fn the_operator_knows_every_setting_that_the_chart_gives_it() {
     let help = String::from_utf8(help.stdout).unwrap();
     let has_sources = help.contains("--source ");
     let known = |name: &str, shown: String| help.contains(&shown) || (!has_sources && LOG_SOURCES.contains(&name));
-    for example in examples() {
-        let Some(rendered) = objects(&["-f", example.to_str().unwrap()]) else { return };
-        let operator = &find(&rendered, "Deployment", "hk-hopkeeper")["spec"]["template"]["spec"]["containers"][0];
+    for (example, rendered) in rendered().into_iter().flatten() {
+        let operator = &find(rendered, "Deployment", "hk-hopkeeper")["spec"]["template"]["spec"]["containers"][0];
         for variable in operator["env"].as_array().unwrap() {
             let name = variable["name"].as_str().unwrap();
-            assert!(known(name, format!("[env: {name}=")), "{}: the operator knows no {name}", example.display());
+            assert!(known(name, format!("[env: {name}=")), "{}: the operator knows no {name}", example);
         }
         for argument in operator["args"].as_array().unwrap().iter().skip(1) {
             let flag = argument.as_str().unwrap().split('=').next().unwrap();
-            assert!(known(flag, format!("{flag} ")), "{}: the operator knows no {flag}", example.display());
+            assert!(known(flag, format!("{flag} ")), "{}: the operator knows no {flag}", example);
         }
     }
 }
 
 #[test]
 fn every_mount_has_its_volume_and_every_volume_its_mount() {
-    for example in examples() {
-        let Some(rendered) = objects(&["-f", example.to_str().unwrap()]) else { return };
-        for object in &rendered {
+    for (example, rendered) in rendered().into_iter().flatten() {
+        for object in rendered {
             let pod = match object["kind"].as_str().unwrap() {
                 "Pod" => &object["spec"],
                 "Deployment" | "DaemonSet" | "StatefulSet" | "Job" => &object["spec"]["template"]["spec"],
@@ -99,16 +95,15 @@ fn every_mount_has_its_volume_and_every_volume_its_mount() {
                 list.sort();
                 list.dedup();
             }
-            assert_eq!(mounted, volumes, "{} in {}", object["metadata"]["name"], example.display());
+            assert_eq!(mounted, volumes, "{} in {}", object["metadata"]["name"], example);
         }
     }
 }
 
 #[test]
 fn an_upgrade_changes_no_selector() {
-    for example in examples() {
-        let Some(rendered) = objects(&["-f", example.to_str().unwrap()]) else { return };
-        for object in &rendered {
+    for (example, rendered) in rendered().into_iter().flatten() {
+        for object in rendered {
             for (label, _) in object["spec"]["selector"]["matchLabels"].as_object().into_iter().flatten() {
                 let kept = ["app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component"];
                 assert!(

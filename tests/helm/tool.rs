@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -83,11 +84,21 @@ pub fn find<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
     objects.iter().find(is).unwrap_or_else(|| panic!("there should be {kind} {name}"))
 }
 
-/// The paths of the example values, by name.
+/// The paths of the example values.
 pub fn examples() -> Vec<PathBuf> {
     let directory = std::fs::read_dir(chart().join("examples")).unwrap();
     let mut files: Vec<PathBuf> = directory.map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(files.len() >= 7, "every mode should have an example");
     files
+}
+
+/// What every example renders to, with all of `helm test`; helm is asked once a test run.
+pub fn rendered() -> Option<&'static [(String, Vec<Value>)]> {
+    static RENDERED: OnceLock<Option<Vec<(String, Vec<Value>)>>> = OnceLock::new();
+    let render = |example: PathBuf| {
+        let name = example.file_name()?.to_string_lossy().into_owned();
+        Some((name, objects(&["-f", example.to_str()?, "--set", "tests.url=http://192.0.2.1/"])?))
+    };
+    RENDERED.get_or_init(|| examples().into_iter().map(render).collect()).as_deref()
 }
