@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What the chart's tests need: helm, helm-unittest, kubeconform, and schemas of the objects that the chart makes, all from the
-# Go module proxy, into LAB_DIR. Later runs find everything there.
+# What the tests of chart and cluster need: helm, helm-unittest, kubeconform, kubeadm, and schemas of the objects that the chart
+# makes, all from the Go module proxy, into LAB_DIR. Later runs find everything there.
 set -euo pipefail
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 export LAB_DIR=${LAB_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/hopkeeper-lab}
@@ -24,6 +24,17 @@ if [ ! -e "$BIN/.helm-unittest-$UNITTEST" ]; then
     go build -ldflags '-s -w' -o "$BIN/helm-unittest" "$module/cmd/helm-unittest" )
   rm -rf "$work"
   touch "$BIN/.helm-unittest-$UNITTEST"
+fi
+if [ ! -e "$BIN/.kubeadm-$KUBERNETES" ]; then
+  # As the lab builds Kubernetes; kubeadm takes two modules more.
+  work=$(mktemp -d)
+  cp "$here/../lab/gotools/go.mod" "$here/../lab/gotools/go.sum" "$work"
+  ( cd "$work"
+    go get "k8s.io/kubernetes/cmd/kubeadm@$KUBERNETES" 2>/dev/null
+    version=k8s.io/component-base/version
+    go build -ldflags "-s -w -X $version.gitVersion=$KUBERNETES -X $version.gitMajor=1 -X $version.gitMinor=34" -o "$BIN/kubeadm" k8s.io/kubernetes/cmd/kubeadm )
+  rm -rf "$work"
+  touch "$BIN/.kubeadm-$KUBERNETES"
 fi
 if [ ! -e "$SCHEMAS/.$KUBERNETES-$ECK-$PROMETHEUS_OPERATOR" ]; then
   rm -rf "$SCHEMAS"; mkdir -p "$SCHEMAS"
