@@ -1,12 +1,13 @@
 //! Every example of the chart: valid for the API server, and understood by the operator.
 
+use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use super::schemas;
-use super::tool::{chart, examples, find, rendered, tool};
+use super::tool::{chart, examples, find, rendered, root, tool};
 
 #[test]
 fn helm_lint_is_content_with_every_example() {
@@ -108,7 +109,7 @@ fn an_upgrade_changes_no_selector() {
                 let kept = ["app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component"];
                 assert!(
                     kept.contains(&label.as_str()),
-                    "{}: {label} changes with the version",
+                    "{example}: {}: {label} changes with the version",
                     object["metadata"]["name"]
                 );
             }
@@ -126,4 +127,17 @@ fn the_suites_of_helm_unittest_pass() {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+#[test]
+fn every_metric_that_an_alert_asks_for_is_one_that_the_operator_has() {
+    let sources = fs::read_dir(root().join("src/internal_event")).unwrap();
+    let sources: String = sources.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    let alerts = fs::read_to_string(chart().join("files/alerts.yaml")).unwrap();
+    let names = regex::Regex::new(r"hopkeeper_[a-z_]+").unwrap();
+    let asked: Vec<&str> = names.find_iter(&alerts).map(|found| found.as_str()).collect();
+    assert!(asked.len() >= 6);
+    for name in asked {
+        assert!(sources.contains(&format!("\"{name}\"")), "the operator has no metric {name}");
+    }
 }

@@ -4,38 +4,33 @@ use serde_json::Value;
 
 use super::tool::{documents, find, objects, rendered, root};
 
-fn rules(role: &Value) -> Vec<(String, String, Vec<String>)> {
+/// One rule of a role: groups, resources, verbs.
+type Rule = (String, String, Vec<String>);
+
+fn rules(role: &Value) -> Vec<Rule> {
     let texts = |value: &Value| -> Vec<String> {
         value.as_array().unwrap().iter().map(|t| t.as_str().unwrap().to_owned()).collect()
     };
-    let mut rules: Vec<_> = role["rules"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .collect::<Vec<_>>()
-        .into_iter()
-        .map(|r| (texts(&r["apiGroups"]).join(","), texts(&r["resources"]).join(","), texts(&r["verbs"])))
-        .collect();
+    let rule = |r: &Value| (texts(&r["apiGroups"]).join(","), texts(&r["resources"]).join(","), texts(&r["verbs"]));
+    let mut rules: Vec<Rule> = role["rules"].as_array().unwrap().iter().map(rule).collect();
     rules.sort();
     rules
+}
+
+/// The rules about pod logs, and the others.
+fn split(rules: Vec<Rule>) -> (Vec<Rule>, Vec<Rule>) {
+    rules.into_iter().partition(|(_, resource, _)| resource == "pods/log")
 }
 
 #[test]
 fn the_operator_has_the_rights_of_the_plain_manifest_and_reads_pod_logs_only_where_it_must() {
     let plain = documents(&std::fs::read_to_string(root().join("k8s/operator.yaml")).unwrap());
-    let logs = |wanted: Vec<(String, String, Vec<String>)>| {
-        wanted.into_iter().partition::<Vec<_>, _>(|rule| rule.1 == "pods/log")
-    };
-    let (plain_logs, wanted) = logs(rules(find(&plain, "ClusterRole", "hopkeeper")));
-    drop(plain_logs);
+    let (_, wanted) = split(rules(find(&plain, "ClusterRole", "hopkeeper")));
     let Some(external) = objects(&["--set", "stack.mode=external,kafka.brokers={k:9092}"]) else { return };
-    let (log_rules, others) = logs(rules(find(&external, "ClusterRole", "hopkeeper-hk-hopkeeper")));
-    assert_eq!(others, wanted);
-    assert!(log_rules.is_empty());
+    assert_eq!(split(rules(find(&external, "ClusterRole", "hopkeeper-hk-hopkeeper"))), (vec![], wanted.clone()));
     let none = objects(&[]).unwrap();
-    let (log_rules, others) = logs(rules(find(&none, "ClusterRole", "hopkeeper-hk-hopkeeper")));
-    assert_eq!(others, wanted);
-    assert_eq!(log_rules, [(String::new(), "pods/log".into(), vec!["get".into()])]);
+    let logs: Rule = (String::new(), "pods/log".into(), vec!["get".into()]);
+    assert_eq!(split(rules(find(&none, "ClusterRole", "hopkeeper-hk-hopkeeper"))), (vec![logs], wanted));
     let leader = rules(find(&plain, "Role", "hopkeeper-leader"));
     assert_eq!(rules(find(&none, "Role", "hk-hopkeeper-leader")), leader);
 }

@@ -93,9 +93,12 @@ pub fn examples() -> Vec<PathBuf> {
     files
 }
 
+/// An example's name, and what it renders to.
+type Example = (String, Vec<Value>);
+
 /// What every example renders to, with all of `helm test`; helm is asked once a test run.
-pub fn rendered() -> Option<&'static [(String, Vec<Value>)]> {
-    static RENDERED: OnceLock<Option<Vec<(String, Vec<Value>)>>> = OnceLock::new();
+pub fn rendered() -> Option<&'static [Example]> {
+    static RENDERED: OnceLock<Option<Vec<Example>>> = OnceLock::new();
     let render = |example: PathBuf| {
         let name = example.file_name()?.to_string_lossy().into_owned();
         Some((name, objects(&["-f", example.to_str()?, "--set", "tests.url=http://192.0.2.1/"])?))

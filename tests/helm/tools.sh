@@ -1,17 +1,24 @@
 #!/usr/bin/env bash
-# What the tests of chart and cluster need: helm, helm-unittest, kubeconform, kubeadm, and schemas of the objects that the chart
-# makes, all from the Go module proxy, into LAB_DIR. Later runs find everything there.
+# What the tests of chart and cluster need: helm, helm-unittest, kubeconform, kubeadm, actionlint, and schemas of the
+# objects that the chart makes, all from the Go module proxy, into LAB_DIR. Later runs find everything there.
 set -euo pipefail
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 export LAB_DIR=${LAB_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/hopkeeper-lab}
 BIN=$LAB_DIR/bin SCHEMAS=$LAB_DIR/schemas
-KUBECONFORM=v0.7.0 UNITTEST=v1.0.3 KUBERNETES=v1.34.2 ECK=v3.5.0 PROMETHEUS_OPERATOR=v0.85.0
+KUBECONFORM=v0.7.0 ACTIONLINT=v1.7.12 UNITTEST=v1.0.3 KUBERNETES=v1.34.2 ECK=v3.5.0 PROMETHEUS_OPERATOR=v0.85.0
 "$here/../lab/lab.sh" build helm
+if ! command -v nix-instantiate >/dev/null && [ "$(id -u)" = 0 ]; then
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends nix-bin >/dev/null
+fi
 export GOBIN=$BIN CGO_ENABLED=0 GOFLAGS=-buildvcs=false
 
 if [ ! -e "$BIN/.kubeconform-$KUBECONFORM" ]; then
   go install -ldflags '-s -w' "github.com/yannh/kubeconform/cmd/kubeconform@$KUBECONFORM"
   touch "$BIN/.kubeconform-$KUBECONFORM"
+fi
+if [ ! -e "$BIN/.actionlint-$ACTIONLINT" ]; then
+  go install -ldflags '-s -w' "github.com/rhysd/actionlint/cmd/actionlint@$ACTIONLINT"
+  touch "$BIN/.actionlint-$ACTIONLINT"
 fi
 if [ ! -e "$BIN/.helm-unittest-$UNITTEST" ]; then
   # It replaces a dependency by a fork, which 'go install' refuses: a module of our own does the same.
