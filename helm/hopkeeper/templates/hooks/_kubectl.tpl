@@ -28,6 +28,7 @@ spec:
         - name: kubectl
           image: {{ include "hopkeeper.image" (list .root "kubectl") }}
           imagePullPolicy: {{ .root.Values.images.pullPolicy }}
+          command: [kubectl]
           args: {{- toYaml .args | nindent 12 }}
           env:
             - { name: HOME, value: /tmp } # kubectl's cache
