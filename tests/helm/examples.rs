@@ -141,3 +141,17 @@ fn every_metric_that_an_alert_asks_for_is_one_that_the_operator_has() {
         assert!(sources.contains(&format!("\"{name}\"")), "the operator has no metric {name}");
     }
 }
+
+#[test]
+fn helm_test_asks_the_operator_and_every_chain() {
+    for (example, rendered) in rendered().into_iter().flatten() {
+        let is_test =
+            |object: &&Value| object["metadata"]["annotations"]["helm.sh/hook"] == "test" && object["kind"] == "Pod";
+        let mut names: Vec<_> =
+            rendered.iter().filter(is_test).map(|o| o["metadata"]["name"].as_str().unwrap()).collect();
+        names.sort_unstable();
+        let chain = ["hk-hopkeeper-test-berlin-page", "hk-hopkeeper-test-berlin-up", "hk-hopkeeper-test-operator"];
+        let has_chain = rendered.iter().any(|object| object["kind"] == "VpnChain");
+        assert_eq!(names, if has_chain { &chain[..] } else { &chain[2..] }, "{example}");
+    }
+}
