@@ -58,6 +58,10 @@ fn settings_that_need_one_another_say_so() {
             ],
             "chains.berlin.applicationNamespaces lists the chain's own namespace vpn",
         ),
+        (
+            vec!["--set", "stack.mode=embedded,stack.transport=elasticsearch,elasticsearch.index=mine"],
+            "elasticsearch.index is mine: with stack.mode=embedded it must begin with logs-hopkeeper.vpn-",
+        ),
         (vec!["--set", "kafka.optionsSecret.name=s"], "kafka.optionsSecret.keys is empty"),
     ] {
         let Some(said) = refusal(&arguments) else { return };
