@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Elasticsearch's configuration directory, with users from the Secret: /config becomes the real one.
 cp -r /usr/share/elasticsearch/config/. /config/
 cp /hopkeeper/elasticsearch.yml /hopkeeper/roles.yml /config/

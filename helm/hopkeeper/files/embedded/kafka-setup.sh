@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The topic, and who may do what with it. Every command may be repeated.
 cat >/tmp/client.properties <<T
 security.protocol=SASL_PLAINTEXT
@@ -8,5 +9,7 @@ to() { /opt/kafka/bin/"$1" --bootstrap-server "$BROKER" --command-config /tmp/cl
 until to kafka-topics.sh --list >/dev/null; do echo "waiting for $BROKER"; sleep 3; done
 to kafka-topics.sh --create --if-not-exists --topic "$TOPIC" --partitions "$PARTITIONS" --replication-factor 1
 to kafka-acls.sh --add --allow-principal User:filebeat --producer --topic "$TOPIC"
-to kafka-acls.sh --add --allow-principal User:hopkeeper --consumer --topic "$TOPIC" --group "$GROUP"
-echo done
+to kafka-acls.sh --add --allow-principal User:hopkeeper --operation Read --operation Describe --topic "$TOPIC"
+# Every group whose name begins so: `hopkeeper replay` has one of its own.
+to kafka-acls.sh --add --allow-principal User:hopkeeper --operation Read --group "$GROUP" --resource-pattern-type prefixed
+echo "the topic and its rights are there"
