@@ -1,0 +1,113 @@
+{{/* Names, labels and images. */}}
+
+{{- define "hopkeeper.fullname" -}}
+{{- if .Values.fullnameOverride -}}{{ .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- else -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if contains $name .Release.Name -}}{{ .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- else -}}{{ printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" }}
+{{- end -}}{{- end -}}
+{{- end -}}
+
+{{/* What never changes over a release's life: a Deployment's selector is immutable, so no version is among it. */}}
+{{- define "hopkeeper.selector" -}}
+app.kubernetes.io/name: hopkeeper
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "hopkeeper.labels" -}}
+{{ include "hopkeeper.selector" . }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- define "hopkeeper.serviceAccount" -}}
+{{- default (include "hopkeeper.fullname" .) .Values.serviceAccount.name -}}
+{{- end -}}
+
+{{/* An image by its key in .Values.images: (list $ "operator"). A registry is put before a name without one. */}}
+{{- define "hopkeeper.image" -}}
+{{- $root := index . 0 -}}{{- $images := $root.Values.images -}}
+{{- $image := index $images (index . 1) -}}
+{{- $first := first (splitList "/" $image) -}}
+{{- if not (or (contains "@" $image) (contains ":" (last (splitList "/" $image)))) -}}
+{{- $image = printf "%s:%s" $image (default $root.Chart.AppVersion $images.tag) -}}
+{{- end -}}
+{{- if and $images.registry (not (or (contains "." $first) (contains ":" $first) (eq $first "localhost"))) -}}
+{{- $image = printf "%s/%s" (trimSuffix "/" $images.registry) $image -}}
+{{- end -}}
+{{- $image -}}
+{{- end -}}
+
+{{/* Of every pod of this chart that needs no right: Pod Security's level restricted. */}}
+{{- define "hopkeeper.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile: { type: RuntimeDefault }
+{{- end -}}
+{{- define "hopkeeper.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: { drop: [ALL] }
+{{- end -}}
+
+{{- define "hopkeeper.pullSecrets" -}}
+{{- with .Values.images.pullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* The log source's name on the operator's command line. */}}
+{{- define "hopkeeper.source" -}}
+{{- if eq .Values.stack.mode "none" -}}pod-logs{{- else -}}{{ .Values.stack.transport }}{{- end -}}
+{{- end -}}
+
+{{/* The namespace of a chain: (list $ chain). */}}
+{{- define "hopkeeper.chainNamespace" -}}
+{{- $root := index . 0 -}}{{- $chain := index . 1 -}}
+{{- coalesce $chain.namespace $root.Values.watchNamespace $root.Release.Namespace -}}
+{{- end -}}
+
+{{/* The namespaces of all chains, each once, as a JSON list. */}}
+{{- define "hopkeeper.chainNamespaces" -}}
+{{- $all := list -}}
+{{- range $name, $chain := .Values.chains -}}{{- $all = append $all (include "hopkeeper.chainNamespace" (list $ $chain)) -}}{{- end -}}
+{{- $all | uniq | sortAlpha | toJson -}}
+{{- end -}}
+
+{{/* Where the log source and Vault are, whatever the mode. */}}
+{{- define "hopkeeper.brokers" -}}
+{{- $name := include "hopkeeper.fullname" . -}}
+{{- if eq .Values.stack.mode "embedded" -}}{{ $name }}-kafka.{{ .Release.Namespace }}.svc:9092
+{{- else if eq .Values.stack.mode "eck" -}}{{ $name }}-kafka-kafka-bootstrap.{{ .Release.Namespace }}.svc:9092
+{{- else -}}{{ join "," .Values.kafka.brokers }}{{- end -}}
+{{- end -}}
+{{- define "hopkeeper.elasticsearchUrls" -}}
+{{- $name := include "hopkeeper.fullname" . -}}
+{{- if eq .Values.stack.mode "embedded" -}}https://{{ $name }}-elasticsearch.{{ .Release.Namespace }}.svc:9200
+{{- else if eq .Values.stack.mode "eck" -}}https://{{ $name }}-es-http.{{ .Release.Namespace }}.svc:9200
+{{- else -}}{{ join "," .Values.elasticsearch.urls }}{{- end -}}
+{{- end -}}
+{{- define "hopkeeper.vaultAddress" -}}
+{{- if .Values.vault.address -}}{{ .Values.vault.address }}
+{{- else if include "hopkeeper.hasOpenbao" . -}}https://{{ include "hopkeeper.fullname" . }}-openbao.{{ .Release.Namespace }}.svc:8200
+{{- end -}}
+{{- end -}}
+
+{{/* What embedded mode installs. */}}
+{{- define "hopkeeper.hasOpenbao" -}}
+{{- if and (eq .Values.stack.mode "embedded") .Values.embedded.openbao.enabled (not .Values.vault.address) -}}yes{{- end -}}
+{{- end -}}
+{{- define "hopkeeper.hasFilebeat" -}}
+{{- if and .Values.filebeat.enabled (has .Values.stack.mode (list "external" "embedded")) -}}yes{{- end -}}
+{{- end -}}
+
+{{/* The port of a URL: written in it, or its scheme's. */}}
+{{- define "hopkeeper.port" -}}
+{{- $url := urlParse . -}}
+{{- if regexMatch ":[0-9]+$" $url.host -}}{{ splitList ":" $url.host | last }}
+{{- else if eq $url.scheme "https" -}}443{{- else -}}80{{- end -}}
+{{- end -}}

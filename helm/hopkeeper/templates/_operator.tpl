@@ -1,0 +1,194 @@
+{{/* The operator's settings: the only place in this chart that knows the names of its flags and variables. */}}
+
+{{- define "hopkeeper.hasRules" -}}
+{{- if or .Values.rules.extra (eq .Values.rules.shipped "chart") -}}yes{{- end -}}
+{{- end -}}
+
+{{/* Settings of librdkafka whose values are files: the Secret that holds them, and which of its keys; {} without any. */}}
+{{- define "hopkeeper.kafkaSecret" -}}
+{{- if ne (include "hopkeeper.source" .) "kafka" -}}{}
+{{- else if eq .Values.stack.mode "embedded" -}}
+{{- dict "name" (include "hopkeeper.credentials" .) "items" (dict "sasl.password" "kafka-hopkeeper") | toJson -}}
+{{- else if and (eq .Values.stack.mode "external") .Values.kafka.optionsSecret.name -}}
+{{- $items := dict -}}{{- range .Values.kafka.optionsSecret.keys -}}{{- $_ := set $items . . -}}{{- end -}}
+{{- dict "name" .Values.kafka.optionsSecret.name "items" $items | toJson -}}
+{{- else -}}{}{{- end -}}
+{{- end -}}
+
+{{- define "hopkeeper.kafkaOptions" -}}
+{{- if eq (include "hopkeeper.source" .) "kafka" }}
+{{- $options := dict -}}
+{{- if eq .Values.stack.mode "embedded" -}}
+{{- $options = dict "security.protocol" "SASL_PLAINTEXT" "sasl.mechanism" "PLAIN" "sasl.username" "hopkeeper" -}}
+{{- else if eq .Values.stack.mode "external" -}}{{- $options = .Values.kafka.options -}}{{- end -}}
+{{- range $key, $value := $options }}
+- {{ printf "--kafka-option=%s=%s" $key (toString $value) | quote }}
+{{- end }}
+{{- range $key, $_ := (include "hopkeeper.kafkaSecret" . | fromJson).items }}
+- {{ printf "--kafka-option=%s=@/etc/hopkeeper/kafka/%s" $key $key | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "hopkeeper.env" -}}
+{{- $source := include "hopkeeper.source" . -}}
+- { name: HOPKEEPER_LISTEN, value: "0.0.0.0:8088" } # the default, 127.0.0.1, answers no probe
+- { name: HOPKEEPER_LOG, value: {{ .Values.operator.log | quote }} }
+- { name: HOPKEEPER_LOG_FORMAT, value: {{ .Values.operator.logFormat }} }
+- { name: HOPKEEPER_LEASE_DURATION, value: {{ .Values.operator.leaseDuration | quote }} }
+- { name: HOPKEEPER_PARAMETERS_POLL, value: {{ .Values.operator.parametersPoll | quote }} }
+- { name: HOPKEEPER_KEEP_INCIDENTS, value: {{ .Values.operator.keepIncidents | quote }} }
+- { name: HOPKEEPER_CONCURRENCY, value: {{ .Values.operator.concurrency | quote }} }
+{{- with .Values.watchNamespace }}
+- { name: HOPKEEPER_NAMESPACE, value: {{ . | quote }} }
+{{- end }}
+{{- if include "hopkeeper.hasRules" . }}
+- { name: HOPKEEPER_RULES, value: /etc/hopkeeper/rules }
+{{- end }}
+{{- if eq .Values.rules.shipped "chart" }}
+- { name: HOPKEEPER_NO_SHIPPED_RULES, value: "true" }
+{{- end }}
+{{- if eq $source "kafka" }}
+- { name: HOPKEEPER_KAFKA_BROKERS, value: {{ include "hopkeeper.brokers" . | quote }} }
+- { name: HOPKEEPER_KAFKA_TOPIC, value: {{ .Values.kafka.topic | quote }} }
+- { name: HOPKEEPER_KAFKA_GROUP, value: {{ .Values.kafka.group | quote }} }
+{{- end }}
+{{- if eq $source "elasticsearch" }}
+{{- $es := include "hopkeeper.elasticsearchLogin" . | fromJson }}
+- { name: HOPKEEPER_ELASTICSEARCH_URL, value: {{ include "hopkeeper.elasticsearchUrls" . | quote }} }
+- { name: HOPKEEPER_ELASTICSEARCH_INDEX, value: {{ .Values.elasticsearch.index | quote }} }
+{{- if $es.apiKey }}
+- { name: HOPKEEPER_ELASTICSEARCH_API_KEY_FILE, value: /etc/hopkeeper/elasticsearch/api-key }
+{{- end }}
+{{- if $es.user }}
+- { name: HOPKEEPER_ELASTICSEARCH_USER, value: {{ $es.user | quote }} }
+{{- else if $es.userKey }}
+- name: HOPKEEPER_ELASTICSEARCH_USER
+  valueFrom: { secretKeyRef: { name: {{ $es.secret }}, key: {{ $es.userKey }} } }
+{{- end }}
+{{- if $es.password }}
+- { name: HOPKEEPER_ELASTICSEARCH_PASSWORD_FILE, value: /etc/hopkeeper/elasticsearch/password }
+{{- end }}
+{{- if include "hopkeeper.elasticsearchCa" . }}
+- { name: HOPKEEPER_ELASTICSEARCH_CA, value: /etc/hopkeeper/elasticsearch-ca/ca.crt }
+{{- end }}
+{{- end }}
+{{- with include "hopkeeper.vaultAddress" . }}
+- { name: VAULT_ADDR, value: {{ . | quote }} }
+- { name: HOPKEEPER_VAULT_AUTH, value: {{ $.Values.vault.auth }} }
+- { name: HOPKEEPER_VAULT_ROLE, value: {{ $.Values.vault.role | quote }} }
+{{- with $.Values.vault.authMount }}
+- { name: HOPKEEPER_VAULT_AUTH_MOUNT, value: {{ . | quote }} }
+{{- end }}
+{{- if ne $.Values.vault.auth "kubernetes" }}
+- { name: HOPKEEPER_VAULT_CREDENTIAL_FILE, value: /etc/hopkeeper/vault/credential }
+{{- end }}
+{{- if include "hopkeeper.vaultCa" $ }}
+- { name: VAULT_CACERT, value: /etc/hopkeeper/vault-ca/ca.crt }
+{{- end }}
+{{- end }}
+- { name: HOPKEEPER_IMAGE, value: {{ include "hopkeeper.image" (list $ "operator") | quote }} } # the images of the hops' pods
+- { name: HOPKEEPER_IMAGE_OPENVPN, value: {{ include "hopkeeper.image" (list $ "openvpn") | quote }} }
+- { name: HOPKEEPER_IMAGE_BORINGTUN, value: {{ include "hopkeeper.image" (list $ "boringtun") | quote }} }
+- { name: HOPKEEPER_IMAGE_WIREGUARD_GO, value: {{ include "hopkeeper.image" (list $ "wireguardGo") | quote }} }
+- { name: HOPKEEPER_IMAGE_HEALTH, value: {{ include "hopkeeper.image" (list $ "health") | quote }} }
+{{- end -}}
+
+{{/* How to log in to Elasticsearch: a Secret, and which of its keys hold what. */}}
+{{- define "hopkeeper.elasticsearchLogin" -}}
+{{- if eq .Values.stack.mode "embedded" -}}
+{{- dict "secret" (include "hopkeeper.credentials" .) "user" "hopkeeper" "password" "elasticsearch-hopkeeper" | toJson -}}
+{{- else if eq .Values.stack.mode "eck" -}}
+{{- dict "secret" (printf "%s-es-hopkeeper" (include "hopkeeper.fullname" .)) "user" "hopkeeper" "password" "password" | toJson -}}
+{{- else if .Values.elasticsearch.apiKeySecret.name -}}
+{{- dict "secret" .Values.elasticsearch.apiKeySecret.name "apiKey" .Values.elasticsearch.apiKeySecret.key | toJson -}}
+{{- else if .Values.elasticsearch.userSecret -}}
+{{- dict "secret" .Values.elasticsearch.userSecret "userKey" "username" "password" "password" | toJson -}}
+{{- else -}}{}{{- end -}}
+{{- end -}}
+
+{{/* A volume's source with the CA certificates as ca.crt; nothing where the system's suffice. */}}
+{{- define "hopkeeper.elasticsearchCa" -}}
+{{- if eq .Values.stack.mode "embedded" -}}
+secret: { secretName: {{ include "hopkeeper.tls" . }}, items: [{ key: ca.crt, path: ca.crt }] }
+{{- else if eq .Values.stack.mode "eck" -}}
+secret: { secretName: {{ include "hopkeeper.fullname" . }}-es-http-certs-public, items: [{ key: ca.crt, path: ca.crt }] }
+{{- else if .Values.elasticsearch.caConfigMap.name -}}
+configMap: { name: {{ .Values.elasticsearch.caConfigMap.name }}, items: [{ key: {{ .Values.elasticsearch.caConfigMap.key }}, path: ca.crt }] }
+{{- end -}}
+{{- end -}}
+{{- define "hopkeeper.vaultCa" -}}
+{{- if .Values.vault.caConfigMap.name -}}
+configMap: { name: {{ .Values.vault.caConfigMap.name }}, items: [{ key: {{ .Values.vault.caConfigMap.key }}, path: ca.crt }] }
+{{- else if include "hopkeeper.hasOpenbao" . -}}
+secret: { secretName: {{ include "hopkeeper.tls" . }}, items: [{ key: ca.crt, path: ca.crt }] }
+{{- end -}}
+{{- end -}}
+
+{{- define "hopkeeper.ownVolumes" -}}
+{{- if include "hopkeeper.hasRules" . }}
+- name: rules
+  configMap: { name: {{ include "hopkeeper.fullname" . }}-rules }
+{{- end }}
+{{- $kafka := include "hopkeeper.kafkaSecret" . | fromJson }}
+{{- with $kafka.name }}
+- name: kafka
+  secret:
+    secretName: {{ . }}
+    defaultMode: 0440
+    items:
+      {{- range $path, $key := $kafka.items }}
+      - { key: {{ $key }}, path: {{ $path }} }
+      {{- end }}
+{{- end }}
+{{- if eq (include "hopkeeper.source" .) "elasticsearch" }}
+{{- $es := include "hopkeeper.elasticsearchLogin" . | fromJson }}
+{{- with $es.secret }}
+- name: elasticsearch
+  secret:
+    secretName: {{ . }}
+    defaultMode: 0440
+    items:
+      {{- with $es.apiKey }}
+      - { key: {{ . }}, path: api-key }
+      {{- end }}
+      {{- with $es.password }}
+      - { key: {{ . }}, path: password }
+      {{- end }}
+{{- end }}
+{{- with include "hopkeeper.elasticsearchCa" . }}
+- name: elasticsearch-ca
+  {{ . }}
+{{- end }}
+{{- end }}
+{{- if include "hopkeeper.vaultAddress" . }}
+{{- if ne .Values.vault.auth "kubernetes" }}
+- name: vault
+  secret:
+    secretName: {{ .Values.vault.credentialSecret.name }}
+    defaultMode: 0440
+    items: [{ key: {{ .Values.vault.credentialSecret.key }}, path: credential }]
+{{- end }}
+{{- with include "hopkeeper.vaultCa" . }}
+- name: vault-ca
+  {{ . }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "hopkeeper.volumes" -}}
+{{ include "hopkeeper.ownVolumes" . }}
+{{- with .Values.operator.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Every volume above, under its own name. */}}
+{{- define "hopkeeper.mounts" -}}
+{{- range include "hopkeeper.ownVolumes" . | fromYamlArray }}
+- { name: {{ .name }}, mountPath: /etc/hopkeeper/{{ .name }}, readOnly: true }
+{{- end }}
+{{- with .Values.operator.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# What can be checked of a cluster's scripts without machines to make one of: kubeadm takes every configuration, the API
+# server's schemas every manifest, and a real OpenBao the policies, the role and the loader. Needs tests/helm/tools.sh (LAB_DIR).
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+LAB_DIR=${LAB_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/hopkeeper-lab}
+BIN=$LAB_DIR/bin
+fail() { echo "k8s/tests/run.sh: $*" >&2; exit 1; }
+missing() { [ -z "${CI:-}" ] || fail "$1"; echo "skipped: $1" >&2; }
+work=$(mktemp -d)
+bao=
+finish() { [ -z "$bao" ] || { kill "$bao"; wait "$bao" 2>/dev/null || true; }; rm -rf "$work"; }
+trap finish EXIT
+
+# shellcheck source=k8s/versions.env
+. ./versions.env
+hash=sha256:$(printf x | sha256sum | cut -d' ' -f1) key=$(printf x | sha256sum | cut -d' ' -f1)
+./20-init.sh 192.0.2.1 192.0.2.1 --print >"$work/single.yaml"
+./20-init.sh 192.0.2.1 api.example --print >"$work/three.yaml"
+./30-join.sh 192.0.2.2 api.example abcdef.0123456789abcdef "$hash" "" --print >"$work/worker.yaml"
+./30-join.sh 192.0.2.3 api.example abcdef.0123456789abcdef "$hash" "$key" --print >"$work/control-plane.yaml"
+! grep -nE '"(NODE_ADDRESS|ENDPOINT|TOKEN|CA_HASH|POD_CIDR|SERVICE_CIDR)|vKUBERNETES' "$work"/*.yaml || fail "a word in capitals was not filled in"
+./20-init.sh 192.0.2.1 "" --print >/dev/null
+if ./30-join.sh 192.0.2.2 "" "" "" "" --print >/dev/null 2>"$work/said"; then fail "an empty token was taken"; fi
+grep -q 'is empty' "$work/said" || fail "an empty word is not named: $(cat "$work/said")"
+if [ -x "$BIN/kubeadm" ]; then
+  for file in "$work"/*.yaml; do "$BIN/kubeadm" config validate --config "$file" >"$work/said" 2>&1 || fail "$(basename "$file"): $(cat "$work/said")"; done
+  # It does refuse what it should.
+  sed 's/nodeRegistration/nodeRegistraton/' "$work/single.yaml" >"$work/wrong.yaml"
+  if "$BIN/kubeadm" config validate --config "$work/wrong.yaml" >/dev/null 2>&1; then fail "kubeadm took a misspelt word"; fi
+  rm "$work/wrong.yaml"
+  echo "kubeadm $KUBERNETES takes: $(cd "$work" && echo *.yaml)"
+else missing "$BIN/kubeadm is missing: run tests/helm/tools.sh"; fi
+[ "v$KUBERNETES" = "$(sed -n 's/^K8S_VERSION=\(v[0-9.]*\).*/\1/p' ../tests/lab/lib/cluster.sh)" ] || fail "versions.env names another Kubernetes than the lab tests"
+
+# Every script says how it is called, and none begins its work without what it needs.
+for script in 20-init.sh 30-join.sh; do
+  if ./$script >/dev/null 2>"$work/said"; then fail "$script ran without arguments"; fi
+  grep -q usage: "$work/said" || fail "$script does not say how it is called"
+done
+
+if [ -x "$BIN/bao" ]; then
+  export BAO_ADDR=http://127.0.0.1:$((20000 + RANDOM % 20000)) BAO_TOKEN=root HOME=$work PATH=$BIN:$PATH
+  "$BIN/bao" server -dev -dev-no-store-token -dev-root-token-id=root -dev-listen-address="${BAO_ADDR#http://}" >"$work/bao.log" 2>&1 & bao=$!
+  for _ in $(seq 100); do "$BIN/bao" status >/dev/null 2>&1 && break; sleep 0.1; done
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/ca.key" -out "$work/ca.crt" -subj /CN=cluster -days 1 2>/dev/null
+  export KUBERNETES_CA=$work/ca.crt
+  for _ in 1 2; do vault/configure.sh https://192.0.2.1:6443 >"$work/said" 2>&1 || fail "configure.sh: $(cat "$work/said")"; done
+  "$BIN/bao" read -format=json auth/kubernetes/role/hopkeeper | jq -e '.data.token_policies == ["hopkeeper"] and .data.bound_service_account_names == ["hopkeeper"]' >/dev/null || fail "the role is another"
+
+  mkdir "$work/entry"; printf 'client\nremote 192.0.2.9 1194\n' >"$work/entry/a.ovpn"; printf 'me\nCANARY\n' >"$work/entry/a.auth"; printf '[Interface]\n' >"$work/entry/b.conf"
+  said=$(vault/load-pool.sh vpn/entry "$work/entry"); [ "$said" = $'vpn/entry/a: written\nvpn/entry/b: written' ] || fail "load-pool.sh says: $said"
+  said=$(vault/load-pool.sh vpn/entry "$work/entry"); [ "$said" = $'vpn/entry/a: unchanged\nvpn/entry/b: unchanged' ] || fail "the second time: $said"
+  [ "$("$BIN/bao" kv get -mount=secret -format=json vpn/entry/a | jq -c '[.data.metadata.version, .data.data.username, .data.data.password]')" = '[1,"me","CANARY"]' ] || fail "another candidate"
+  mkdir "$work/none"; if vault/load-pool.sh vpn/none "$work/none" 2>/dev/null; then fail "an empty directory was taken"; fi
+
+  # What the operator's policy gives and what it does not.
+  root=$BAO_TOKEN
+  BAO_TOKEN=$("$BIN/bao" token create -policy=hopkeeper -field=token)
+  [ "$("$BIN/bao" kv list -mount=secret -format=json vpn/entry | jq -c .)" = '["a","b"]' ] || fail "the operator cannot list"
+  "$BIN/bao" kv get -mount=secret vpn/entry/b >/dev/null || fail "the operator cannot read"
+  if "$BIN/bao" kv put -mount=secret vpn/entry/c config=x >/dev/null 2>&1; then fail "the operator may write"; fi
+  if "$BIN/bao" kv get -mount=secret other/x >/dev/null 2>&1; then fail "the operator may read elsewhere"; fi
+  BAO_TOKEN=$(BAO_TOKEN=$root "$BIN/bao" token create -policy=hopkeeper-pools -field=token)
+  printf x >>"$work/entry/b.conf"
+  vault/load-pool.sh vpn/entry "$work/entry" | grep -q '^vpn/entry/b: written' || fail "who fills the pools cannot"
+  echo "OpenBao: configured twice, loaded twice, rights held"
+else missing "$BIN/bao is missing: make lab-up"; fi

@@ -1,0 +1,40 @@
+# The operator, and the `net` containers of the hops, which also need ip and nft, and wg for the kernel's WireGuard. The pods
+# say who runs it: 65532 as the operator, root with NET_ADMIN alone as `net`.
+{
+  pkgs,
+  tag,
+  # The repository.
+  source,
+}:
+let
+  static = pkgs.pkgsStatic;
+  hopkeeper = static.rustPlatform.buildRustPackage {
+    pname = "hopkeeper";
+    version = tag;
+    src = pkgs.lib.cleanSource source;
+    cargoLock = {
+      lockFile = source + "/Cargo.lock";
+    };
+    # librdkafka is built from source.
+    nativeBuildInputs = [ pkgs.perl ];
+    buildInputs = [ static.zlib ];
+    # They need a cluster: tests/lab.
+    doCheck = false;
+    meta = {
+      mainProgram = "hopkeeper";
+    };
+  };
+in
+import ../lib/image.nix { inherit pkgs; } {
+  name = "hopkeeper/hopkeeper";
+  inherit tag;
+  programs = {
+    hopkeeper = "${hopkeeper}/bin/hopkeeper";
+    ip = "${pkgs.iproute2}/bin/ip";
+    nft = "${pkgs.nftables}/bin/nft";
+    wg = "${import ../lib/wg.nix { inherit pkgs; }}/bin/wg";
+  };
+  extra = [ pkgs.cacert ];
+  entrypoint = [ "/bin/hopkeeper" ];
+  user = "65532:65532";
+}

@@ -1,0 +1,157 @@
+//! Every example of the chart: valid for the API server, and understood by the operator.
+
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use super::schemas;
+use super::tool::{chart, examples, find, rendered, root, tool};
+
+#[test]
+fn helm_lint_is_content_with_every_example() {
+    let Some(helm) = tool("helm") else { return };
+    for example in examples() {
+        if example.file_stem().unwrap().to_string_lossy().starts_with("eck") {
+            continue; // helm lint cannot be told what the cluster knows
+        }
+        let mut lint = Command::new(&helm);
+        let output =
+            lint.args(["lint", "--strict", "--kube-version", "1.34.2"]).arg(chart()).arg("-f").arg(&example).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{}: {}", example.display(), String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+#[test]
+fn every_object_of_every_example_fits_its_schema_strictly() {
+    let Some(kubeconform) = tool("kubeconform") else { return };
+    // Strimzi publishes its schemas for no package client; docs/install.md says what that leaves unchecked.
+    let unchecked = "kafka.strimzi.io/v1/Kafka,kafka.strimzi.io/v1/KafkaNodePool,kafka.strimzi.io/v1/KafkaTopic";
+    let location = format!("{}/{{{{ .ResourceKind }}}}{{{{ .KindSuffix }}}}.json", schemas::directory().display());
+    for (example, rendered) in rendered().into_iter().flatten() {
+        let stream: Vec<String> = rendered.iter().map(Value::to_string).collect();
+        let mut check = Command::new(&kubeconform);
+        check.args(["-strict", "-summary", "-skip", unchecked, "-schema-location", &location]);
+        let mut check = check.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        check.stdin.take().unwrap().write_all(stream.join("\n---\n").as_bytes()).unwrap();
+        let output = check.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{example}: {said}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(said.contains(&format!("Summary: {} resources", stream.len())), "{example}: {said}");
+    }
+}
+
+/// Settings that come with the log sources; a program without `--source` has none of them yet.
+const LOG_SOURCES: [&str; 7] = [
+    "--source",
+    "HOPKEEPER_ELASTICSEARCH_URL",
+    "HOPKEEPER_ELASTICSEARCH_INDEX",
+    "HOPKEEPER_ELASTICSEARCH_CA",
+    "HOPKEEPER_ELASTICSEARCH_API_KEY_FILE",
+    "HOPKEEPER_ELASTICSEARCH_USER",
+    "HOPKEEPER_ELASTICSEARCH_PASSWORD_FILE",
+];
+
+#[test]
+fn the_operator_knows_every_setting_that_the_chart_gives_it() {
+    let help = Command::new(env!("CARGO_BIN_EXE_hopkeeper")).args(["run", "--help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let has_sources = help.contains("--source ");
+    let known = |name: &str, shown: String| help.contains(&shown) || (!has_sources && LOG_SOURCES.contains(&name));
+    for (example, rendered) in rendered().into_iter().flatten() {
+        let operator = &find(rendered, "Deployment", "hk-hopkeeper")["spec"]["template"]["spec"]["containers"][0];
+        for variable in operator["env"].as_array().unwrap() {
+            let name = variable["name"].as_str().unwrap();
+            assert!(known(name, format!("[env: {name}=")), "{}: the operator knows no {name}", example);
+        }
+        for argument in operator["args"].as_array().unwrap().iter().skip(1) {
+            let flag = argument.as_str().unwrap().split('=').next().unwrap();
+            assert!(known(flag, format!("{flag} ")), "{}: the operator knows no {flag}", example);
+        }
+    }
+}
+
+#[test]
+fn every_mount_has_its_volume_and_every_volume_its_mount() {
+    for (example, rendered) in rendered().into_iter().flatten() {
+        for object in rendered {
+            let pod = match object["kind"].as_str().unwrap() {
+                "Pod" => &object["spec"],
+                "Deployment" | "DaemonSet" | "StatefulSet" | "Job" => &object["spec"]["template"]["spec"],
+                _ => continue,
+            };
+            let names = |list: &Value| -> Vec<String> {
+                list.as_array().into_iter().flatten().map(|v| v["name"].as_str().unwrap().to_owned()).collect()
+            };
+            let containers =
+                ["containers", "initContainers"].map(|key| pod[key].as_array().cloned().unwrap_or_default());
+            let mut mounted: Vec<String> =
+                containers.iter().flatten().flat_map(|c| names(&c["volumeMounts"])).collect();
+            let mut volumes = names(&pod["volumes"]);
+            let claims = object["spec"]["volumeClaimTemplates"].as_array();
+            volumes.extend(claims.into_iter().flatten().map(|c| c["metadata"]["name"].as_str().unwrap().to_owned()));
+            for list in [&mut mounted, &mut volumes] {
+                list.sort();
+                list.dedup();
+            }
+            assert_eq!(mounted, volumes, "{} in {}", object["metadata"]["name"], example);
+        }
+    }
+}
+
+#[test]
+fn an_upgrade_changes_no_selector() {
+    for (example, rendered) in rendered().into_iter().flatten() {
+        for object in rendered {
+            for (label, _) in object["spec"]["selector"]["matchLabels"].as_object().into_iter().flatten() {
+                let kept = ["app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component"];
+                assert!(
+                    kept.contains(&label.as_str()),
+                    "{example}: {}: {label} changes with the version",
+                    object["metadata"]["name"]
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_suites_of_helm_unittest_pass() {
+    let Some(unittest) = tool("helm-unittest") else { return };
+    let output = Command::new(unittest).args(["--strict", "-f", "tests/*_test.yaml"]).arg(chart()).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn every_metric_that_an_alert_asks_for_is_one_that_the_operator_has() {
+    let sources = fs::read_dir(root().join("src/internal_event")).unwrap();
+    let sources: String = sources.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    let alerts = fs::read_to_string(chart().join("files/alerts.yaml")).unwrap();
+    let names = regex::Regex::new(r"hopkeeper_[a-z_]+").unwrap();
+    let asked: Vec<&str> = names.find_iter(&alerts).map(|found| found.as_str()).collect();
+    assert!(asked.len() >= 6);
+    for name in asked {
+        assert!(sources.contains(&format!("\"{name}\"")), "the operator has no metric {name}");
+    }
+}
+
+#[test]
+fn helm_test_asks_the_operator_and_every_chain() {
+    for (example, rendered) in rendered().into_iter().flatten() {
+        let is_test =
+            |object: &&Value| object["metadata"]["annotations"]["helm.sh/hook"] == "test" && object["kind"] == "Pod";
+        let mut names: Vec<_> =
+            rendered.iter().filter(is_test).map(|o| o["metadata"]["name"].as_str().unwrap()).collect();
+        names.sort_unstable();
+        let chain = ["hk-hopkeeper-test-berlin-page", "hk-hopkeeper-test-berlin-up", "hk-hopkeeper-test-operator"];
+        let has_chain = rendered.iter().any(|object| object["kind"] == "VpnChain");
+        assert_eq!(names, if has_chain { &chain[..] } else { &chain[2..] }, "{example}");
+    }
+}

@@ -1,0 +1,17 @@
+//! The Helm chart, rendered by helm itself: every example is what the API server takes, the operator knows every setting that it
+//! is given, a wrong value is refused by name, and the files that are copies are.
+//!
+//! Beside it what else installs Hopkeeper: images, a cluster by kubeadm. Needs `tests/helm/tools.sh` to have run (`LAB_DIR`); no
+//! cluster.
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test stops where it goes wrong"))]
+
+mod chains;
+mod examples;
+mod filebeat;
+mod generated;
+mod readme;
+mod rights;
+mod schemas;
+mod scripts;
+mod tool;
+mod wrong_values;

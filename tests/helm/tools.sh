@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# What the tests of chart and cluster need: helm, helm-unittest, kubeconform, kubeadm, actionlint, and schemas of the
+# objects that the chart makes, all from the Go module proxy, into LAB_DIR. Later runs find everything there.
+set -euo pipefail
+here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
+export LAB_DIR=${LAB_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/hopkeeper-lab}
+BIN=$LAB_DIR/bin SCHEMAS=$LAB_DIR/schemas
+KUBECONFORM=v0.7.0 ACTIONLINT=v1.7.12 UNITTEST=v1.0.3 KUBERNETES=v1.34.2 ECK=v3.5.0 PROMETHEUS_OPERATOR=v0.85.0
+"$here/../lab/lab.sh" build helm
+if ! command -v nix-instantiate >/dev/null && [ "$(id -u)" = 0 ]; then
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends nix-bin >/dev/null
+fi
+export GOBIN=$BIN CGO_ENABLED=0 GOFLAGS=-buildvcs=false
+
+if [ ! -e "$BIN/.kubeconform-$KUBECONFORM" ]; then
+  go install -ldflags '-s -w' "github.com/yannh/kubeconform/cmd/kubeconform@$KUBECONFORM"
+  touch "$BIN/.kubeconform-$KUBECONFORM"
+fi
+if [ ! -e "$BIN/.actionlint-$ACTIONLINT" ]; then
+  go install -ldflags '-s -w' "github.com/rhysd/actionlint/cmd/actionlint@$ACTIONLINT"
+  touch "$BIN/.actionlint-$ACTIONLINT"
+fi
+if [ ! -e "$BIN/.helm-unittest-$UNITTEST" ]; then
+  # It replaces a dependency by a fork, which 'go install' refuses: a module of our own does the same.
+  module=github.com/helm-unittest/helm-unittest work=$(mktemp -d)
+  source=$(go mod download -json "$module@$UNITTEST" | jq -r .Dir)
+  ( cd "$work"
+    go mod init tools 2>/dev/null
+    go mod edit -replace "$(sed -n 's/^replace \(.*\) => \(.*\)$/\1=\2/p' "$source/go.mod" | tr ' ' @)"
+    go get "$module/cmd/helm-unittest@$UNITTEST" 2>/dev/null
+    go build -ldflags '-s -w' -o "$BIN/helm-unittest" "$module/cmd/helm-unittest" )
+  rm -rf "$work"
+  touch "$BIN/.helm-unittest-$UNITTEST"
+fi
+if [ ! -e "$BIN/.kubeadm-$KUBERNETES" ]; then
+  # As the lab builds Kubernetes; kubeadm takes two modules more.
+  work=$(mktemp -d)
+  cp "$here/../lab/gotools/go.mod" "$here/../lab/gotools/go.sum" "$work"
+  ( cd "$work"
+    go get "k8s.io/kubernetes/cmd/kubeadm@$KUBERNETES" 2>/dev/null
+    version=k8s.io/component-base/version
+    go build -ldflags "-s -w -X $version.gitVersion=$KUBERNETES -X $version.gitMajor=1 -X $version.gitMinor=34" -o "$BIN/kubeadm" k8s.io/kubernetes/cmd/kubeadm )
+  rm -rf "$work"
+  touch "$BIN/.kubeadm-$KUBERNETES"
+fi
+if [ ! -e "$SCHEMAS/.$KUBERNETES-$ECK-$PROMETHEUS_OPERATOR" ]; then
+  rm -rf "$SCHEMAS"; mkdir -p "$SCHEMAS"
+  file() { install -m 644 "$(go mod download -json "$1" | jq -r .Dir)/$2" "$SCHEMAS/$3"; }
+  file "k8s.io/kubernetes@$KUBERNETES" api/openapi-spec/swagger.json kubernetes.json
+  file "github.com/elastic/cloud-on-k8s/v3@$ECK" config/crds/v1/all-crds.yaml eck.yaml
+  for kind in servicemonitors podmonitors prometheusrules; do
+    file "github.com/prometheus-operator/prometheus-operator@$PROMETHEUS_OPERATOR" "example/prometheus-operator-crd/monitoring.coreos.com_$kind.yaml" "$kind.yaml"
+  done
+  touch "$SCHEMAS/.$KUBERNETES-$ECK-$PROMETHEUS_OPERATOR"
+fi

@@ -1,0 +1,90 @@
+//! A wrong value is refused with a sentence that names it.
+
+use super::tool::{bare_template, refusal, template};
+
+const CHAIN: &str = r#"chains={"berlin":{"namespace":"vpn","spec":{"hops":[{"name":"entry","client":"OpenVPN","parameters":{"vault":{"mount":"secret","path":"vpn/entry"}}}],"gateway":{"cidr":"10.200.7.0/24"}}}}"#;
+
+#[test]
+fn a_misspelt_or_impossible_value_is_named() {
+    for (values, place) in [
+        ("stack.mod=none", "at '/stack': additional properties 'mod' not allowed"),
+        ("stack.mode=elk", "at '/stack/mode': value must be one of"),
+        ("operator.replicas=0", "at '/operator/replicas'"),
+        ("operator.leaseDuration=15", "at '/operator/leaseDuration'"),
+        ("image.tag=1", "additional properties 'image' not allowed"),
+        ("kafka.brokers={kafka}", "at '/kafka/brokers/0'"),
+        ("elasticsearch.urls={es:9200}", "at '/elasticsearch/urls/0'"),
+        ("networkPolicy.dnsPorts={}", "at '/networkPolicy/dnsPorts"),
+        ("rules.extra.mine=x", "at '/rules/extra'"),
+        ("embedded.kafka.storage=big", "at '/embedded/kafka/storage'"),
+        (
+            "chains.berlin.spec.hops[0].name=entry,chains.berlin.spec.gateway.cidr=10.0.0.0/24",
+            "at '/chains/berlin/spec/hops/0'",
+        ),
+        ("chains.Berlin.spec.paused=true", "at '/chains'"),
+        ("chains.berlin.spec.gatewy.cidr=10.0.0.0/24", "additional properties 'gatewy' not allowed"),
+    ] {
+        let Some(said) = refusal(&["--set", values]) else { return };
+        assert!(said.contains(place), "{values}: {said}");
+    }
+}
+
+#[test]
+fn settings_that_need_one_another_say_so() {
+    for (arguments, sentence) in [
+        (
+            vec!["--set", "stack.mode=external"],
+            "kafka.brokers is empty: with stack.mode=external and stack.transport=kafka it must name",
+        ),
+        (
+            vec!["--set", "stack.mode=external,stack.transport=elasticsearch"],
+            "elasticsearch.urls is empty: with stack.mode=external",
+        ),
+        (vec!["--set-json", CHAIN], "chains.berlin.spec.hops[0].parameters.vault is set, but vault.address is empty"),
+        (
+            vec!["--set-json", CHAIN, "--set", "vault.address=https://v:8200,watchNamespace=other"],
+            "chains.berlin.namespace is vpn, but watchNamespace is other",
+        ),
+        (
+            vec!["--set", "vault.address=https://v:8200,vault.auth=approle"],
+            "vault.credentialSecret needs a name and a key: with vault.auth=approle they say where the secret id is",
+        ),
+        (
+            vec![
+                "--set-json",
+                CHAIN,
+                "--set",
+                "vault.address=https://v:8200,chains.berlin.applicationNamespaces={vpn}",
+            ],
+            "chains.berlin.applicationNamespaces lists the chain's own namespace vpn",
+        ),
+        (
+            vec!["--set", "stack.mode=embedded,stack.transport=elasticsearch,elasticsearch.index=mine"],
+            "elasticsearch.index is mine: with stack.mode=embedded it must begin with logs-hopkeeper.vpn-",
+        ),
+        (vec!["--set", "kafka.optionsSecret.name=s"], "kafka.optionsSecret.keys is empty"),
+    ] {
+        let Some(said) = refusal(&arguments) else { return };
+        assert!(said.contains(sentence), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn eck_without_its_operators_names_what_is_missing() {
+    let Some(said) = refusal(&["--set", "stack.mode=eck,stack.transport=elasticsearch"]) else { return };
+    for word in
+        ["needs the operator ECK", "elasticsearch.k8s.elastic.co/v1/Elasticsearch", "beat.k8s.elastic.co/v1beta1/Beat"]
+    {
+        assert!(said.contains(word), "{said}");
+    }
+    let beat = ["--api-versions", "beat.k8s.elastic.co/v1beta1/Beat", "--set", "stack.mode=eck"];
+    let said = refusal(&beat).unwrap();
+    assert!(said.contains("needs the operator Strimzi"), "{said}");
+}
+
+#[test]
+fn an_old_cluster_is_refused() {
+    let Some(output) = bare_template(&["--kube-version", "1.30.0"]) else { return };
+    assert!(String::from_utf8_lossy(&output.stderr).contains("requires kubeVersion"));
+    assert!(template(&["--kube-version", "1.31.0"]).unwrap().status.success());
+}
