@@ -11,7 +11,14 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use harness::{EXPIRED, Lab, REFUSED, Running, at, expected_names, line, until};
+use hopkeeper::source::kafka::{KafkaConfig, KafkaSource};
+use hopkeeper::source::lines::{LinesConfig, LinesSource};
 use jiff::{SignedDuration, Timestamp};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use serde_json::Value;
 
 fn pods(number: usize) -> impl Iterator<Item = String> {
@@ -142,6 +149,66 @@ async fn a_server_that_stops_and_starts_again_loses_nothing() {
     assert_eq!(running.sink.distinct(), expected_names(&after));
     running.stop().await;
     lab.stop().await;
+}
+
+/// The story by file and by Kafka, beside Elasticsearch below.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_lines_come_to_the_same_decisions_from_a_file() {
+    let (story, directory) = (story(), tempfile::tempdir().expect("should make a directory"));
+    let twice = [&story[..], &story[..]].concat();
+    for (number, lines) in [story.clone(), twice].into_iter().enumerate() {
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let packed = compress_to_vec(text.as_bytes(), CompressionLevel::Fastest);
+        for (name, bytes) in [("plain", text.as_bytes()), ("zst", &packed)] {
+            let path = directory.path().join(format!("{number}.{name}"));
+            std::fs::write(&path, bytes).expect("should write");
+            let config = LinesConfig { path: Some(path), origin: None };
+            let running = Running::start_on(pods(3), move || Ok(LinesSource(config.clone())));
+            running.wait_until_received(lines.len()).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            assert_eq!(running.sink.distinct(), expected_names(&story), "{name} {number}");
+            running.stop().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_lines_come_to_the_same_decisions_from_kafka() {
+    let Ok(brokers) = std::env::var("HOPKEEPER_TEST_KAFKA") else {
+        assert!(std::env::var_os("CI").is_none(), "needs Kafka: set HOPKEEPER_TEST_KAFKA=host:port");
+        println!("skipped: needs Kafka (HOPKEEPER_TEST_KAFKA=host:port)");
+        return;
+    };
+    let topic = format!("hopkeeper-test-same-{}", std::process::id());
+    let mut client = ClientConfig::new();
+    client.set("bootstrap.servers", &brokers);
+    let admin: AdminClient<DefaultClientContext> = client.create().expect("should make an admin client");
+    let new = NewTopic::new(&topic, 1, TopicReplication::Fixed(1));
+    admin.create_topics([&new], &AdminOptions::new()).await.expect("Kafka should answer");
+    let producer: FutureProducer = client.create().expect("should make a producer");
+    let config = KafkaConfig {
+        brokers,
+        topics: vec![topic.clone()],
+        group: topic.clone(),
+        options: std::collections::BTreeMap::new(),
+    };
+    let running = Running::start_on(pods(3), move || KafkaSource::connect(&config));
+    let story = story();
+    for (number, line) in story.iter().chain(&story).enumerate() {
+        let payload = line.to_string();
+        let record = FutureRecord::<str, str>::to(&topic).partition(0).payload(&payload);
+        producer.send(record, Duration::from_secs(30)).await.expect("should be delivered");
+        if number == story.len() / 2 {
+            // A gap.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+    running.wait_until_received(story.len() * 2).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(running.sink.distinct(), expected_names(&story));
+    running.stop().await;
+    admin.delete_topics(&[&topic], &AdminOptions::new()).await.expect("should delete the topic");
+    admin.delete_groups(&[&topic], &AdminOptions::new()).await.expect("should delete the group");
 }
 
 /// Lines whose order matters: two refusals with and without a success between them.

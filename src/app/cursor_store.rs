@@ -50,3 +50,54 @@ impl CursorStore for LeaseCursor {
         .boxed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::Value;
+    use wiremock::matchers::{any, method, path, query_param};
+    use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_lease_keeps_what_was_saved_last() {
+        const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/hopkeeper/leases/hopkeeper-pod-logs";
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let server = MockServer::start().await;
+        let kept: Arc<Mutex<Option<Value>>> = Arc::default();
+        let answer = Arc::clone(&kept);
+        let get = Mock::given(method("GET")).and(path(LEASE));
+        get.respond_with(move |_: &Request| match &*answer.lock().unwrap() {
+            Some(lease) => ResponseTemplate::new(200).set_body_json(lease),
+            None => ResponseTemplate::new(404).set_body_json(json!({"kind": "Status", "apiVersion": "v1",
+                "status": "Failure", "reason": "NotFound", "code": 404, "message": "none"})),
+        })
+        .mount(&server)
+        .await;
+        let taken = Arc::clone(&kept);
+        let patch =
+            Mock::given(method("PATCH")).and(path(LEASE)).and(query_param("fieldManager", names::FIELD_MANAGER));
+        patch
+            .respond_with(move |request: &Request| {
+                let lease: Value = request.body_json().unwrap();
+                *taken.lock().unwrap() = Some(lease.clone());
+                ResponseTemplate::new(200).set_body_json(lease)
+            })
+            .mount(&server)
+            .await;
+        let client = Client::try_from(kube::Config::new(server.uri().parse().unwrap())).unwrap();
+        let store = LeaseCursor::new(client, "hopkeeper", "hopkeeper-pod-logs");
+        assert_eq!(store.load().await.unwrap(), None);
+        store.save("one".into()).await.unwrap();
+        store.save("two".into()).await.unwrap();
+        assert_eq!(store.load().await.unwrap().as_deref(), Some("two"));
+
+        let refused = ResponseTemplate::new(403).set_body_json(json!({"kind": "Status", "apiVersion": "v1",
+            "status": "Failure", "reason": "Forbidden", "code": 403, "message": "no"}));
+        Mock::given(any()).respond_with(refused).with_priority(1).mount(&server).await;
+        let error = store.save("three".into()).await.unwrap_err();
+        assert!(error.to_string().contains("lease hopkeeper/hopkeeper-pod-logs"), "{error}");
+    }
+}

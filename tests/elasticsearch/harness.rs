@@ -19,6 +19,7 @@ use hopkeeper::pipeline::{Created, HopDirectory, IncidentSink, Pipeline, SinkErr
 use hopkeeper::source::cursor::FileCursor;
 use hopkeeper::source::elasticsearch::client::{Credentials, ElasticsearchConfig};
 use hopkeeper::source::elasticsearch::{ElasticsearchSource, Reading};
+use hopkeeper::source::{Source, SourceError};
 use jiff::{SignedDuration, Timestamp};
 use prometheus::Registry;
 use serde_json::{Value, json};
@@ -29,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const EXPIRED: &str = "2026-11-22 16:25:44 WARNING: Your certificate has expired!";
 /// A line that decides when it comes twice.
 pub(crate) const REFUSED: &str = "AUTH: Received control message: AUTH_FAILED";
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// So many seconds after ten minutes ago, which the lag window reaches.
 pub(crate) fn at(second: i64) -> Timestamp {
@@ -226,15 +227,22 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(lab: &Lab, pods: impl IntoIterator<Item = String>) -> Self {
+        let sources: Arc<Mutex<Vec<ElasticsearchSource>>> =
+            Arc::new(Mutex::new((0..20).map(|_| lab.source()).collect()));
+        Self::start_on(pods, move || Ok(sources.lock().expect("should lock").pop().expect("should not fail so often")))
+    }
+
+    /// On any source.
+    pub(crate) fn start_on<S: Source>(
+        pods: impl IntoIterator<Item = String>,
+        connect: impl FnMut() -> Result<S, SourceError> + Send + 'static,
+    ) -> Self {
         let directory = HopDirectory::new();
         pods.into_iter().for_each(|name| directory.insert(pod(&name)));
         directory.set_synced();
         let (sink, registry, stop) = (Recorder::default(), Registry::new(), CancellationToken::new());
         let metrics = PipelineMetrics::register(&registry).expect("should register");
         let pipeline = Pipeline::new(Arc::new(RuleSet::shipped()), directory, sink.clone(), metrics);
-        let sources: Arc<Mutex<Vec<ElasticsearchSource>>> =
-            Arc::new(Mutex::new((0..20).map(|_| lab.source()).collect()));
-        let connect = move || Ok(sources.lock().expect("should lock").pop().expect("should not fail so often"));
         let task = tokio::spawn(pipeline.run(connect, stop.clone()));
         Self { sink, registry, stop, task }
     }

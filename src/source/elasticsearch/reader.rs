@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -48,7 +50,7 @@ impl From<ElasticsearchError> for Stop {
 }
 
 pub(super) struct Reader {
-    client: Elasticsearch,
+    client: Arc<Elasticsearch>,
     reading: Reading,
     store: Arc<dyn CursorStore>,
     progress: Arc<Progress>,
@@ -57,6 +59,8 @@ pub(super) struct Reader {
     reached: Timestamp,
     /// The next look begins here, if not at the overlap.
     begin: Option<Timestamp>,
+    /// Kept outside of the look, which may be stopped anywhere: what was asked for is given back.
+    opening: Option<BoxFuture<'static, Result<String, ElasticsearchError>>>,
     pit: Option<String>,
     swept: Instant,
     saved: (Instant, Option<Timestamp>),
@@ -74,7 +78,9 @@ impl Reader {
         let now = Instant::now();
         let saved = (now, None);
         let seen = Seen::new(CAPACITY);
-        Self { client, reading, store, progress, seen, reached: start, begin, pit: None, swept: now, saved }
+        let client = Arc::new(client);
+        let (opening, pit) = (None, None);
+        Self { client, reading, store, progress, seen, reached: start, begin, opening, pit, swept: now, saved }
     }
 
     /// Reads until nobody takes records any more.
@@ -108,8 +114,7 @@ impl Reader {
 
     /// One look; gives how many documents were new.
     async fn look(&mut self, records: &mpsc::Sender<Record>) -> Result<usize, Stop> {
-        let mut pit = self.client.open_pit().await?;
-        self.pit = Some(pit.clone());
+        let mut pit = self.open().await?;
         let result = self.look_at(&mut pit, records).await;
         self.pit = Some(pit);
         self.close().await;
@@ -119,7 +124,7 @@ impl Reader {
     async fn look_at(&mut self, pit: &mut String, records: &mpsc::Sender<Record>) -> Result<usize, Stop> {
         let now = Timestamp::now();
         let settled = before(now, self.reading.settle);
-        let from = self.begin.unwrap_or_else(|| self.asked_from(OVERLAP));
+        let from = self.begin.map_or_else(|| self.asked_from(OVERLAP), |begin| begin.max(self.reliable_from()));
         let future = now.saturating_add(FUTURE).unwrap_or(Timestamp::MAX);
         let span = Span { from: Some(from), to: Some(future), young: Some((settled, now)) };
         let mut delivered = self.deliver_all(pit, &span.query(&self.reading.field), settled, records).await?;
@@ -133,8 +138,12 @@ impl Reader {
 
     /// So long before the newest delivered document, but not into what was forgotten.
     fn asked_from(&self, span: Duration) -> Timestamp {
-        let reliable = Timestamp::from_nanosecond(self.seen.reliable_from().into()).unwrap_or(Timestamp::MIN);
-        before(self.reached, span).max(reliable)
+        before(self.reached, span).max(self.reliable_from())
+    }
+
+    /// What is older would be delivered again.
+    fn reliable_from(&self) -> Timestamp {
+        Timestamp::from_nanosecond(self.seen.reliable_from().into()).unwrap_or(Timestamp::MIN)
     }
 
     /// Delivers what came late: where the lag window holds more than was delivered, finds out which.
@@ -206,13 +215,26 @@ impl Reader {
         self.seen.contains(hit.sort.0, &hit.index, &hit.id)
     }
 
-    /// Gives back the point in time that is open.
+    async fn open(&mut self) -> Result<String, ElasticsearchError> {
+        let client = Arc::clone(&self.client);
+        let opening = self.opening.get_or_insert_with(|| async move { client.open_pit().await }.boxed());
+        let opened = opening.await;
+        self.opening = None;
+        self.pit = opened.as_ref().ok().cloned();
+        opened
+    }
+
+    /// Gives back the point in time that is open, or is being opened.
     pub(super) async fn close(&mut self) {
-        if let Some(pit) = self.pit.take()
-            && let Err(error) = self.client.close_pit(&pit).await
-        {
+        if self.opening.is_some() {
+            // A failure leaves nothing to give back.
+            let _ = self.open().await;
+        }
+        let Some(pit) = &self.pit else { return };
+        if let Err(error) = self.client.close_pit(pit).await {
             tracing::debug!(%error, "A point in time was not given back; it ends by itself.");
         }
+        self.pit = None;
     }
 
     async fn save_in_time(&mut self) {
