@@ -24,10 +24,12 @@ use crate::internal_event::pipeline::PipelineMetrics;
 use crate::internal_event::rules::RuleMetrics;
 use crate::parameters::vault::{Login, Vault};
 use crate::pipeline::{HopDirectory, Pipeline};
-use crate::source::kafka::{KafkaConfig, KafkaSource};
 
+pub mod cursor_store;
 pub mod hop_watch;
 pub mod kubernetes_sink;
+pub mod log_source;
+pub mod pod_logs;
 pub mod rule_events;
 pub mod rule_watch;
 
@@ -48,12 +50,7 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
     let client = Client::try_default().await.context("no kubernetes API: set KUBECONFIG, or run in a pod")?;
     let listener =
         http::listen(config.listen).await.with_context(|| format!("failed to listen on {}", config.listen))?;
-    let kafka = KafkaConfig {
-        brokers: config.kafka.brokers.clone(),
-        topics: vec![config.kafka.topic.clone()],
-        group: config.kafka.group.clone(),
-        options: config.kafka.options().context("failed to read a file named by --kafka-option")?,
-    };
+    let source = log_source::LogSource::prepare(&config, &client)?;
 
     let mut tasks = JoinSet::new();
     let directory = HopDirectory::new();
@@ -75,9 +72,15 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
     let pipeline = Pipeline::new(Arc::clone(&rules), directory.clone(), sink, pipeline_metrics);
     let (rules, rules_in_use) = watch::channel(rules);
     let pipeline = pipeline.following(rules_in_use);
-    let pipeline_stop = stop.clone();
+    let (pipeline_stop, leads) = (stop.clone(), watch::Sender::new(false));
+    let mut led = leads.subscribe();
     tasks.spawn(named("pipeline", async move {
-        pipeline.run(move || KafkaSource::connect(&kafka), pipeline_stop).await;
+        // Readers of Kafka share the work; of another source one is enough, and two would move one cursor.
+        let may_read = async { source.is_shared() || led.wait_for(|leads| *leads).await.is_ok() };
+        if pipeline_stop.run_until_cancelled(may_read).await == Some(true) {
+            pipeline.run(move || source.connect(), pipeline_stop.clone()).await;
+        }
+        pipeline_stop.cancelled().await;
         Ok(())
     }));
 
@@ -101,7 +104,7 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
     let endpoints = Endpoints { registry, ready: ready.clone() };
     let serve = http::serve(listener, endpoints, stop.clone());
     tasks.spawn(named("http", async { Ok(serve.await?) }));
-    tasks.spawn(named("leader", lead(client, config, vault, controller_metrics, rules_state, stop.clone())));
+    tasks.spawn(named("leader", lead(client, config, vault, controller_metrics, rules_state, leads, stop.clone())));
     let synced = stop.clone();
     tasks.spawn(named("readiness", async move {
         directory.synced().await;
@@ -154,6 +157,7 @@ async fn lead(
     vault: Option<Vault>,
     metrics: Arc<ControllerMetrics>,
     rules: watch::Receiver<RulesState>,
+    leads: watch::Sender<bool>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let identity =
@@ -184,6 +188,7 @@ async fn lead(
             return Err(anyhow!("leader election ended"));
         }
         tracing::info!("Leading: reconciling chains.");
+        leads.send_replace(true);
         // A reconcile under way is dropped with the lease: it may hold a view from before the next leader's writes.
         tokio::select! {
             () = controller::run(ctx, config.namespace.as_deref(), stop.clone()) => Ok(()),

@@ -23,7 +23,7 @@ enum Command {
     Crd,
     Run(Box<run::Run>),
     Validate(validate::Validate),
-    Replay(replay::Replay),
+    Replay(Box<replay::Replay>),
     #[command(subcommand)]
     Hop(hop::HopCommand),
     /// Write, check and try rules: what a log line proves about a hop.

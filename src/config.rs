@@ -1,5 +1,8 @@
 //! The operator's settings as the user typed them: flags, each also an environment variable.
 
+pub mod elasticsearch;
+pub mod log_source;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,6 +14,7 @@ use kube::core::Duration as KubeDuration;
 use crate::controller::build::Images;
 use crate::domain::ruleset::pack::Base;
 use crate::telemetry::LogFormat;
+use log_source::SourceArgs;
 
 /// Settings of `hopkeeper run`.
 #[derive(Clone, Debug, Args)]
@@ -28,7 +32,7 @@ pub struct RunConfig {
 
     /// The log stream.
     #[command(flatten)]
-    pub kafka: KafkaArgs,
+    pub source: SourceArgs,
     /// Vault.
     #[command(flatten)]
     pub vault: VaultArgs,
@@ -69,44 +73,6 @@ impl RunConfig {
     /// What the files of `rules` are laid over.
     pub fn base(&self) -> Base {
         if self.no_shipped_rules { Base::Nothing } else { Base::Shipped }
-    }
-}
-
-/// The log stream.
-#[derive(Clone, Args)]
-#[command(next_help_heading = "Log stream (Kafka)")]
-pub struct KafkaArgs {
-    /// Brokers, host:port, comma-separated.
-    #[arg(long = "kafka-brokers", env = "HOPKEEPER_KAFKA_BROKERS", value_name = "LIST")]
-    pub brokers: String,
-    /// Topic that Filebeat writes to.
-    #[arg(long = "kafka-topic", env = "HOPKEEPER_KAFKA_TOPIC", default_value = "vpn-logs", value_name = "NAME")]
-    pub topic: String,
-    /// Consumer group; operators with the same one share the partitions.
-    #[arg(long = "kafka-group", env = "HOPKEEPER_KAFKA_GROUP", default_value = "hopkeeper", value_name = "NAME")]
-    pub group: String,
-    /// Further librdkafka setting, for TLS and SASL; may be repeated. For a secret use KEY=@FILE.
-    #[arg(long = "kafka-option", value_name = "KEY=VALUE", value_parser = key_value)]
-    pub options: Vec<(String, String)>,
-}
-
-/// Without the values of the further settings: a password may be among them.
-impl std::fmt::Debug for KafkaArgs {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { brokers, topic, group, options } = self;
-        let keys: Vec<_> = options.iter().map(|(key, _)| key).collect();
-        let mut shown = f.debug_struct("KafkaArgs");
-        shown.field("brokers", brokers).field("topic", topic).field("group", group).field("options", &keys).finish()
-    }
-}
-
-impl KafkaArgs {
-    /// The further settings; a value `@FILE` is the file's content.
-    ///
-    /// # Errors
-    /// When a file cannot be read.
-    pub fn options(&self) -> Result<BTreeMap<String, String>, std::io::Error> {
-        kafka_options(&self.options)
     }
 }
 
@@ -281,12 +247,12 @@ mod tests {
         let options =
             ["--kafka-option", "security.protocol=SASL_SSL", "--kafka-option", &secret, "--kafka-option", "a=b=c"];
         let config = parsed(&options).unwrap();
-        let read = config.kafka.options().unwrap();
+        let read = config.source.kafka.options().unwrap();
         let expected = [("a", "b=c"), ("sasl.password", "pass=word@1"), ("security.protocol", "SASL_SSL")];
         assert!(read.iter().map(|(key, value)| (key.as_str(), value.as_str())).eq(expected));
 
         std::fs::remove_file(&file).unwrap();
-        let error = config.kafka.options().unwrap_err();
+        let error = config.source.kafka.options().unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
         assert!(error.to_string().contains(&file.display().to_string()), "{error}");
         for text in ["security.protocol", "=value", ""] {

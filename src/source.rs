@@ -3,7 +3,14 @@
 //! A source yields records in order within each shard, and each record carries the handle by which its reader says how
 //! far it is done. What a record means is not its affair.
 
+pub mod compressed;
+pub mod cursor;
+pub mod elasticsearch;
 pub mod kafka;
+pub mod lines;
+pub mod overlap;
+pub mod progress;
+pub mod raw;
 
 use std::future::Future;
 use std::sync::Arc;

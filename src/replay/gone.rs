@@ -1,9 +1,13 @@
-//! Clients that died without a word: found by their next start.
+//! Clients that died without a word: found by their next start, or by the silence of one that tells of its routine.
 //!
 //! A killed client logs nothing, nor do the hops outside of it; only inner hops complain. A cluster knows within seconds,
 //! by readiness, which the log lacks. It does show the client's next start though, without a goodbye before it. Where
 //! inner hops complained in that silence and were well after the start, the client was gone meanwhile. This is the one
 //! place where a replay looks ahead, to rebuild what readiness would have said at the time.
+//!
+//! Where the log ends before that start, only a WireGuard client at debug level can be missed: while inner hops try to
+//! connect through it, it sends, and tells of keepalives and handshakes several times a minute. OpenVPN and a client at
+//! its default level say nothing when all is well, so that their silence is no sign.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -20,12 +24,16 @@ const QUIET: (SignedDuration, SignedDuration) = (SignedDuration::from_secs(30), 
 /// Hops that start together were started by somebody: that says nothing about any one of them.
 const TOGETHER: SignedDuration = SignedDuration::from_secs(15);
 
+/// A client that tells of its routine is never silent for so long: WireGuard sends something each 25 s (its persistent
+/// keepalive), or makes a handshake 15 s after it sent and heard nothing.
+const SILENT: SignedDuration = SignedDuration::from_secs(60);
+
 /// A time during which a hop had no client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Gone {
     /// The first complaint of an inner hop.
     pub(super) from: Timestamp,
-    /// The client's next start.
+    /// The client's next start, or next line.
     pub(super) to: Timestamp,
 }
 
@@ -52,7 +60,42 @@ pub(super) fn find(hops: usize, records: &[(&Record, &Sign)]) -> Vec<Vec<Gone>> 
             gone[silence.hop].push(found);
         }
     }
+    for (hop, gone) in gone.iter_mut().enumerate() {
+        if gone.is_empty() {
+            gone.extend(silences(hop, records));
+        }
+    }
     gone
+}
+
+/// The times in which a client that tells of its routine told nothing, although inner hops tried to connect through it.
+fn silences(hop: usize, records: &[(&Record, &Sign)]) -> Vec<Gone> {
+    let own: Vec<&(&Record, &Sign)> = records.iter().filter(|(r, _)| r.hop == hop && !r.is_health).collect();
+    // A client without a tunnel has its own troubles, and tells of them.
+    if own.last().is_some_and(|(_, sign)| sign.ended) {
+        return Vec::new();
+    }
+    let Some((end, _)) = records.last() else { return Vec::new() };
+    let mut tells = false;
+    let next = own.iter().skip(1).map(|(record, _)| record.time).chain([Timestamp::MAX]);
+    let mut found = Vec::new();
+    for ((record, sign), next) in own.iter().zip(next) {
+        // Another process may have another level.
+        tells = (tells && !sign.started) || sign.routine;
+        let missed = record.time + SILENT;
+        if !tells || missed > next.min(end.time) {
+            continue;
+        }
+        let suffers = |(r, sign): &&(&Record, &Sign)| {
+            let in_silence = r.time >= missed && r.time < next;
+            let is_path = sign.trouble.as_ref().is_some_and(|trouble| trouble.evidence == Evidence::Path);
+            in_silence && r.hop > hop && !r.is_health && is_path
+        };
+        if let Some((complaint, _)) = records.iter().find(suffers) {
+            found.push(Gone { from: complaint.time, to: next });
+        }
+    }
+    found
 }
 
 /// Every start of a hop but the first; with the last line before it where the process before it ended without a word.

@@ -35,6 +35,8 @@ pub(super) struct Sign {
     pub(super) asked: bool,
     /// The client logs more than errors, so that its silence means something.
     pub(super) is_talkative: bool,
+    /// It tells of keepalives and handshakes, so that it is never silent for long.
+    pub(super) routine: bool,
 }
 
 /// A line of a failure.
@@ -101,6 +103,7 @@ fn read_lifecycle(implementation: Implementation, text: &str, sign: &mut Sign) {
         ]
     });
     static ASKED: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bRecei(?:ved|ving) handshake[_ ]initiation\b"));
+    static ROUTINE: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\bkeepalive\b|\bhandshake[_ ]initiation\b"));
     static BORINGTUN: LazyLock<Regex> = LazyLock::new(|| pattern(r"^boringtun_cli: BoringTun started"));
     static WIREGUARD_GO: LazyLock<[Regex; 2]> =
         LazyLock::new(|| [pattern(r"^Starting wireguard-go version"), pattern(r"^(?:Device closed|Shutting down)$")]);
@@ -108,6 +111,8 @@ fn read_lifecycle(implementation: Implementation, text: &str, sign: &mut Sign) {
     let text = program_text(whole);
     let prefix = &whole[..whole.len() - text.len().min(whole.len())];
     sign.is_talkative |= ["DEBUG", "INFO", "WARN"].iter().any(|level| prefix.contains(level));
+    let is_debug = prefix.contains("DEBUG") || implementation == Implementation::Kernel;
+    sign.routine |= implementation != Implementation::OpenVpn && is_debug && ROUTINE.is_match(text);
     sign.asked |= implementation != Implementation::OpenVpn && ASKED.is_match(text);
     match implementation {
         Implementation::OpenVpn => {

@@ -4,9 +4,11 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+
 use crate::support::{Scenario, root, scenarios};
 
-fn run(arguments: &[&str], stdin: &str) -> Output {
+pub(crate) fn run(arguments: &[&str], stdin: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_hopkeeper"))
         .args(arguments)
         .stdin(Stdio::piped())
@@ -19,12 +21,12 @@ fn run(arguments: &[&str], stdin: &str) -> Output {
     child.wait_with_output().expect("should end")
 }
 
-fn out(output: &Output) -> String {
+pub(crate) fn out(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout.clone()).expect("should be text")
 }
 
-fn directory(name: &str) -> (String, String) {
+pub(crate) fn directory(name: &str) -> (String, String) {
     let path = root().join(name);
     (path.join("chain.yaml").display().to_string(), path.display().to_string())
 }
@@ -57,7 +59,7 @@ fn people_get_a_table_and_a_summary() {
 }
 
 /// A recording as Filebeat would ship it.
-fn shipped(scenario: &Scenario) -> String {
+pub(crate) fn shipped(scenario: &Scenario) -> String {
     let mut records: Vec<_> = scenario.records.iter().enumerate().collect();
     records.sort_by_key(|(_, record)| record.time);
     let mut text = String::new();
@@ -94,7 +96,23 @@ fn a_shippers_file_standard_input_and_a_directory_come_to_the_same() {
         encoder.write_all(text.as_bytes()).unwrap();
         encoder.finish().unwrap();
         assert_eq!(json(&zipped.display().to_string(), ""), expected, "{}", scenario.name);
+        let zstd = temporary.path().join("records.ndjson.zst");
+        std::fs::write(&zstd, compress_to_vec(text.as_bytes(), CompressionLevel::Fastest)).unwrap();
+        assert_eq!(json(&zstd.display().to_string(), ""), expected, "{}", scenario.name);
     }
+}
+
+#[test]
+fn the_shipped_rules_can_be_left_out() {
+    let rules = tempfile::tempdir().unwrap();
+    std::fs::write(rules.path().join("other.yaml"), OTHER_RULES).unwrap();
+    let other = rules.path().display().to_string();
+    let (chain, logs) = directory("exit-ovpn-auth-failed");
+    let arguments = ["replay", "--chain", &chain, "--logs", &logs, "--rules", &other, "--no-shipped-rules"];
+    let text = out(&run(&[&arguments[..], &["--format", "json"]].concat(), ""));
+    assert!(text.lines().count() > 0 && text.lines().all(|line| line.contains(r#""rule":"refused""#)), "{text}");
+    let output = run(&["replay", "--chain", &chain, "--logs", &logs, "--no-shipped-rules"], "");
+    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("--rules"));
 }
 
 const OTHER_RULES: &str = "version: 1\nclient: openvpn\nrules:\n  - id: refused\n    title: Refused\n    \

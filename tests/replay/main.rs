@@ -1,7 +1,9 @@
 //! Replays of real failures and of variants of them: the hop at fault, the verdict, and what is held as a symptom.
 
 mod command;
+mod elasticsearch;
 mod health;
+mod kafka;
 mod scenarios;
 mod support;
 mod variants;

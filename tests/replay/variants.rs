@@ -73,6 +73,13 @@ fn a_chain_of_five_hops_is_judged_the_same() {
         // Of a broken exit, an inner hop's complaints are not on record.
         let inner = if scenario.broken == Some(2) { Vec::new() } else { inner };
         let mut records: Vec<Record> = healthy;
+        // Its recording ends there, but a healthy client at debug level goes on to tell of its keepalives.
+        let last = scenario.records.iter().map(|record| record.time).max().unwrap();
+        let mut next = records.iter().rfind(|record| record.text.contains("Sending keepalive")).cloned();
+        while let Some(record) = next.filter(|record| record.time < last) {
+            next = Some(Record { time: record.time + seconds(25), ..record.clone() });
+            records.push(record);
+        }
         records.extend(scenario.records.iter().cloned().map(|record| Record { hop: record.hop + 1, ..record }));
         records.extend(inner.into_iter().map(|record| Record { hop: 4, ..record }));
         let mut hops = vec![Hop { name: "zero".into(), ..scenario.chain.hops[0].clone() }];
@@ -176,4 +183,30 @@ fn two_faults_at_once_are_both_told() {
     let acted = actions(&both.replay().decisions);
     // The second within a minute: it may be the account, so a person is called and no candidate is spent.
     assert_eq!(acted, [("entry".to_owned(), Action::Rotate), ("exit".to_owned(), Action::Alert)]);
+}
+
+/// A log that ends before the client's next start: a WireGuard client at debug level is missed by its silence.
+#[test]
+fn a_killed_client_whose_log_ends_there_is_found_by_its_silence() {
+    let mut tried = 0;
+    for mut scenario in broken().into_iter().filter(|scenario| scenario.name.contains("wg-client-killed")) {
+        let (broken, fault, repair) = (scenario.broken.unwrap(), scenario.fault.unwrap(), scenario.repair.unwrap());
+        scenario.records.retain(|r| r.time < repair && (r.hop != broken || r.time < fault));
+        scenario.assert_only_the_broken_hop_is_blamed("cut off before the client's next start");
+        let broken = scenario.broken_name().to_owned();
+        assert_eq!(actions(&scenario.replay().decisions), [(broken, Action::Restart)], "{}", scenario.name);
+        tried += 1;
+    }
+    assert_eq!(tried, 3);
+}
+
+/// The same silence without anybody who suffers from it is none.
+#[test]
+fn a_client_that_falls_silent_alone_is_left_alone() {
+    for mut scenario in scenarios().into_iter().filter(|scenario| scenario.name.starts_with("ok-")) {
+        let Some(first) = scenario.records.iter().map(|record| record.time).min() else { continue };
+        let until = first + seconds(30);
+        scenario.records.retain(|record| record.hop != 0 || record.time < until);
+        assert_eq!(actions(&scenario.replay().decisions), [], "{}", scenario.name);
+    }
 }

@@ -1,0 +1,122 @@
+//! The log source that the settings name. Each connection reads its files anew: keys and passwords are replaced.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+use kube::Client;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::cursor_store::LeaseCursor;
+use super::pod_logs::PodLogSource;
+use crate::config::RunConfig;
+use crate::config::elasticsearch::ElasticsearchArgs;
+use crate::config::log_source::SourceKind;
+use crate::source::cursor::{CursorStore, FileCursor};
+use crate::source::elasticsearch::{ElasticsearchSource, Reading};
+use crate::source::kafka::{KafkaConfig, KafkaSource};
+use crate::source::lines::{LinesConfig, LinesSource};
+use crate::source::raw::Origin;
+use crate::source::{Record, Source, SourceError};
+
+/// How to connect the source.
+pub enum LogSource {
+    /// A topic.
+    Kafka(KafkaConfig),
+    /// A data stream.
+    Elasticsearch(ElasticsearchArgs, Reading, Arc<dyn CursorStore>),
+    /// The Kubernetes API's pod logs.
+    PodLogs(Client, Option<String>, Arc<dyn CursorStore>),
+    /// A file or standard input.
+    Lines(LinesConfig),
+}
+
+/// A source that is connected.
+pub enum Connected {
+    /// A topic.
+    Kafka(KafkaSource),
+    /// A data stream.
+    Elasticsearch(ElasticsearchSource),
+    /// The Kubernetes API's pod logs.
+    PodLogs(PodLogSource),
+    /// A file or standard input.
+    Lines(LinesSource),
+}
+
+impl LogSource {
+    /// What the settings name.
+    ///
+    /// # Errors
+    /// When a setting is missing or can't be used.
+    pub fn prepare(config: &RunConfig, client: &Client) -> anyhow::Result<Self> {
+        let args = &config.source;
+        let cursor = |lease: &'static str| -> Arc<dyn CursorStore> {
+            match &args.cursor_file {
+                Some(path) => Arc::new(FileCursor(path.clone())),
+                None => Arc::new(LeaseCursor::new(client.clone(), &config.lease_namespace, lease)),
+            }
+        };
+        let kind = args.kind().map_err(|why| anyhow!(why))?;
+        tracing::info!(?kind, "Log lines are read from this source.");
+        Ok(match kind {
+            SourceKind::Kafka => Self::Kafka(KafkaConfig {
+                brokers: args.kafka.brokers.clone().unwrap_or_default(),
+                topics: vec![args.kafka.topic.clone()],
+                group: args.kafka.group.clone(),
+                options: args.kafka.options().context("failed to read a file named by --kafka-option")?,
+            }),
+            SourceKind::Elasticsearch => {
+                let cursor = cursor("hopkeeper-elasticsearch");
+                let source = Self::Elasticsearch(args.elasticsearch.clone(), (&args.reading).into(), cursor);
+                // What is wrong with the settings is said now, and not again and again.
+                source.connect()?;
+                source
+            }
+            SourceKind::PodLogs => {
+                Self::PodLogs(client.clone(), config.namespace.clone(), cursor("hopkeeper-pod-logs"))
+            }
+            SourceKind::Stdin => {
+                let origin = args.file.pod.as_deref().map(Origin::parse).transpose();
+                let origin = origin.map_err(|why| anyhow!("--source-pod: {why}"))?;
+                let path = args.file.path.clone().filter(|path| path.as_os_str() != "-");
+                Self::Lines(LinesConfig { path, origin })
+            }
+        })
+    }
+
+    /// Whether several operators may read it at once.
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::Kafka(_) | Self::Lines(_))
+    }
+
+    /// Connects it.
+    ///
+    /// # Errors
+    /// When a setting can't be used.
+    pub fn connect(&self) -> Result<Connected, SourceError> {
+        Ok(match self {
+            Self::Kafka(config) => Connected::Kafka(KafkaSource::connect(config)?),
+            Self::Elasticsearch(args, reading, store) => {
+                let config = args.config().map_err(|why| SourceError::Configure(why.into()))?;
+                let source = ElasticsearchSource::new(config, reading.clone(), Arc::clone(store))?;
+                Connected::Elasticsearch(source)
+            }
+            Self::PodLogs(client, namespace, store) => {
+                let source = PodLogSource::new(client.clone(), namespace.clone(), Arc::clone(store));
+                Connected::PodLogs(source)
+            }
+            Self::Lines(config) => Connected::Lines(LinesSource(config.clone())),
+        })
+    }
+}
+
+impl Source for Connected {
+    async fn run(self, records: mpsc::Sender<Record>, stop: CancellationToken) -> Result<(), SourceError> {
+        match self {
+            Self::Kafka(source) => source.run(records, stop).await,
+            Self::Elasticsearch(source) => source.run(records, stop).await,
+            Self::PodLogs(source) => source.run(records, stop).await,
+            Self::Lines(source) => source.run(records, stop).await,
+        }
+    }
+}

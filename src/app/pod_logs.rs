@@ -1,0 +1,228 @@
+//! Records from the Kubernetes API's pod logs: the containers `vpn` and `health` of every hop's pod, followed from their
+//! first line. Needs no shipper.
+//!
+//! Each container is a shard of its own. The place that is stored is the time of its oldest line that is not done.
+
+mod follow;
+mod instance;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Client};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::controller::api;
+use crate::crd::names;
+use crate::domain::event::Shard;
+use crate::source::cursor::CursorStore;
+use crate::source::progress::Progress;
+use crate::source::raw::Origin;
+use crate::source::{Record, Source, SourceError};
+use follow::Follower;
+use instance::{Instance, containers};
+
+/// How often the places are stored.
+const SAVE: Duration = Duration::from_secs(5);
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
+/// An object's annotations may have 256 KiB in all. What does not fit is read from its start again.
+const MAX_CURSOR_BYTES: usize = 200 * 1024;
+
+/// A reader that has not begun.
+pub struct PodLogSource {
+    client: Client,
+    namespace: Option<String>,
+    store: Arc<dyn CursorStore>,
+}
+
+impl PodLogSource {
+    /// Reads the hops' pods of one namespace, or of all.
+    pub fn new(client: Client, namespace: Option<String>, store: Arc<dyn CursorStore>) -> Self {
+        Self { client, namespace, store }
+    }
+}
+
+/// A container that is followed.
+struct Followed {
+    progress: Arc<Progress>,
+    instance: watch::Sender<Instance>,
+    /// Where the last process was.
+    start: Option<Timestamp>,
+}
+
+struct Reader {
+    client: Client,
+    store: Arc<dyn CursorStore>,
+    records: mpsc::Sender<Record>,
+    followed: HashMap<Origin, Followed>,
+    followers: FuturesUnordered<BoxFuture<'static, Origin>>,
+    /// What the last process left behind, for containers that were not met yet.
+    places: BTreeMap<String, Timestamp>,
+    /// The containers that the present list has shown so far.
+    listed: Option<HashSet<Origin>>,
+    saved: String,
+}
+
+impl Source for PodLogSource {
+    async fn run(self, records: mpsc::Sender<Record>, stop: CancellationToken) -> Result<(), SourceError> {
+        let load = async { self.store.load().await.map_err(|error| SourceError::Read(error.into())) };
+        let Some(saved) = stop.run_until_cancelled(load).await else { return Ok(()) };
+        let places = saved?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        let config = watcher::Config::default().labels(names::HOP);
+        let pods = watcher(api::<Pod>(&self.client, self.namespace.as_deref()), config).default_backoff();
+        let mut reader = Reader {
+            client: self.client,
+            store: self.store,
+            records,
+            followed: HashMap::new(),
+            followers: FuturesUnordered::new(),
+            places,
+            listed: None,
+            saved: String::new(),
+        };
+        stop.run_until_cancelled(reader.read(pods)).await;
+        // Lets the worker come to its end, before the last places are stored.
+        let Reader { store, followed, places, saved, .. } = reader.end_reading();
+        stop.cancelled().await;
+        followed.values().for_each(|followed| followed.progress.lose());
+        let cursor = cursor(&followed, &places);
+        if cursor != saved && tokio::time::timeout(LEAVE_TIMEOUT, store.save(cursor)).await.is_err() {
+            tracing::warn!("The last places were not stored in time; what they stand for is read again.");
+        }
+        Ok(())
+    }
+}
+
+impl Reader {
+    /// Follows what there is until nobody takes records any more. A container that can't be read concerns no other one.
+    async fn read(&mut self, pods: impl futures::Stream<Item = watcher::Result<Event<Pod>>>) {
+        let mut pods = pin!(pods);
+        let mut save = tokio::time::interval(SAVE);
+        save.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                event = pods.next() => match event {
+                    Some(Ok(event)) => self.pod_changed(event),
+                    Some(Err(error)) => {
+                        tracing::warn!(%error, "The watch on pods failed; it is tried again.");
+                    }
+                    None => return,
+                },
+                Some(origin) = self.followers.next(), if !self.followers.is_empty() => {
+                    if let Some(followed) = self.followed.remove(&origin) {
+                        followed.progress.lose();
+                    }
+                }
+                _ = save.tick() => self.save().await,
+                () = self.records.closed() => return,
+            }
+        }
+    }
+
+    fn end_reading(mut self) -> Self {
+        self.followers.clear();
+        // The worker ends with the last sender.
+        self.records = mpsc::channel(1).0;
+        self
+    }
+
+    fn pod_changed(&mut self, event: Event<Pod>) {
+        match event {
+            Event::Init => self.listed = Some(HashSet::new()),
+            Event::InitApply(pod) | Event::Apply(pod) => {
+                for (origin, instance) in containers(&pod) {
+                    if let Some(listed) = &mut self.listed {
+                        listed.insert(origin.clone());
+                    }
+                    self.meet(origin, instance);
+                }
+            }
+            Event::InitDone => {
+                if let Some(listed) = self.listed.take() {
+                    self.keep(|origin| listed.contains(origin));
+                    self.places.clear();
+                }
+            }
+            Event::Delete(pod) => {
+                let gone: HashSet<Origin> = containers(&pod).map(|(origin, _)| origin).collect();
+                self.keep(|origin| !gone.contains(origin));
+            }
+        }
+    }
+
+    /// The others are gone: they are read to their ends, and their followers end by themselves.
+    fn keep(&mut self, is_there: impl Fn(&Origin) -> bool) {
+        for (origin, followed) in &self.followed {
+            if !is_there(origin) {
+                followed.instance.send_modify(|instance| instance.is_gone = true);
+            }
+        }
+    }
+
+    fn meet(&mut self, origin: Origin, instance: Instance) {
+        if let Some(followed) = self.followed.get(&origin) {
+            followed.instance.send_if_modified(|known| {
+                let changed = *known != instance;
+                known.clone_from(&instance);
+                changed
+            });
+            return;
+        }
+        let start = self.places.remove(&key(&origin));
+        let name = format!("pod-logs:{}/{}/{}", origin.namespace, origin.pod, origin.container);
+        let progress = Arc::new(Progress::new(Shard::new(name)));
+        let (sender, receiver) = watch::channel(instance);
+        let api = Api::namespaced(self.client.clone(), &origin.namespace);
+        let follower = Follower::new(api, origin.clone(), receiver, self.records.clone(), Arc::clone(&progress), start);
+        self.followers.push(follower.run().boxed());
+        self.followed.insert(origin, Followed { progress, instance: sender, start });
+    }
+
+    async fn save(&mut self) {
+        let cursor = cursor(&self.followed, &self.places);
+        if cursor == self.saved {
+            return;
+        }
+        match self.store.save(cursor.clone()).await {
+            Ok(()) => self.saved = cursor,
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                tracing::warn!(%error, cause, "The places were not stored; later ones make up for them.");
+            }
+        }
+    }
+}
+
+fn key(origin: &Origin) -> String {
+    format!("{}/{}", origin.uid.as_deref().unwrap_or_default(), origin.container)
+}
+
+/// The places as text: of each container the time from which it must be read again.
+fn cursor(followed: &HashMap<Origin, Followed>, places: &BTreeMap<String, Timestamp>) -> String {
+    let place = |(origin, followed): (&Origin, &Followed)| {
+        Some((key(origin), followed.progress.resume_from().or(followed.start)?))
+    };
+    let mut all: BTreeMap<String, Timestamp> = followed.iter().filter_map(place).collect();
+    all.extend(places.iter().map(|(key, time)| (key.clone(), *time)));
+    loop {
+        let text = serde_json::to_string(&all).expect("should serialize: they are times");
+        if text.len() <= MAX_CURSOR_BYTES {
+            return text;
+        }
+        let keep = all.len() / 2;
+        all = all.into_iter().take(keep).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,255 @@
+//! On a server that refuses, breaks off, answers in part and forgets: what reading makes of it.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde_json::{Value, json};
+use wiremock::matchers::{any, header, method};
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+
+use super::client::{Credentials, ElasticsearchError, MAX_ANSWER_BYTES};
+use super::*;
+use crate::source::Payload;
+use crate::source::cursor::CursorError;
+
+struct Nowhere;
+
+impl CursorStore for Nowhere {
+    fn load(&self) -> BoxFuture<'_, Result<Option<String>, CursorError>> {
+        async { Ok(None) }.boxed()
+    }
+
+    fn save(&self, _: String) -> BoxFuture<'_, Result<(), CursorError>> {
+        async { Ok(()) }.boxed()
+    }
+}
+
+fn config(server: &MockServer, credentials: Credentials) -> ElasticsearchConfig {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    ElasticsearchConfig { urls: vec![server.uri()], index: "logs-*".into(), credentials, ca: None }
+}
+
+fn client(server: &MockServer) -> Elasticsearch {
+    Elasticsearch::new(config(server, Credentials::None)).unwrap()
+}
+
+/// Ten documents, one a second, and what happens before a search is answered.
+struct Script {
+    faults: Mutex<Vec<ResponseTemplate>>,
+    opened: AtomicUsize,
+    closed: AtomicUsize,
+    start: Timestamp,
+}
+
+struct Answers(Arc<Script>);
+
+impl Respond for Answers {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let (path, script) = (request.url.path(), &self.0);
+        if path.ends_with("/_pit") && request.method == wiremock::http::Method::POST {
+            let number = script.opened.fetch_add(1, Ordering::SeqCst);
+            return ResponseTemplate::new(200).set_body_json(json!({ "id": format!("pit-{number}") }));
+        }
+        if path == "/_pit" {
+            script.closed.fetch_add(1, Ordering::SeqCst);
+            return ResponseTemplate::new(200).set_body_json(json!({ "succeeded": true }));
+        }
+        assert_eq!(request.url.query(), Some("allow_partial_search_results=false"));
+        if let Some(fault) = script.faults.lock().unwrap().pop() {
+            return fault;
+        }
+        ResponseTemplate::new(200).set_body_json(script.search(&request.body_json().unwrap()))
+    }
+}
+
+impl Script {
+    fn search(&self, body: &Value) -> Value {
+        let size = body["size"].as_u64().unwrap() as usize;
+        let after = body["search_after"][0].as_i64().unwrap_or(i64::MIN);
+        let hits: Vec<Value> = (0..10)
+            .map(|number| (number, (self.start.as_nanosecond() as i64) + number * 1_000_000_000))
+            .filter(|(_, time)| *time > after)
+            .take(size)
+            .map(|(number, time)| {
+                json!({ "_index": "a", "_id": number.to_string(), "_source": { "n": number }, "sort": [time, number] })
+            })
+            .collect();
+        json!({ "timed_out": false, "_shards": { "total": 1, "failed": 0 }, "hits": { "total": { "value": 10 }, "hits": hits } })
+    }
+}
+
+async fn server(faults: Vec<ResponseTemplate>) -> (MockServer, Arc<Script>) {
+    let start = Timestamp::now() - jiff::SignedDuration::from_secs(60);
+    let (opened, closed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let script = Arc::new(Script { faults: Mutex::new(faults), opened, closed, start });
+    let server = MockServer::start().await;
+    Mock::given(any()).respond_with(Answers(Arc::clone(&script))).mount(&server).await;
+    (server, script)
+}
+
+fn error(status: u16, kind: &str) -> ResponseTemplate {
+    let body = json!({ "status": status, "error": { "type": kind, "reason": kind,
+        "root_cause": [{ "type": kind, "reason": format!("{kind} for a reason") }] } });
+    ResponseTemplate::new(status).set_body_json(body)
+}
+
+fn partial() -> ResponseTemplate {
+    ResponseTemplate::new(200)
+        .set_body_json(json!({ "timed_out": false, "_shards": { "total": 5, "failed": 2 }, "hits": { "hits": [] } }))
+}
+
+/// What a reader delivers until `number` records came, and whether it gave back what it opened.
+async fn read(server: &MockServer, script: &Script, number: usize) -> Vec<Payload> {
+    let reading = Reading {
+        field: "@timestamp".into(),
+        lag: Duration::from_secs(600),
+        settle: Duration::from_secs(1),
+        poll: Duration::from_millis(20),
+        sweep: Duration::from_millis(50),
+    };
+    let source = ElasticsearchSource::new(config(server, Credentials::None), reading, Arc::new(Nowhere)).unwrap();
+    let (sender, mut records) = mpsc::channel::<Record>(2);
+    let stop = CancellationToken::new();
+    let worker = async {
+        let mut payloads = Vec::new();
+        for _ in 0..number {
+            let record = tokio::time::timeout(Duration::from_secs(20), records.recv()).await;
+            payloads.push(record.expect("waited in vain").expect("should go on").payload);
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(records.try_recv().is_err(), "a document came twice");
+        stop.cancel();
+        payloads
+    };
+    let (result, payloads) = tokio::join!(source.run(sender, stop.clone()), worker);
+    result.unwrap();
+    let (opened, closed) = (script.opened.load(Ordering::SeqCst), script.closed.load(Ordering::SeqCst));
+    assert_eq!(opened, closed, "points in time were left open");
+    payloads
+}
+
+fn numbers(payloads: &[Payload]) -> Vec<i64> {
+    let number = |payload: &Payload| match payload {
+        Payload::Bytes(bytes) => serde_json::from_slice::<Value>(bytes).unwrap()["n"].as_i64().unwrap(),
+        Payload::TooLarge => -1,
+    };
+    payloads.iter().map(number).collect()
+}
+
+#[tokio::test]
+async fn refusals_half_answers_and_expired_points_in_time_lose_and_repeat_nothing() {
+    let faults = vec![
+        error(404, "search_context_missing_exception"),
+        error(503, "no_shard_available_action_exception"),
+        error(429, "es_rejected_execution_exception").insert_header("retry-after", "1"),
+        partial(),
+        ResponseTemplate::new(502).set_body_string("<html>bad gateway</html>"),
+    ];
+    let (server, script) = server(faults).await;
+    let payloads = read(&server, &script, 10).await;
+    assert_eq!(numbers(&payloads), (0..10).collect::<Vec<_>>());
+    assert!(script.faults.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_does_not_pass_ends_the_reading_with_the_remedy() {
+    let (server, script) = server(vec![error(403, "security_exception")]).await;
+    let store = Arc::new(Nowhere);
+    let second = Duration::from_secs(1);
+    let reading = Reading { field: "@timestamp".into(), lag: second, settle: second, poll: second, sweep: second };
+    let source = ElasticsearchSource::new(config(&server, Credentials::None), reading, store).unwrap();
+    let (sender, records) = mpsc::channel(1);
+    let stop = CancellationToken::new();
+    // The worker ends with the records, and then the source is stopped.
+    let worker = async {
+        let mut records = records;
+        assert!(records.recv().await.is_none());
+        stop.cancel();
+    };
+    let (result, ()) = tokio::join!(source.run(sender, stop.clone()), worker);
+    let error = result.unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("security_exception for a reason") && cause.contains("privileges read"), "{cause}");
+    assert_eq!(script.closed.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_long_is_asked_for_in_smaller_pages() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (server, script) = server(Vec::new()).await;
+    // Document 3 is longer than any answer may be.
+    struct Long(Arc<Script>);
+    impl Respond for Long {
+        fn respond(&self, request: &Request) -> ResponseTemplate {
+            let body: Value = request.body_json().unwrap();
+            let mut answer = self.0.search(&body);
+            let hits = answer["hits"]["hits"].as_array_mut().unwrap();
+            if body["_source"] == false {
+                hits.iter_mut().for_each(|hit| drop(hit.as_object_mut().unwrap().remove("_source")));
+            } else if hits.iter().any(|hit| hit["_id"] == "3") {
+                return ResponseTemplate::new(200).set_body_string("x".repeat(MAX_ANSWER_BYTES + 1));
+            }
+            ResponseTemplate::new(200).set_body_json(answer)
+        }
+    }
+    let long = Mock::given(wiremock::matchers::path("/_search")).respond_with(Long(Arc::clone(&script)));
+    long.with_priority(1).mount(&server).await;
+    let payloads = read(&server, &script, 10).await;
+    assert_eq!(numbers(&payloads), [0, 1, 2, -1, 4, 5, 6, 7, 8, 9]);
+}
+
+#[tokio::test]
+async fn who_we_are_is_told_and_never_shown() {
+    for (credentials, expected) in [
+        (Credentials::ApiKey("Q0FOQVJZ".to_owned().into()), "ApiKey Q0FOQVJZ"),
+        (Credentials::Password("u".into(), "CANARY".to_owned().into()), "Basic dTpDQU5BUlk="),
+    ] {
+        let server = MockServer::start().await;
+        let opened = ResponseTemplate::new(200).set_body_json(json!({ "id": "p" }));
+        let known = Mock::given(method("POST")).and(header("authorization", expected));
+        known.respond_with(opened).mount(&server).await;
+        Mock::given(any()).respond_with(error(401, "security_exception")).with_priority(9).mount(&server).await;
+        let client = Elasticsearch::new(config(&server, credentials)).unwrap();
+        assert_eq!(client.open_pit().await.unwrap(), "p");
+        assert!(!format!("{client:?}").contains("CANARY"));
+        let refused = self::client(&server).open_pit().await.unwrap_err();
+        assert!(refused.to_string().contains("check the API key"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn another_node_is_asked_when_one_does_not_answer() {
+    let (server, _) = server(Vec::new()).await;
+    let mut config = config(&server, Credentials::None);
+    config.urls.insert(0, "http://127.0.0.1:9".into());
+    let client = Elasticsearch::new(config).unwrap();
+    let away = client.open_pit().await.unwrap_err();
+    assert!(matches!(away, ElasticsearchError::Unreachable { .. }) && away.is_passing(), "{away}");
+    assert_eq!(client.open_pit().await.unwrap(), "pit-0");
+}
+
+#[test]
+fn settings_that_cannot_be_used_are_refused_with_the_remedy() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let directory = tempfile::tempdir().unwrap();
+    let empty = directory.path().join("ca.pem");
+    std::fs::write(&empty, "").unwrap();
+    let config = |url: &str, ca: Option<&std::path::Path>| ElasticsearchConfig {
+        urls: vec![url.to_owned()],
+        index: "x".into(),
+        credentials: Credentials::None,
+        ca: ca.map(Into::into),
+    };
+    for (config, expected) in [
+        (config("elasticsearch:9200", None), "https://elasticsearch:9200"),
+        (config("ftp://elasticsearch", None), "https://elasticsearch:9200"),
+        (config("https://u:p@elasticsearch", None), "--elasticsearch-user"),
+        (config("https://e", Some(&empty)), "ca.pem"),
+        (config("https://e", Some(std::path::Path::new("/none/ca"))), "/none/ca"),
+    ] {
+        let refused = Elasticsearch::new(config).unwrap_err().to_string();
+        assert!(refused.contains(expected), "{refused}");
+    }
+}
