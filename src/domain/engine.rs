@@ -8,6 +8,7 @@ mod pod;
 mod shards;
 mod slab;
 mod store;
+mod uid;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -22,6 +23,7 @@ use super::rule::{Client, Rule, RuleId};
 use super::ruleset::{RuleSet, health_fields};
 use super::types::{Evidence, Verdict};
 use super::window::{Hit, nanos, span};
+pub use store::Limits;
 use store::Store;
 
 /// Lines older than this after the parameters changed may still be about the old ones.
@@ -90,8 +92,13 @@ struct Seen<'a> {
 impl Engine {
     /// An engine without open windows.
     pub fn new(rules: Arc<RuleSet>) -> Self {
+        Self::with_limits(rules, Limits::default())
+    }
+
+    /// The same, with other bounds of memory.
+    pub fn with_limits(rules: Arc<RuleSet>, limits: Limits) -> Self {
         let (numbers, expecting) = number(&rules);
-        Self { rules, numbers, expecting, store: Store::default(), tally: Tally::default() }
+        Self { rules, numbers, expecting, store: Store::with_limits(limits), tally: Tally::default() }
     }
 
     /// Takes other rules from here on. Windows of rules that count as before are kept; gives how many others were

@@ -2,11 +2,14 @@
 //!
 //! Tolerates missing Kubernetes metadata by reading the log file's path. Leaves the line's text alone.
 
+mod json;
+
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use serde::Deserialize;
 use thiserror::Error;
+
+use json::{Malformed, Reader};
 
 use super::event::{LogEvent, Position};
 
@@ -15,7 +18,7 @@ use super::event::{LogEvent, Position};
 pub enum EnvelopeError {
     /// The record is not JSON, or its fields have other types.
     #[error("failed to read the record as a Filebeat event: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(#[from] Malformed),
     /// The record has no text.
     #[error("the record has no \"message\"")]
     NoMessage,
@@ -39,54 +42,58 @@ impl EnvelopeError {
     }
 }
 
-#[derive(Deserialize)]
+/// What is read of a record, wherever it stands in it.
+#[derive(Default)]
 struct Envelope<'a> {
-    #[serde(rename = "@timestamp", borrow, default)]
     timestamp: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
     message: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    kubernetes: Option<Kubernetes<'a>>,
-    #[serde(borrow, default)]
-    log: Option<Log<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-struct Kubernetes<'a> {
-    #[serde(borrow, default)]
     namespace: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    pod: Option<Pod<'a>>,
-    #[serde(borrow, default)]
-    container: Option<Named<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-struct Pod<'a> {
-    #[serde(borrow, default)]
-    name: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    uid: Option<Cow<'a, str>>,
-}
-
-#[derive(Default, Deserialize)]
-struct Named<'a> {
-    #[serde(borrow, default)]
-    name: Option<Cow<'a, str>>,
-}
-
-#[derive(Default, Deserialize)]
-struct Log<'a> {
-    #[serde(borrow, default)]
-    file: Option<File<'a>>,
-    #[serde(default)]
+    pod_name: Option<Cow<'a, str>>,
+    pod_uid: Option<Cow<'a, str>>,
+    container: Option<Cow<'a, str>>,
+    path: Option<Cow<'a, str>>,
     offset: Option<u64>,
 }
 
-#[derive(Default, Deserialize)]
-struct File<'a> {
-    #[serde(borrow, default)]
-    path: Option<Cow<'a, str>>,
+impl<'a> Envelope<'a> {
+    fn read(payload: &'a [u8]) -> Result<Self, Malformed> {
+        let mut read = Self::default();
+        let mut reader = Reader::new(payload);
+        reader.object(["message", "@timestamp", "kubernetes", "log"], |reader, member| {
+            match member {
+                0 => read.message = reader.optional_text()?,
+                1 => read.timestamp = reader.optional_text()?,
+                2 => reader.optional_object(["pod", "namespace", "container"], |reader, member| {
+                    match member {
+                        0 => reader.optional_object(["name", "uid"], |reader, member| {
+                            let field = if member == 0 { &mut read.pod_name } else { &mut read.pod_uid };
+                            *field = reader.optional_text()?;
+                            Ok(())
+                        })?,
+                        1 => read.namespace = reader.optional_text()?,
+                        _ => reader.optional_object(["name"], |reader, _| {
+                            read.container = reader.optional_text()?;
+                            Ok(())
+                        })?,
+                    }
+                    Ok(())
+                })?,
+                _ => reader.optional_object(["offset", "file"], |reader, member| {
+                    if member == 0 {
+                        read.offset = reader.optional_number()?;
+                        return Ok(());
+                    }
+                    reader.optional_object(["path"], |reader, _| {
+                        read.path = reader.optional_text()?;
+                        Ok(())
+                    })
+                })?,
+            }
+            Ok(())
+        })?;
+        reader.end()?;
+        Ok(read)
+    }
 }
 
 /// What a container log's path tells.
@@ -105,18 +112,18 @@ struct FromPath<'a> {
 /// # Errors
 /// When the record is not an event with a text, a time and a container.
 pub fn decode(payload: &[u8], position: Position, received: Option<Timestamp>) -> Result<LogEvent, EnvelopeError> {
-    let envelope: Envelope<'_> = serde_json::from_slice(payload)?;
+    let envelope = Envelope::read(payload)?;
     let message = envelope.message.ok_or(EnvelopeError::NoMessage)?;
-    let log = envelope.log.unwrap_or_default();
-    let kubernetes = envelope.kubernetes.unwrap_or_default();
-    let pod = kubernetes.pod.unwrap_or_default();
-    let path = log.file.unwrap_or_default().path.unwrap_or_default();
-    let from_path = parse_path(&path).unwrap_or_default();
+    // What the metadata says goes before the path, which need not be looked at where the metadata is whole.
+    let is_named = |field: &Option<Cow<'_, str>>| field.as_deref().is_some_and(|name| !name.is_empty());
+    let is_whole = [&envelope.namespace, &envelope.pod_name, &envelope.container].into_iter().all(is_named);
+    let path = envelope.path.as_deref().filter(|_| !is_whole || envelope.pod_uid.is_none()).unwrap_or_default();
+    let from_path = parse_path(path).unwrap_or_default();
 
-    let container = text(kubernetes.container.unwrap_or_default().name.as_deref(), from_path.container);
-    let name = text(pod.name.as_deref(), from_path.pod);
-    let uid = pod.uid.as_deref().or(from_path.uid).filter(|uid| !uid.is_empty()).map(str::to_owned);
-    if container.is_empty() || (uid.is_none() && name.is_empty()) {
+    let container = text(envelope.container, from_path.container);
+    let pod = text(envelope.pod_name, from_path.pod);
+    let pod_uid = envelope.pod_uid.or(from_path.uid.map(Cow::Borrowed)).filter(|uid| !uid.is_empty());
+    if container.is_empty() || (pod_uid.is_none() && pod.is_empty()) {
         return Err(EnvelopeError::NoContainer);
     }
     let (cri_time, text_start) = cri_prefix(&message);
@@ -124,33 +131,32 @@ pub fn decode(payload: &[u8], position: Position, received: Option<Timestamp>) -
         .or_else(|| envelope.timestamp.as_deref().and_then(|t| t.parse().ok()))
         .or(received)
         .ok_or(EnvelopeError::NoTime)?;
-    let text_of = message[text_start..].to_owned();
     Ok(LogEvent {
         time,
-        namespace: text(kubernetes.namespace.as_deref(), from_path.namespace),
-        pod: name,
-        pod_uid: uid,
+        namespace: text(envelope.namespace, from_path.namespace),
+        pod,
+        pod_uid: pod_uid.map(Cow::into_owned),
         container,
-        text: text_of,
-        file_offset: log.offset,
+        text: if text_start == 0 { message.into_owned() } else { message[text_start..].to_owned() },
+        file_offset: envelope.offset,
         position,
     })
 }
 
-fn text(metadata: Option<&str>, fallback: &str) -> String {
-    metadata.filter(|m| !m.is_empty()).unwrap_or(fallback).to_owned()
+fn text(metadata: Option<Cow<'_, str>>, fallback: &str) -> String {
+    metadata.filter(|m| !m.is_empty()).map_or_else(|| fallback.to_owned(), Cow::into_owned)
 }
 
 /// `2026-11-22T16:25:43.1Z stdout F text`, where the shipper does not parse the runtime's format: its time, and where
 /// the text starts. The runtime's time is the client's; the shipper's may be that of reading.
 fn cri_prefix(message: &str) -> (Option<Timestamp>, usize) {
-    let mut parts = message.splitn(4, ' ');
-    let (Some(time), Some("stdout" | "stderr"), Some("F" | "P"), Some(rest)) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return (None, 0);
+    let prefix = || {
+        let (time, rest) = message.split_once(' ')?;
+        let rest = rest.strip_prefix("stdout ").or_else(|| rest.strip_prefix("stderr "))?;
+        let rest = rest.strip_prefix("F ").or_else(|| rest.strip_prefix("P "))?;
+        Some((Some(time.parse().ok()?), message.len() - rest.len()))
     };
-    time.parse().map_or((None, 0), |time| (Some(time), message.len() - rest.len()))
+    prefix().unwrap_or((None, 0))
 }
 
 /// `/var/log/containers/<pod>_<ns>_<container>-<id>.log` or `/var/log/pods/<ns>_<pod>_<uid>/<container>/N.log`.
@@ -171,77 +177,6 @@ fn parse_path(path: &str) -> Option<FromPath<'_>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::event::Shard;
-
-    fn at() -> Position {
-        Position::new(Shard::new("kafka:vpn/0"), 7)
-    }
-
-    fn decoded(json: &str) -> Result<LogEvent, EnvelopeError> {
-        decode(json.as_bytes(), at(), None)
-    }
-
-    #[test]
-    fn a_filebeat_event_is_read_with_all_of_its_metadata_around() {
-        let event = decoded(
-            r#"{"@timestamp":"2026-11-22T16:25:43.824Z","@metadata":{"beat":"filebeat","type":"_doc","version":"9.1.0"},
-            "stream":"stdout","message":"hello \"x\"","log":{"offset":99,"file":{"path":"/var/log/containers/a_b_c-1.log"}},
-            "kubernetes":{"namespace":"prod","pod":{"name":"berlin-entry-0","uid":"u-1","ip":"10.0.0.1"},
-            "container":{"name":"vpn"},"labels":{"app":"x"},"node":{"name":"n"}},"ecs":{"version":"8.0.0"},"agent":{}}"#,
-        )
-        .expect("should decode");
-        assert_eq!(event.pod_uid.as_deref(), Some("u-1"));
-        assert_eq!((event.namespace.as_str(), event.pod.as_str()), ("prod", "berlin-entry-0"));
-        assert_eq!((event.container.as_str(), event.text.as_str()), ("vpn", "hello \"x\""));
-        assert_eq!(event.time, "2026-11-22T16:25:43.824Z".parse().expect("should parse"));
-        assert_eq!(event.file_offset, Some(99));
-        assert_eq!(event.position.to_string(), "kafka:vpn/0/7");
-    }
-
-    #[test]
-    fn missing_metadata_is_read_from_the_path() {
-        let event = decoded(
-            r#"{"@timestamp":"2026-11-22T16:25:43Z","message":"x","log":{"file":{"path":"/var/log/containers/berlin-entry-7d9_prod_net-admin-0123abc.log"}}}"#,
-        )
-        .expect("should decode");
-        assert_eq!((event.pod.as_str(), event.namespace.as_str()), ("berlin-entry-7d9", "prod"));
-        assert_eq!((event.container.as_str(), event.pod_uid), ("net-admin", None));
-
-        let event = decoded(
-            r#"{"@timestamp":"2026-11-22T16:25:43Z","message":"x","log":{"file":{"path":"/var/log/pods/prod_berlin-entry-7d9_0f8a-uid/vpn/3.log"}}}"#,
-        )
-        .expect("should decode");
-        assert_eq!((event.pod.as_str(), event.pod_uid.as_deref()), ("berlin-entry-7d9", Some("0f8a-uid")));
-        assert_eq!((event.namespace.as_str(), event.container.as_str()), ("prod", "vpn"));
-    }
-
-    #[test]
-    fn the_runtimes_own_format_is_unwrapped() {
-        let event = decoded(
-            r#"{"@timestamp":"2026-11-22T16:30:00Z","message":"2026-11-22T16:25:43.5Z stderr F hi there","kubernetes":{"pod":{"uid":"u"},"container":{"name":"vpn"}}}"#,
-        )
-        .expect("should decode");
-        assert_eq!((event.text.as_str(), event.time.to_string().as_str()), ("hi there", "2026-11-22T16:25:43.5Z"));
-    }
-
-    #[test]
-    fn junk_is_an_error_with_a_category() {
-        for (json, category) in [
-            ("", "json"),
-            ("not json", "json"),
-            ("[1,2]", "json"),
-            (r#"{"message":{"a":1}}"#, "json"),
-            ("{}", "no_message"),
-            (r#"{"message":"x"}"#, "no_container"),
-            (r#"{"message":"x","log":{"file":{"path":"/var/log/syslog"}}}"#, "no_container"),
-            (
-                r#"{"message":"x","@timestamp":"soon","kubernetes":{"pod":{"uid":"u"},"container":{"name":"vpn"}}}"#,
-                "no_time",
-            ),
-        ] {
-            assert_eq!(decoded(json).expect_err(json).category(), category, "{json}");
-        }
-    }
-}
+mod reference_tests;
+#[cfg(test)]
+mod tests;

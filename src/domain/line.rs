@@ -8,21 +8,29 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 use serde::Deserialize;
+use smallvec::SmallVec;
 
 /// Longer lines are cut here: no program's message is longer, and cost stays bounded.
 pub const MAX_LINE_BYTES: usize = 64 * 1024;
+
+/// The logical lines of a record, mostly one.
+pub type Lines<'a> = SmallVec<[Cow<'a, str>; 1]>;
 
 /// The logical lines of one record.
 ///
 /// Colours are removed, lines over [`MAX_LINE_BYTES`] cut, blank lines left out. An indented `at file:line` or
 /// `in span` continuation (boringtun prints an event as three lines) is joined to the line before it, or left out
 /// where it arrives alone.
-pub fn logical_lines(text: &str) -> Vec<Cow<'_, str>> {
-    if !text.contains(['\n', '\x1b', '\r']) {
+pub fn logical_lines(text: &str) -> Lines<'_> {
+    let mut lines = Lines::new();
+    // Nearly every record is one line as it is: found out quickly, and given without an allocation.
+    if memchr::memchr3(b'\n', b'\x1b', b'\r', text.as_bytes()).is_none() {
         let line = capped(text);
-        return if line.trim().is_empty() || is_continuation(line) { Vec::new() } else { vec![Cow::Borrowed(line)] };
+        if !line.trim().is_empty() && !is_continuation(line) {
+            lines.push(Cow::Borrowed(line));
+        }
+        return lines;
     }
-    let mut lines: Vec<Cow<'_, str>> = Vec::new();
     for physical in text.split('\n') {
         let line = without_ansi(capped(physical.trim_end_matches('\r')));
         if line.trim().is_empty() {

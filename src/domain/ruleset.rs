@@ -18,11 +18,15 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
+use smallvec::SmallVec;
 
 use super::line;
 use super::rule::error::{Place, RuleError};
 use super::rule::{Client, Origin, Rule, RuleId};
 use matcher::Matcher;
+
+/// The logical lines of a record, mostly one, and the rule that decides each.
+pub type Decided<'s, 't> = SmallVec<[(Cow<'t, str>, Option<&'s Rule>); 1]>;
 
 /// A compiled rule set; cheap to share behind an `Arc`.
 #[derive(Debug)]
@@ -69,7 +73,7 @@ impl RuleSet {
     /// What a client's record comes to, line by line: each logical line and the rule that decides it.
     ///
     /// This is the way of every line, in production, in `rules explain` and for samples.
-    pub fn decide_record<'t>(&self, client: Client, text: &'t str) -> Vec<(Cow<'t, str>, Option<&Rule>)> {
+    pub fn decide_record<'s, 't>(&'s self, client: Client, text: &'t str) -> Decided<'s, 't> {
         // The health sidecar's lines are JSON themselves.
         let text = if client == Client::Health { Cow::Borrowed(text) } else { line::unwrap_json(text) };
         let lines = match text {

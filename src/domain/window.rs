@@ -3,12 +3,14 @@
 //!
 //! A window slides over the last `count` lines. After it fires it rests, so that one outage is one verdict and not one
 //! each minute; a sign of health, or other parameters, end the rest. There may be a million of them: times are
-//! nanoseconds, shards are numbers, and two lines fit in without an allocation.
+//! nanoseconds, shards are numbers, and two lines fit in without an allocation (`hits`).
+
+mod hits;
 
 use jiff::{SignedDuration, Timestamp};
-use smallvec::SmallVec;
 
 use super::rule::Threshold;
+use hits::{Flags, Hits, Lines};
 
 /// How long a rule rests after it fired; longer where its window is.
 pub const REST: SignedDuration = SignedDuration::from_mins(5);
@@ -47,18 +49,14 @@ pub struct Hit {
 #[derive(Clone, Debug)]
 pub struct Window {
     /// By their times.
-    hits: SmallVec<[Hit; 2]>,
+    hits: Hits,
     /// Set when it first fired: only lines from here on count anew.
     rests_until: i64,
-    /// It fired on these lines and rests.
-    fired: bool,
-    /// It fired since they stopped: they have done their part.
-    missed: bool,
 }
 
 impl Default for Window {
     fn default() -> Self {
-        Self { hits: SmallVec::new(), rests_until: i64::MIN, fired: false, missed: false }
+        Self { hits: Hits::default(), rests_until: i64::MIN }
     }
 }
 
@@ -70,82 +68,70 @@ impl Window {
         if hit.at < self.rests_until {
             return None;
         }
-        if self.fired {
-            self.fired = false;
-            self.hits.clear();
+        if self.hits.flags().fired {
+            self.hits = Hits::new(Lines::new(), Flags { fired: false, ..self.hits.flags() });
         }
         if self.hits.iter().any(|other| other.fingerprint == hit.fingerprint && other.at == hit.at) {
             return None;
         }
-        let place = self.hits.partition_point(|other| other.at <= hit.at);
-        self.hits.insert(place, hit);
-        let newest = self.hits.last()?.at;
+        let mut flags = self.hits.flags();
+        let mut lines = self.hits.take();
+        let place = lines.partition_point(|other| other.at <= hit.at);
+        lines.insert(place, hit);
+        let newest = lines[lines.len() - 1].at;
         let reach = span(threshold.within);
-        let too_old = self.hits.partition_point(|other| newest.saturating_sub(other.at) > reach);
-        self.hits.drain(..too_old);
-        if self.hits.len() < threshold.count {
-            return None;
+        let too_old = lines.partition_point(|other| newest.saturating_sub(other.at) > reach);
+        lines.drain(..too_old);
+        let first = lines[0];
+        if lines.len() >= threshold.count {
+            flags.fired = true;
+            self.rests_until = newest.saturating_add(reach.max(span(REST)));
+            lines = ends(&lines);
         }
-        self.fired = true;
-        self.rests_until = newest.saturating_add(reach.max(span(REST)));
-        self.keep_ends();
-        self.hits.first().copied()
-    }
-
-    /// Only the first line is still needed, and the one read first, where lines came out of order: from there a replay
-    /// comes to the same verdict under the same name.
-    fn keep_ends(&mut self) {
-        let mut kept: SmallVec<[Hit; 2]> = SmallVec::new();
-        for hit in &self.hits {
-            match kept.iter_mut().find(|other| other.shard == hit.shard) {
-                Some(other) if other.sequence > hit.sequence => *other = *hit,
-                Some(_) => {}
-                None => kept.push(*hit),
-            }
-        }
-        if let Some(first) = self.hits.first().copied() {
-            kept.retain(|hit| *hit != first);
-            kept.insert(0, first);
-        }
-        self.hits = kept;
+        self.hits = Hits::new(lines, flags);
+        flags.fired.then_some(first)
     }
 
     /// The line that a rule expects has come. One that is older than the last changes nothing.
     pub fn expect(&mut self, hit: Hit) {
-        if self.hits.last().is_some_and(|last| hit.at <= last.at) {
+        if self.last().is_some_and(|last| hit.at <= last.at) {
             return;
         }
-        *self = Self { hits: SmallVec::from_slice(&[hit]), ..Self::default() };
+        *self = Self { hits: Hits::new(Lines::from_slice(&[hit]), Flags::default()), ..Self::default() };
     }
 
     /// The pod wrote another line: gives the last expected one when it is too long ago, once.
     pub fn miss(&mut self, absent: i64, at: i64) -> Option<Hit> {
-        let last = *self.hits.last()?;
-        if self.fired || at.saturating_sub(last.at) < absent {
+        let last = self.last()?;
+        if self.hits.flags().fired || at.saturating_sub(last.at) < absent {
             return None;
         }
-        (self.fired, self.missed) = (true, true);
+        self.hits = Hits::new(self.hits.take(), Flags { fired: true, missed: true });
         self.rests_until = at.saturating_add(span(REST));
         Some(last)
     }
 
     /// When [`Self::miss`] has something to tell at the earliest.
     pub fn missed_from(&self, absent: i64) -> i64 {
-        self.hits.last().filter(|_| !self.fired).map_or(i64::MAX, |last| last.at.saturating_add(absent))
+        self.last().filter(|_| !self.hits.flags().fired).map_or(i64::MAX, |last| last.at.saturating_add(absent))
     }
 
     /// Forgets lines up to the time when the tunnel worked; false when nothing is left.
     pub fn settle(&mut self, at: i64) -> bool {
-        if self.fired && self.hits.first().is_some_and(|first| first.at <= at) {
+        if self.hits.flags().fired && self.hits.iter().next().is_some_and(|first| first.at <= at) {
             *self = Self::default();
         }
-        self.hits.retain(|hit| hit.at > at);
-        !self.hits.is_empty()
+        let flags = self.hits.flags();
+        let mut lines = self.hits.take();
+        lines.retain(|hit| hit.at > at);
+        let is_left = !lines.is_empty();
+        self.hits = Hits::new(lines, flags);
+        is_left
     }
 
     /// The lines that a replay would need to come to the same verdicts.
-    pub fn needed(&self) -> &[Hit] {
-        if self.missed { &[] } else { &self.hits }
+    pub fn needed(&self) -> impl Iterator<Item = Hit> {
+        self.hits.iter().filter(|_| !self.hits.flags().missed)
     }
 
     /// True when a line of the shard is in it.
@@ -155,22 +141,44 @@ impl Window {
 
     /// From when on no line can meet anything in it.
     pub fn ends_at(&self, threshold: &Threshold) -> i64 {
-        match self.hits.last() {
+        match self.last() {
             None => i64::MIN,
-            Some(_) if self.fired => self.rests_until,
+            Some(_) if self.hits.flags().fired => self.rests_until,
             Some(newest) => newest.at.saturating_add(span(threshold.within)).saturating_add(1),
         }
     }
 
     /// The same for a rule about a line that should come: it waits for as long as the pod speaks.
     pub fn wait_ends_at(&self) -> i64 {
-        if self.fired { self.rests_until } else { i64::MAX }
+        if self.hits.flags().fired { self.rests_until } else { i64::MAX }
     }
 
     /// What it takes besides its own size.
     pub fn heap_bytes(&self) -> usize {
-        if self.hits.spilled() { self.hits.capacity() * size_of::<Hit>() } else { 0 }
+        self.hits.heap_bytes()
     }
+
+    fn last(&self) -> Option<Hit> {
+        self.hits.iter().next_back()
+    }
+}
+
+/// Only the first line is still needed, and the one read first, where lines came out of order: from there a replay comes
+/// to the same verdict under the same name.
+fn ends(lines: &[Hit]) -> Lines {
+    let mut kept = Lines::new();
+    for hit in lines {
+        match kept.iter_mut().find(|other| other.shard == hit.shard) {
+            Some(other) if other.sequence > hit.sequence => *other = *hit,
+            Some(_) => {}
+            None => kept.push(*hit),
+        }
+    }
+    if let Some(first) = lines.first().copied() {
+        kept.retain(|hit| *hit != first);
+        kept.insert(0, first);
+    }
+    kept
 }
 
 #[cfg(test)]

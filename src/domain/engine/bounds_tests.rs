@@ -8,7 +8,7 @@ use super::tests::{at, event, hop};
 use super::*;
 
 fn bounded(bytes: usize, pods: usize) -> Engine {
-    Engine { store: Store::with_limits(Limits { bytes, pods }), ..Engine::new(rules(60)) }
+    Engine::with_limits(rules(60), Limits { bytes, pods })
 }
 
 fn of_pod(number: usize) -> HopIdentity {

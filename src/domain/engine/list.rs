@@ -12,6 +12,12 @@ pub(super) struct Links {
     older: u32,
 }
 
+impl Links {
+    pub(super) fn older(self) -> Option<u32> {
+        (self.older != NONE).then_some(self.older)
+    }
+}
+
 impl Default for Links {
     fn default() -> Self {
         Self { newer: NONE, older: NONE }
@@ -33,7 +39,33 @@ impl Default for List {
     }
 }
 
+/// A list of which only the newest is kept: half the size, where nobody asks for the oldest.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Newest(u32);
+
+impl Default for Newest {
+    fn default() -> Self {
+        Self(NONE)
+    }
+}
+
+impl Newest {
+    /// The list, to be changed and kept by [`List::newest`].
+    pub(super) fn list(self) -> List {
+        List { newest: self.0, oldest: NONE }
+    }
+}
+
 impl List {
+    pub(super) fn newest(&self) -> Newest {
+        Newest(self.newest)
+    }
+
+    /// The newest place: what was used last.
+    pub(super) fn first(&self) -> Option<u32> {
+        (self.newest != NONE).then_some(self.newest)
+    }
+
     pub(super) fn oldest(&self) -> Option<u32> {
         (self.oldest != NONE).then_some(self.oldest)
     }

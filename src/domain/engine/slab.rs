@@ -40,11 +40,6 @@ impl<T> Slab<T> {
         &mut self.chunks[place / CHUNK][place % CHUNK]
     }
 
-    pub(super) fn get(&self, place: u32) -> Option<&T> {
-        let place = place as usize;
-        self.chunks.get(place / CHUNK)?[place % CHUNK].as_ref()
-    }
-
     pub(super) fn len(&self) -> usize {
         self.places() - self.free.len()
     }

@@ -5,9 +5,8 @@
 
 mod bounds;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 
 use hashbrown::HashTable;
 
@@ -15,11 +14,12 @@ use super::list::{Links, List};
 use super::pod::Pod;
 use super::shards::Shards;
 use super::slab::Slab;
+use super::uid::Uid;
 use crate::domain::event::{HopIdentity, Shard};
 use crate::domain::rule::Rule;
 use crate::domain::types::Evidence;
 use crate::domain::window::{Hit, Window, nanos, span};
-pub(super) use bounds::Limits;
+pub use bounds::Limits;
 
 /// One open window with its place in the lists.
 #[derive(Debug)]
@@ -31,8 +31,8 @@ struct Slot {
     of_pod: Links,
 }
 
-// Two lines included. With the index it stays below 128 bytes: tests/window_memory.rs measures it.
-const _: () = assert!(size_of::<Option<Slot>>() == 96);
+// Two lines included. What it comes to with the index and the pod: tests/window_memory.rs measures it.
+const _: () = assert!(size_of::<Option<Slot>>() == 80);
 
 fn by_use(slot: &mut Slot) -> &mut Links {
     &mut slot.by_use
@@ -62,7 +62,8 @@ pub(super) struct Store {
     /// What windows of many lines take besides.
     heap_bytes: usize,
     pods: Slab<Pod>,
-    pod_numbers: HashMap<Arc<str>, u32>,
+    /// From a UID to the pod.
+    by_uid: HashTable<u32>,
     /// Pods by use: those that spoke within ten minutes, and the others.
     speaking: List,
     quiet: List,
@@ -70,10 +71,10 @@ pub(super) struct Store {
     uses: u64,
     /// How far `uses` was at a time, from the oldest that matters.
     idle: VecDeque<(u64, i64)>,
-    /// Pods that wrote something since windows were last expired.
-    spoke: Vec<u32>,
+    /// What `uses` was when windows were last expired: pods that were used since may have written something.
+    expired_uses: u64,
     pub(super) shards: Shards,
-    parameters: RandomState,
+    hasher: RandomState,
     evicted: u64,
 }
 
@@ -82,11 +83,11 @@ impl Store {
     pub(super) fn pod(&mut self, hop: &HopIdentity) -> u32 {
         self.uses += 1;
         let applied_at = nanos(hop.applied_at);
-        let parameters = self.parameters.hash_one((&hop.candidate, &hop.plan_id, applied_at));
-        let number = match self.pod_numbers.get(hop.pod_uid.as_str()) {
-            Some(number) => *number,
-            None => self.add_pod(Pod::new(Arc::from(hop.pod_uid.as_str()), parameters, applied_at)),
-        };
+        let parameters = self.hasher.hash_one((&hop.candidate, &hop.plan_id, applied_at));
+        let uid = Uid::new(&hop.pod_uid);
+        let pods = &self.pods;
+        let known = self.by_uid.find(self.hasher.hash_one(&uid), |number| pods[*number].uid == uid).copied();
+        let number = known.unwrap_or_else(|| self.add_pod(Pod::new(uid, parameters, applied_at)));
         if self.pods[number].parameters != parameters {
             self.forget(number);
             self.pods[number].renew(parameters, applied_at);
@@ -108,17 +109,18 @@ impl Store {
             self.evicted += self.windows_of(oldest).len() as u64;
             self.remove_pod(oldest);
         }
-        let uid = Arc::clone(&pod.uid);
         let number = self.pods.insert(pod);
         self.speaking.push(&mut self.pods, pod_by_use, number);
-        self.pod_numbers.insert(uid, number);
+        let (pods, hasher) = (&self.pods, &self.hasher);
+        let hash_of = |number: &u32| hasher.hash_one(&pods[*number].uid);
+        self.by_uid.insert_unique(hash_of(&number), number, hash_of);
         number
     }
 
     /// Closes a pod's windows, and needs nothing for it any more.
     fn forget(&mut self, number: u32) {
         self.close_all(number);
-        if let Some(confirmed) = self.pods[number].confirmed {
+        if let Some(confirmed) = self.pods[number].confirmed() {
             self.shards.release(confirmed, true);
         }
     }
@@ -128,7 +130,9 @@ impl Store {
         let list = if self.pods[number].quiet { &mut self.quiet } else { &mut self.speaking };
         list.remove(&mut self.pods, pod_by_use, number);
         let pod = self.pods.remove(number);
-        self.pod_numbers.remove(&pod.uid);
+        if let Ok(entry) = self.by_uid.find_entry(self.hasher.hash_one(&pod.uid), |other| *other == number) {
+            entry.remove();
+        }
     }
 
     pub(super) fn get(&mut self, pod: u32) -> &mut Pod {
@@ -139,9 +143,7 @@ impl Store {
     pub(super) fn saw(&mut self, number: u32, at: i64) {
         let pod = &mut self.pods[number];
         pod.newest = pod.newest.max(at);
-        if !std::mem::replace(&mut pod.spoke, true) {
-            self.spoke.push(number);
-        }
+        pod.spoke = true;
     }
 
     /// A health line names what the client runs with.
@@ -238,16 +240,16 @@ impl Store {
         let of_shard = self.slots.iter().filter(|(_, slot)| slot.window.is_of_shard(number));
         let places: Vec<u32> = of_shard.map(|(place, _)| place).collect();
         places.into_iter().for_each(|place| self.close(place));
-        for pod in self.pod_numbers.values() {
-            if let Some(line) = self.pods[*pod].confirmed.take_if(|line| line.shard == number) {
+        for pod in &self.by_uid {
+            if let Some(line) = self.pods[*pod].take_confirmed(number) {
                 self.shards.release(line, true);
             }
         }
     }
 
     pub(super) fn keep_pods(&mut self, is_there: impl Fn(&str) -> bool) {
-        let gone = |(uid, number): (&Arc<str>, &u32)| (!is_there(uid)).then_some(*number);
-        let gone: Vec<u32> = self.pod_numbers.iter().filter_map(gone).collect();
+        let gone = self.pods.iter().filter(|(_, pod)| !is_there(&pod.uid.text())).map(|(number, _)| number);
+        let gone: Vec<u32> = gone.collect();
         gone.into_iter().for_each(|number| self.remove_pod(number));
     }
 
@@ -271,7 +273,13 @@ impl Store {
     }
 
     fn windows_of(&mut self, pod: u32) -> Vec<u32> {
-        self.pods[pod].windows.places(&mut self.slots, of_pod)
+        self.pods[pod].windows.list().places(&mut self.slots, of_pod)
+    }
+
+    fn change_list(&mut self, pod: u32, change: impl FnOnce(&mut List, &mut Slab<Slot>)) {
+        let mut list = self.pods[pod].windows.list();
+        change(&mut list, &mut self.slots);
+        self.pods[pod].windows = list.newest();
     }
 
     /// The window of a pod and rule, as the one used last.
@@ -286,7 +294,7 @@ impl Store {
         let slot = Slot { window: Window::default(), pod, rule, by_use: Links::default(), of_pod: Links::default() };
         let place = self.slots.insert(slot);
         self.by_use.push(&mut self.slots, by_use, place);
-        self.pods[pod].windows.push(&mut self.slots, of_pod, place);
+        self.change_list(pod, |list, slots| list.push(slots, of_pod, place));
         self.enter(place);
         place
     }
@@ -317,7 +325,7 @@ impl Store {
         let slot = &self.slots[place];
         let takes_effect = self.pods[slot.pod].takes_effect();
         for hit in slot.window.needed() {
-            self.shards.release(*hit, hit.at >= takes_effect);
+            self.shards.release(hit, hit.at >= takes_effect);
         }
     }
 
@@ -330,7 +338,7 @@ impl Store {
             entry.remove();
         }
         self.by_use.remove(&mut self.slots, by_use, place);
-        self.pods[pod].windows.remove(&mut self.slots, of_pod, place);
+        self.change_list(pod, |list, slots| list.remove(slots, of_pod, place));
         self.slots.remove(place);
     }
 
@@ -343,9 +351,9 @@ impl Store {
 /// The counted lines, and the one that said what the client runs with where they came before that was certain.
 fn tell_needed(shards: &mut Shards, pod: &Pod, window: &Window) {
     for hit in window.needed() {
-        shards.need(*hit);
+        shards.need(hit);
         if hit.at < pod.takes_effect()
-            && let Some(confirmed) = pod.confirmed
+            && let Some(confirmed) = pod.confirmed()
         {
             shards.need(confirmed);
         }

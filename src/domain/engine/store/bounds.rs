@@ -10,22 +10,21 @@ const MAX_SILENCE: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
 
 /// How much there may be.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::domain::engine) struct Limits {
+pub struct Limits {
     /// What windows take.
-    pub(in crate::domain::engine) bytes: usize,
-    /// Pods that are remembered; each takes about 300 bytes.
-    pub(in crate::domain::engine) pods: usize,
+    pub bytes: usize,
+    /// Pods that are remembered; each takes about 160 bytes.
+    pub pods: usize,
 }
 
 impl Default for Limits {
-    /// About 800 000 windows of one or two lines. Together below 128 MiB.
+    /// About a million windows of one or two lines. Together below 128 MiB.
     fn default() -> Self {
         Self { bytes: 88 * 1024 * 1024, pods: 65_536 }
     }
 }
 
 impl Store {
-    #[cfg(test)]
     pub(in crate::domain::engine) fn with_limits(limits: Limits) -> Self {
         Self { limits, ..Self::default() }
     }
@@ -34,7 +33,7 @@ impl Store {
     #[cfg(test)]
     pub(in crate::domain::engine) fn open(&self) -> Vec<(String, u32)> {
         let mut open: Vec<_> =
-            self.slots.iter().map(|(_, slot)| (self.pods[slot.pod].uid.to_string(), slot.rule)).collect();
+            self.slots.iter().map(|(_, slot)| (self.pods[slot.pod].uid.text().into_owned(), slot.rule)).collect();
         open.sort();
         open
     }
@@ -89,12 +88,14 @@ impl Store {
             self.quiet.push(&mut self.pods, pod_by_use, pod);
             self.pods[pod].quiet = true;
         }
-        for pod in std::mem::take(&mut self.spoke) {
-            // It may be gone, and its number another's.
-            if self.pods.get(pod).is_some_and(|pod| pod.spoke) {
+        let mut next = self.speaking.first();
+        while let Some(pod) = next.filter(|pod| self.pods[*pod].used > self.expired_uses) {
+            next = self.pods[pod].by_use.older();
+            if self.pods[pod].spoke {
                 self.expire_pod(rules, pod);
             }
         }
+        self.expired_uses = self.uses;
         if self.slots.free() > self.slots.len() + 2 * CHUNK {
             self.condense();
         }
@@ -133,7 +134,7 @@ impl Store {
             let Some(to) = self.slots.relocate(from) else { continue };
             let (pod, rule) = (self.slots[to].pod, self.slots[to].rule);
             self.by_use.relocated(&mut self.slots, by_use, to);
-            self.pods[pod].windows.relocated(&mut self.slots, of_pod, to);
+            self.change_list(pod, |list, slots| list.relocated(slots, of_pod, to));
             if let Some(place) = self.index.find_mut(hash(pod, rule), |place| *place == from) {
                 *place = to;
             }
