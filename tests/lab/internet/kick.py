@@ -1,6 +1,8 @@
-"""End the live sessions of one client at once: kick.py NAME SOCKET... (management sockets). Prints how many.
+"""End the live sessions of one client at once, or tell it something: kick.py NAME [--say TEXT] SOCKET... (management
+sockets). Prints to how many sessions it was done.
 
 client-kill sends the client a RESTART, so it reconnects immediately and meets what the server now thinks of it.
+client-pending-auth is the one command by which a server sends a client words of its own choice (INFO_PRE).
 """
 import socket, sys
 
@@ -19,7 +21,10 @@ def ask(stream, command, end):
 
 
 kicked = 0
-for path in sys.argv[2:]:
+name, paths, words = sys.argv[1], sys.argv[2:], None
+if paths[:1] == ["--say"]:
+    words, paths = paths[1], paths[2:]
+for path in paths:
     s = socket.socket(socket.AF_UNIX)
     s.settimeout(5)
     try:
@@ -32,7 +37,8 @@ for path in sys.argv[2:]:
         for row in rows:
             if row[0] == "CLIENT_LIST":
                 client = dict(zip(head[1:], row[1:]))
-                if sys.argv[1] in (client["Common Name"], client["Username"], "*"):
-                    ask(stream, f"client-kill {client['Client ID']}", "SUCCESS")
-                    kicked += 1
+                if name in (client["Common Name"], client["Username"], "*"):
+                    order = "client-kill {}" if words is None else f'client-pending-auth {{}} 0 "{words}" 10'
+                    answer = ask(stream, order.format(client["Client ID"]), "SUCCESS")
+                    kicked += answer[-1:] != [] and answer[-1].startswith("SUCCESS")
 print(kicked)
