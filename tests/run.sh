@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 LAB_DIR=${LAB_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/hopkeeper-lab}
 OUT=$(mktemp -d)
-declare -A suite_of began
+declare -A suite_of=() began=()
 
 # However this ends, nothing stays: TERM and INT are handled here, and whoever outlives a kill -9 gets its own by pdeathsig.
 finish() { local p; for p in "${!suite_of[@]}"; do kill "$p" 2>/dev/null || true; done; rm -rf "$OUT"; }

@@ -15,6 +15,7 @@ use crate::turn::{Need, Turn, turn};
 mod bench;
 mod crash;
 mod evidence;
+mod guide;
 mod leaders;
 mod limits;
 mod outage;
