@@ -53,6 +53,9 @@ impl Installed {
 
 impl Drop for Installed {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("{}", kubectl(&["-n", "hopkeeper", "logs", "deployment/hopkeeper", "--tail=40"]));
+        }
         self.remove();
     }
 }
@@ -81,10 +84,14 @@ impl Reader {
 
     /// Asks again and again until the answer has it all.
     async fn until(&self, question: &str, answer: &[&str]) {
-        until_every(Duration::from_secs(1), &format!("{question} shows {answer:?}"), LIMIT, || async {
+        self.until_it(question, &format!("{answer:?}"), |said| answer.iter().all(|part| said.contains(part))).await;
+    }
+
+    async fn until_it(&self, question: &str, what: &str, fits: impl Fn(&str) -> bool) {
+        until_every(Duration::from_secs(1), &format!("{question} shows {what}"), LIMIT, || async {
             let output = self.command(question).output().expect("bash should run");
             let said = String::from_utf8_lossy(&output.stdout).into_owned();
-            if answer.iter().all(|part| said.contains(part)) { Ok(()) } else { Err(said) }
+            if fits(&said) { Ok(()) } else { Err(said) }
         })
         .await;
     }
@@ -105,7 +112,8 @@ impl Reader {
 
 /// A `bash` block's commands that change something, as one script, and those that look at the outcome.
 fn parted(block: &str) -> (String, Vec<&str>) {
-    let looks = |line: &&str| line.starts_with("kubectl get ") || line.starts_with("kubectl -n hopkeeper get ");
+    let questions = ["kubectl get ", "kubectl -n hopkeeper get ", "kubectl -n hopkeeper logs "];
+    let looks = |line: &&str| questions.iter().any(|question| line.starts_with(question));
     let (looks, acts): (Vec<_>, Vec<_>) = block.lines().partition(looks);
     (acts.join("\n"), looks)
 }
@@ -181,8 +189,11 @@ async fn the_guide_leads_from_a_pasted_line_to_a_rule_that_fires_in_a_running_op
 
     let edited = Instant::now();
     let (acts, looks) = parted(edit);
+    // The look at the start says so too.
+    let loaded = |said: &str| said.matches("/etc/hopkeeper/rules").count();
+    let before = loaded(&reader.run(looks[0]));
     reader.run(&acts);
-    reader.until(looks[0], &["RulesReloaded", "rules are in use"]).await;
+    reader.until_it(looks[0], "one load more", |said| loaded(said) > before).await;
     println!("    an edit is in use after {:.1} s", edited.elapsed().as_secs_f64());
 
     let edited = Instant::now();
@@ -200,8 +211,10 @@ async fn the_guide_leads_from_a_pasted_line_to_a_rule_that_fires_in_a_running_op
         .until_incident("exit", "was created by the last good rules", LIMIT, |i| i.spec.rule == "provider-plan-expired")
         .await;
 
+    let edited = Instant::now();
     let (acts, looks) = parted(mended);
     reader.run(&acts);
     reader.until(looks[0], &["berlin", "\"status\":\"True\"", "rules are in use"]).await;
+    println!("    the mended rules are in use after {:.1} s", edited.elapsed().as_secs_f64());
     drop(installed);
 }

@@ -2,7 +2,8 @@
 sockets). Prints to how many sessions it was done.
 
 client-kill sends the client a RESTART, so it reconnects immediately and meets what the server now thinks of it.
-client-pending-auth is the one command by which a server sends a client words of its own choice (INFO_PRE).
+client-pending-auth is the one command by which a server sends a client words of its own choice (INFO_PRE). It wants the number of
+the session's key, which nothing tells: the first few are tried, and what goes to a session that is not there goes nowhere.
 """
 import socket, sys
 
@@ -38,7 +39,10 @@ for path in paths:
             if row[0] == "CLIENT_LIST":
                 client = dict(zip(head[1:], row[1:]))
                 if name in (client["Common Name"], client["Username"], "*"):
-                    order = "client-kill {}" if words is None else f'client-pending-auth {{}} 0 "{words}" 10'
-                    answer = ask(stream, order.format(client["Client ID"]), "SUCCESS")
-                    kicked += answer[-1:] != [] and answer[-1].startswith("SUCCESS")
+                    number = client["Client ID"]
+                    orders = [f"client-kill {number}"]
+                    if words is not None:
+                        orders = [f'client-pending-auth {number} {key} "{words}" 10' for key in range(8)]
+                    answers = [ask(stream, order, "SUCCESS") for order in orders]
+                    kicked += any(answer and answer[-1].startswith("SUCCESS") for answer in answers)
 print(kicked)

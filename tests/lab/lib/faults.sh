@@ -90,7 +90,7 @@ fault() {
     link-up) fault_unmark link-down "$s"; in_router ip link set "$s" up; echo "link-up: $s is on the net" ;;
     stop) fault_mark "$verb" "$s"; server_kill "$s"; echo "stop: the processes of $s are gone" ;;
     start) fault_unmark stop "$s"; server_start "$s"; server_wait "$s"; echo "start: $s runs" ;;
-    say) n=$(python3 "$LAB_SRC/internet/kick.py" "$arg" --say "${4:?the words}" "$INET/$s/udp.sock" "$INET/$s/tcp.sock"); echo "say: $s told $arg '$4'; sessions: $n" ;;
+    say) n=$(python3 "$LAB_SRC/internet/kick.py" "$arg" --say "${4:?the words}" "$INET/$s/udp.sock" "$INET/$s/tcp.sock"); [ "$n" != 0 ] || die "$arg has no session on $s that could be told anything"; echo "say: $s told $arg '$4'" ;;
     delay) fault_delay "$s" "${arg:?milliseconds}"; echo "delay: $s sends $arg ms late" ;;
     *) fault_usage >&2; exit 2 ;;
   esac
