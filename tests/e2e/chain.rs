@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::lab::{self, Lane};
-use crate::wait::until;
+use crate::wait::{LIMIT, until};
 
 /// The label of a namespace that says whose lane's servers its chain uses.
 const LANE: &str = "hopkeeper-e2e/lane";
@@ -60,7 +60,7 @@ impl Chain {
         let namespace = format!("e2e-{name}");
         let api = Api::<Namespace>::all(client.clone());
         // Chains of failed tests too: two clients with one candidate would throw each other out.
-        until("the namespaces of earlier tests are gone", Duration::from_secs(90), || async {
+        until("the namespaces of earlier tests are gone", LIMIT, || async {
             let ours = ListParams::default().labels(&format!("{LANE}={}", lane.number()));
             let all = api.list_metadata(&ours).await.map_err(|e| e.to_string())?;
             for left in all.iter().filter(|n| n.metadata.deletion_timestamp.is_none()) {
@@ -136,7 +136,7 @@ impl Chain {
 
     /// The live pod of a hop.
     pub async fn pod(&self, hop: &str) -> Pod {
-        until("the hop has one pod", Duration::from_secs(30), || async {
+        until("the hop has one pod", LIMIT, || async {
             let list = ListParams::default().labels(&format!("{}={hop}", names::HOP));
             let pods = self.api::<Pod>().list(&list).await.map_err(|e| e.to_string())?.items;
             let mut live: Vec<_> = pods.into_iter().filter(|p| p.metadata.deletion_timestamp.is_none()).collect();

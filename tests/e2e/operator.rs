@@ -4,10 +4,9 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
 
 use crate::lab;
-use crate::wait::until;
+use crate::wait::{LIMIT, until};
 
 /// A running operator; killed when dropped.
 pub struct Operator {
@@ -74,7 +73,7 @@ impl Start {
             .spawn()
             .expect("the operator should start");
         let operator = Operator { child, log, listen };
-        until("the operator is ready", Duration::from_secs(30), || async {
+        until("the operator is ready", LIMIT, || async {
             operator.get("/readyz").await.and_then(|(code, text)| if code == 200 { Ok(()) } else { Err(text) })
         })
         .await;

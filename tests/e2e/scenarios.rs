@@ -1,7 +1,5 @@
 //! The scenarios, one file each. They run side by side, each in a lane of the lab (`turn.rs`).
 
-use std::time::Duration;
-
 use hopkeeper::crd::HopIncident;
 use hopkeeper::crd::incident::IncidentPhase;
 use jiff::Timestamp;
@@ -11,6 +9,7 @@ use crate::chain::{Chain, berlin, phase};
 use crate::lab::Fault;
 use crate::operator::{Operator, Start};
 use crate::turn::{Need, Turn, turn};
+use crate::wait::LIMIT;
 
 mod bench;
 mod crash;
@@ -64,14 +63,14 @@ impl World {
         let mut manifest = berlin(turn.lane);
         change(&mut manifest);
         chain.apply(&manifest).await.expect("the chain should be accepted");
-        chain.until_up(Duration::from_secs(90)).await;
+        chain.until_up(LIMIT).await;
         println!(
             "{name}: chain Up after {:.1} s (and {:.1} s until the lane was empty)",
             seconds(emptied, Timestamp::now()),
             seconds(began, emptied)
         );
         app::start(&chain).await;
-        let page = app::until_page(&chain, began, Duration::from_secs(30)).await;
+        let page = app::until_page(&chain, began, LIMIT).await;
         println!("{name}: first page after {:.1} s", seconds(emptied, page));
         Self { operator, start, chain, _turn: turn }
     }
@@ -103,9 +102,6 @@ pub async fn until_repaired(world: &World, hop: &str, began: Timestamp) -> HopIn
     };
     world.chain.until_incident(hop, "is Recovered by a step", LIMIT, repaired).await
 }
-
-/// How long anything in the lab may take before a test gives up on it.
-pub const LIMIT: Duration = Duration::from_secs(150);
 
 /// From one time to another, in seconds.
 pub fn seconds(from: Timestamp, to: Timestamp) -> f64 {

@@ -3,6 +3,10 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+/// How long anything in the lab may take before a test gives up on it: what takes 10 s on an idle machine took 90 on one whose
+/// processors were wanted ten times over.
+pub const LIMIT: Duration = Duration::from_secs(240);
+
 /// Asks every 200 ms (more would keep the API server busy: several scenarios ask) until `probe` gives a value; fails with what it last said.
 pub async fn until<T, F>(what: &str, limit: Duration, probe: impl FnMut() -> F) -> T
 where
