@@ -85,7 +85,7 @@ fn every_command_of_the_guide_prints_what_the_guide_shows() {
                     tried += 1;
                 }
             }
-            "bash" => {} // Needs a cluster.
+            "bash" => {} // Needs a cluster: tests/e2e/scenarios/guide.rs.
             other => panic!("docs/writing-rules.md:{line}: a block of {other:?} is not tried by anything"),
         }
     }

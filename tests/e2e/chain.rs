@@ -9,25 +9,36 @@ use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
 use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
-use crate::lab;
-use crate::wait::until;
+use crate::lab::{self, Lane};
+use crate::wait::{LIMIT, until};
+
+/// The label of a namespace that says whose lane's servers its chain uses.
+const LANE: &str = "hopkeeper-e2e/lane";
 
 /// The test's corner of the cluster.
 pub struct Chain {
     /// Kubernetes.
     pub client: Client,
+    /// Whose servers it uses.
+    pub lane: Lane,
     /// Its namespace.
     pub namespace: String,
 }
 
-/// The README's chain, quick to give up on a step.
-pub fn berlin() -> Value {
+/// The README's chain on a lane's servers, quick to act again. A step that works does so in seconds; the time to verify it
+/// is for a machine that is busy with other scenarios.
+pub fn berlin(lane: Lane) -> Value {
     let text = std::fs::read_to_string(lab::root().join("examples/berlin.yaml")).expect("the example should be there");
     let mut chain: Value = serde_saphyr::from_str(&text).expect("the example should be YAML");
     chain["spec"]["recovery"] =
-        json!({"cooldown": "5s", "verifyWithin": "25s", "budget": {"actions": 100, "per": "15s"}});
+        json!({"cooldown": "5s", "verifyWithin": "45s", "budget": {"actions": 100, "per": "15s"}});
     chain["spec"]["mtu"] = json!(1500);
+    chain["spec"]["links"] = json!({"cidr": lane.links()});
+    for (hop, name) in [(0, "entry"), (1, "middle")] {
+        chain["spec"]["hops"][hop]["parameters"]["vault"]["path"] = json!(format!("vpn/{}", lane.name(name)));
+    }
     chain
 }
 
@@ -42,28 +53,34 @@ pub async fn client() -> Client {
 
 impl Chain {
     /// An empty namespace with the exit hop's pool.
-    pub async fn namespace(name: &str) -> Self {
+    pub async fn namespace(lane: Lane, name: &str) -> Self {
+        static CRDS: OnceCell<()> = OnceCell::const_new();
         let client = client().await;
-        install_crds().await;
+        CRDS.get_or_init(install_crds).await;
         let namespace = format!("e2e-{name}");
         let api = Api::<Namespace>::all(client.clone());
         // Chains of failed tests too: two clients with one candidate would throw each other out.
-        until("the namespaces of earlier tests are gone", Duration::from_secs(90), || async {
-            let all = api.list_metadata(&ListParams::default()).await.map_err(|e| e.to_string())?;
-            let old: Vec<_> = all.iter().map(ResourceExt::name_any).filter(|n| n.starts_with("e2e-")).collect();
-            for name in &old {
-                release(name);
-                let _ = api.delete(name, &DeleteParams::default()).await;
+        until("the namespaces of earlier tests are gone", LIMIT, || async {
+            let ours = ListParams::default().labels(&format!("{LANE}={}", lane.number()));
+            let all = api.list_metadata(&ours).await.map_err(|e| e.to_string())?;
+            for left in all.iter().filter(|n| n.metadata.deletion_timestamp.is_none()) {
+                release(&left.name_any());
+                let _ = api.delete(&left.name_any(), &DeleteParams::default()).await;
             }
+            let old: Vec<_> = all.iter().map(ResourceExt::name_any).collect();
             if old.is_empty() { Ok(()) } else { Err(old.join(", ")) }
         })
         .await;
         let object = Namespace {
-            metadata: ObjectMeta { name: Some(namespace.clone()), ..ObjectMeta::default() },
+            metadata: ObjectMeta {
+                name: Some(namespace.clone()),
+                labels: Some([(LANE.to_owned(), lane.number().to_string())].into()),
+                ..ObjectMeta::default()
+            },
             ..Namespace::default()
         };
         api.create(&PostParams::default(), &object).await.expect("the namespace should be made");
-        let chain = Self { client, namespace };
+        let chain = Self { client, lane, namespace };
         chain.pool("exit-pool", "exit").await;
         chain
     }
@@ -71,7 +88,7 @@ impl Chain {
     /// A Secret whose keys are the lab's candidates for a hop.
     pub async fn pool(&self, secret: &str, hop: &str) {
         let mut data = BTreeMap::new();
-        for entry in std::fs::read_dir(lab::dir().join("pools").join(hop)).expect("the pools should be there") {
+        for entry in std::fs::read_dir(self.lane.pool(hop)).expect("the pools should be there") {
             let path = entry.expect("it should be readable").path();
             if path.extension().is_some_and(|e| e == "ovpn" || e == "conf") {
                 let name = path.file_stem().and_then(|n| n.to_str()).expect("it should be text").to_owned();
@@ -119,7 +136,7 @@ impl Chain {
 
     /// The live pod of a hop.
     pub async fn pod(&self, hop: &str) -> Pod {
-        until("the hop has one pod", Duration::from_secs(30), || async {
+        until("the hop has one pod", LIMIT, || async {
             let list = ListParams::default().labels(&format!("{}={hop}", names::HOP));
             let pods = self.api::<Pod>().list(&list).await.map_err(|e| e.to_string())?.items;
             let mut live: Vec<_> = pods.into_iter().filter(|p| p.metadata.deletion_timestamp.is_none()).collect();
@@ -152,7 +169,7 @@ impl Chain {
         full.split('@').next().unwrap_or_default().to_owned()
     }
 
-    /// The lab's server that a hop's candidate in use is for: `a` and `b` are on the first, `c` and `d` on the second.
+    /// The bare name of the server that a hop's candidate in use is for: `a` and `b` are on the first, `c` and `d` on the second.
     pub async fn server(&self, hop: &str) -> String {
         let second = matches!(self.candidate_name(hop).await.as_str(), "c" | "d");
         if second { format!("{hop}2") } else { hop.to_owned() }

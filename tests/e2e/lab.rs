@@ -15,6 +15,51 @@ pub fn dir() -> PathBuf {
     std::env::var_os("LAB_DIR").map_or_else(|| cache().unwrap_or_else(home).join("hopkeeper-lab"), PathBuf::from)
 }
 
+/// VPN servers, and candidates for them, that a scenario has to itself. In lane 2 the server `entry` is `lane2-entry`, its
+/// pool `vpn/lane2-entry`, its address 100 higher (`tests/lab/lib/internet.sh`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lane(u8);
+
+/// All there are.
+pub const LANES: [Lane; 3] = [Lane(1), Lane(2), Lane(3)];
+
+impl Lane {
+    /// From 1.
+    pub fn number(self) -> u8 {
+        self.0
+    }
+
+    /// What the lane calls a server or a pool.
+    pub fn name(self, bare: &str) -> String {
+        if self.0 == 1 { bare.to_owned() } else { format!("lane{}-{bare}", self.0) }
+    }
+
+    /// The address of the server that ends in `last` in the first lane.
+    pub fn address(self, last: u8) -> String {
+        format!("198.51.100.{}", last + (self.0 - 1) * 100)
+    }
+
+    /// The files with a hop's candidates.
+    pub fn pool(self, hop: &str) -> PathBuf {
+        dir().join("pools").join(self.name(hop))
+    }
+
+    /// The chains' links; another range in every lane tells whose network namespace is whose.
+    pub fn links(self) -> String {
+        format!("{}0/24", self.link_prefix())
+    }
+
+    /// What the addresses on the lane's links begin with.
+    pub fn link_prefix(self) -> String {
+        format!("198.18.{}.", 250 + self.0)
+    }
+
+    /// Mends the lane's servers.
+    pub fn mend(self) {
+        lab(&["faults", "clear", &self.0.to_string()]);
+    }
+}
+
 /// Runs a verb of the lab; its output is what it printed.
 pub fn lab(arguments: &[&str]) -> String {
     let script = root().join("tests/lab/lab.sh");
@@ -30,21 +75,22 @@ pub fn lab(arguments: &[&str]) -> String {
     text(&output.stdout)
 }
 
-/// Breaks something, and mends everything when dropped.
-pub struct Fault;
+/// Breaks a lane's server, and mends everything in the lane when dropped.
+pub struct Fault(Lane);
 
 impl Fault {
-    /// `lab.sh fault VERB SERVER [ARGUMENT]`.
-    pub fn new(arguments: &[&str]) -> Self {
-        let said = lab(&[&["fault"], arguments].concat());
+    /// `lab.sh fault VERB SERVER [ARGUMENT]`, the server by its bare name.
+    pub fn new(lane: Lane, arguments: &[&str]) -> Self {
+        let server = lane.name(arguments[1]);
+        let said = lab(&[&["fault", arguments[0], &server], &arguments[2..]].concat());
         println!("    fault: {}", said.trim());
-        Self
+        Self(lane)
     }
 }
 
 impl Drop for Fault {
     fn drop(&mut self) {
-        lab(&["faults", "clear"]);
+        self.0.mend();
     }
 }
 
@@ -97,7 +143,7 @@ fn bao_command() -> Command {
 
 /// Writes a new version of a secret below the mount `secret`.
 pub fn bao_put(path: &str, fields: &serde_json::Value) {
-    let file = dir().join("run/put.json");
+    let file = dir().join("run").join(format!("put-{}.json", path.replace('/', "-")));
     std::fs::write(&file, fields.to_string()).expect("it should be written");
     let from = format!("@{}", file.display());
     bao(&["kv", "put", "-mount=secret", path, &from]);

@@ -10,4 +10,5 @@ mod lab;
 mod operator;
 mod scenarios;
 mod stream;
+mod turn;
 mod wait;

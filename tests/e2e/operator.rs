@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use crate::lab;
-use crate::wait::until;
+use crate::wait::{LIMIT, until};
 
 /// A running operator; killed when dropped.
 pub struct Operator {
@@ -54,7 +54,10 @@ impl Start {
         // Benchmarks measure the program as it is released.
         let program =
             std::env::var_os("HOPKEEPER_E2E_OPERATOR").unwrap_or_else(|| env!("CARGO_BIN_EXE_hopkeeper").into());
-        let child = Command::new(program)
+        // It must not outlive the tests, however they end.
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL"])
+            .arg(program)
             .arg("run")
             .args(["--namespace", &self.namespace, "--lease-namespace", &self.lease_namespace])
             .args(["--listen", &listen, "--log", &self.log, "--lease-duration", "5s", "--parameters-poll", "3s"])
@@ -70,7 +73,7 @@ impl Start {
             .spawn()
             .expect("the operator should start");
         let operator = Operator { child, log, listen };
-        until("the operator is ready", Duration::from_secs(30), || async {
+        until("the operator is ready", LIMIT, || async {
             operator.get("/readyz").await.and_then(|(code, text)| if code == 200 { Ok(()) } else { Err(text) })
         })
         .await;
@@ -83,9 +86,14 @@ fn image_arguments() -> Vec<String> {
     names.iter().flat_map(|name| [format!("--image-{name}"), format!("lab.local/{name}:1")]).collect()
 }
 
+/// A port that nobody else will be given meanwhile: below the range from which the kernel chooses, and each one once.
 fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port should be free");
-    listener.local_addr().expect("it should have an address").port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + u16::try_from(std::process::id() % 100).expect("it should fit") * 100;
+    let free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed) % 100)
+        .find(free)
+        .expect("one should be free")
 }
 
 impl Operator {

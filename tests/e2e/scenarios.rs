@@ -1,20 +1,20 @@
-//! The scenarios, one file each. They share the lab's servers, so they run one after the other.
-
-use std::time::Duration;
+//! The scenarios, one file each. They run side by side, each in a lane of the lab (`turn.rs`).
 
 use hopkeeper::crd::HopIncident;
 use hopkeeper::crd::incident::IncidentPhase;
 use jiff::Timestamp;
-use tokio::sync::{Mutex, MutexGuard};
 
 use crate::app;
 use crate::chain::{Chain, berlin, phase};
-use crate::lab::{Fault, lab};
+use crate::lab::Fault;
 use crate::operator::{Operator, Start};
+use crate::turn::{Need, Turn, turn};
+use crate::wait::LIMIT;
 
 mod bench;
 mod crash;
 mod evidence;
+mod guide;
 mod leaders;
 mod limits;
 mod outage;
@@ -22,46 +22,62 @@ mod privacy;
 mod refusal;
 mod rotation;
 
-static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
-
 /// A chain that is Up, with its application and operator.
 pub struct World {
     pub operator: Operator,
     pub start: Start,
     pub chain: Chain,
-    _turn: MutexGuard<'static, ()>,
+    /// Last: everything else of the scenario is gone when another one takes the lane.
+    _turn: Turn,
 }
 
 impl World {
     /// Brings the README's chain up in a namespace of its own, after `change` was made to it.
     pub async fn up(name: &str, change: impl FnOnce(&mut serde_json::Value)) -> Self {
-        Self::with_log(name, "info,hopkeeper=debug", change).await
+        Self::with_log(turn(name, Need::Lane).await, "info,hopkeeper=debug", change).await
+    }
+
+    /// The same with what it needs.
+    pub async fn up_where(name: &str, need: Need, change: impl FnOnce(&mut serde_json::Value)) -> Self {
+        Self::with_log(turn(name, need).await, "info,hopkeeper=debug", change).await
+    }
+
+    /// The same in a turn that was taken before.
+    pub async fn up_in(turn: Turn, change: impl FnOnce(&mut serde_json::Value)) -> Self {
+        Self::with_log(turn, "info,hopkeeper=debug", change).await
     }
 
     /// The same with the operator's log at its most talkative.
     pub async fn traced(name: &str) -> Self {
-        Self::with_log(name, "trace", |_| ()).await
+        Self::with_log(turn(name, Need::Lane).await, "trace", |_| ()).await
     }
 
-    async fn with_log(name: &str, log: &str, change: impl FnOnce(&mut serde_json::Value)) -> Self {
-        let turn = turn().await;
-        lab(&["faults", "clear"]);
+    async fn with_log(turn: Turn, log: &str, change: impl FnOnce(&mut serde_json::Value)) -> Self {
+        turn.lane.mend();
         let began = Timestamp::now();
-        let chain = Chain::namespace(name).await;
+        let name = &turn.name;
+        let chain = Chain::namespace(turn.lane, name).await;
+        let emptied = Timestamp::now();
         let start = Start { log: log.to_owned(), ..Start::new(&chain.namespace) };
         let operator = start.start().await;
-        let mut manifest = berlin();
+        let mut manifest = berlin(turn.lane);
         change(&mut manifest);
         chain.apply(&manifest).await.expect("the chain should be accepted");
-        chain.until_up(Duration::from_secs(90)).await;
+        chain.until_up(LIMIT).await;
         println!(
-            "{name}: chain Up after {:.1} s",
-            (Timestamp::now() - began).total(jiff::Unit::Second).unwrap_or_default()
+            "{name}: chain Up after {:.1} s (and {:.1} s until the lane was empty)",
+            seconds(emptied, Timestamp::now()),
+            seconds(began, emptied)
         );
         app::start(&chain).await;
-        let page = app::until_page(&chain, began, Duration::from_secs(30)).await;
-        println!("{name}: first page after {:.1} s", seconds(began, page));
+        let page = app::until_page(&chain, began, LIMIT).await;
+        println!("{name}: first page after {:.1} s", seconds(emptied, page));
         Self { operator, start, chain, _turn: turn }
+    }
+
+    /// Breaks a server of the lane, by its bare name, until the fault is dropped.
+    pub fn fault(&self, arguments: &[&str]) -> Fault {
+        Fault::new(self.chain.lane, arguments)
     }
 
     /// Kills the operator (-9) and starts another one.
@@ -71,16 +87,11 @@ impl World {
     }
 }
 
-/// Waits until no other scenario runs.
-pub async fn turn() -> MutexGuard<'static, ()> {
-    ONE_AT_A_TIME.lock().await
-}
-
 /// Ends the session of the hop's candidate and refuses it from now on; returns when.
 pub async fn refuse(world: &World, hop: &str) -> (Fault, Timestamp) {
     let (server, candidate) = (world.chain.server(hop).await, world.chain.candidate_name(hop).await);
     let began = Timestamp::now();
-    (Fault::new(&["revoke-password", &server, &candidate]), began)
+    (world.fault(&["revoke-password", &server, &candidate]), began)
 }
 
 /// Waits for the incident of a hop that was repaired by steps after `began`.
@@ -91,9 +102,6 @@ pub async fn until_repaired(world: &World, hop: &str, began: Timestamp) -> HopIn
     };
     world.chain.until_incident(hop, "is Recovered by a step", LIMIT, repaired).await
 }
-
-/// How long anything in the lab may take before a test gives up on it.
-pub const LIMIT: Duration = Duration::from_secs(150);
 
 /// From one time to another, in seconds.
 pub fn seconds(from: Timestamp, to: Timestamp) -> f64 {

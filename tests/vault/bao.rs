@@ -54,7 +54,10 @@ impl Bao {
         let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("should find a free port");
         let directory = tempfile::tempdir().expect("should make a directory");
         let log = std::fs::File::create(directory.path().join("log")).expect("should create the log");
-        let child = Command::new(&binary)
+        // Drop ends it, and where nothing is dropped, as after a kill -9 of the tests, the kernel does.
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL"])
+            .arg(&binary)
             .args(["server", "-dev", "-dev-no-store-token", &format!("-dev-root-token-id={ROOT_TOKEN}")])
             .arg(format!("-dev-listen-address={free}"))
             .env_clear()

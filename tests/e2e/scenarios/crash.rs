@@ -11,6 +11,7 @@ use super::{LIMIT, World, refuse, seconds, until_repaired};
 use crate::app;
 use crate::chain::{describe, phase};
 use crate::lab::{bao_seal, bao_unseal, lab};
+use crate::turn::Need;
 use crate::wait::until;
 
 /// One repair of the entry since `began`: one incident acted, by one rotation.
@@ -71,7 +72,7 @@ async fn an_operator_that_is_killed_after_any_step_leaves_one_rotation() {
 
 #[tokio::test]
 async fn outages_of_kafka_vault_and_kubernetes_lose_nothing() {
-    let world = World::up("outages", |chain| {
+    let world = World::up_where("outages", Need::Lab, |chain| {
         // After an outage of the API server the kubelet takes its time to see the new Secret.
         chain["spec"]["recovery"]["verifyWithin"] = serde_json::json!("60s");
     })

@@ -38,7 +38,7 @@ async fn lines_replayed_duplicated_or_of_a_foreign_pod_change_nothing() {
     })
     .await;
     // A pod that is not known might only be new: its lines wait for a minute.
-    until("lines of a pod that is gone are counted", Duration::from_secs(90), || async {
+    until("lines of a pod that is gone are counted", super::LIMIT, || async {
         let unknown = world.operator.metric("hopkeeper_records_discarded_total", "unknown_pod").await - dropped;
         if unknown >= gone.len() as f64 { Ok(()) } else { Err(format!("{unknown}")) }
     })

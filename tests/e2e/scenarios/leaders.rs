@@ -11,13 +11,13 @@ use super::crash::repaired_once;
 use super::{LIMIT, World, refuse};
 use crate::chain::{describe, kubectl, phase};
 use crate::operator::Start;
-use crate::wait::until;
+use crate::wait::{until, until_every};
 
 #[tokio::test]
 async fn operators_that_all_believe_to_lead_rotate_once_and_then_write_nothing() {
     let mut world = World::up("leaders", |_| ()).await;
     // It stays behind the record of its step for long enough to be suspended there: what it knows grows old meanwhile.
-    world.start.failpoints = "recover::recorded=1*sleep(5000)".to_owned();
+    world.start.failpoints = "recover::recorded=1*sleep(10000)".to_owned();
     world.restart_operator().await;
     let refused = || world.operator.metric("hopkeeper_reconcile_errors_total", "conflict");
     let refused_before = refused().await;
@@ -60,7 +60,7 @@ async fn operators_that_all_believe_to_lead_rotate_once_and_then_write_nothing()
     // No more faults: symptoms close, and then nobody writes. The poll of the pools alone comes by five times in that time.
     let quiet = Duration::from_secs(15);
     let last = RefCell::new((versions(&world), Instant::now()));
-    until("every incident is closed, and nothing is written for 15 s", LIMIT, || async {
+    until_every(Duration::from_secs(1), "every incident is closed, and nothing is written for 15 s", LIMIT, || async {
         let incidents = world.chain.incidents().await;
         let open = incidents.iter().filter(|i| !phase(i).is_closed()).count();
         let now = versions(&world);

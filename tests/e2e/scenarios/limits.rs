@@ -6,7 +6,6 @@ use serde_json::json;
 
 use super::{LIMIT, World};
 use crate::chain::phase;
-use crate::lab::Fault;
 use crate::wait::until;
 
 #[tokio::test]
@@ -17,8 +16,8 @@ async fn repairs_end_with_the_budget_and_a_person_is_called() {
     .await;
     let before = world.chain.state().await;
     // One password after the other is refused: the first rotation cannot help, and there is no second one.
-    let _first = Fault::new(&["revoke-password", "entry", "b"]);
-    let _second = Fault::new(&["revoke-password", "entry", "a"]);
+    let _first = world.fault(&["revoke-password", "entry", "b"]);
+    let _second = world.fault(&["revoke-password", "entry", "a"]);
     let incident = world
         .chain
         .until_incident("entry", "is given to a person", LIMIT, |i| {

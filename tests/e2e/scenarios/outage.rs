@@ -7,16 +7,19 @@ use serde_json::json;
 use super::{LIMIT, World, seconds, until_repaired};
 use crate::app;
 use crate::chain::phase;
-use crate::lab::Fault;
 use crate::wait::until;
 
 #[tokio::test]
 async fn inner_hops_are_held_as_symptoms_while_the_entry_is_repaired() {
-    let world =
-        World::up("outage", |chain| chain["spec"]["recovery"]["ladder"] = json!(["InPlace", "NextCandidate"])).await;
+    let world = World::up("outage", |chain| {
+        chain["spec"]["recovery"]["ladder"] = json!(["InPlace", "NextCandidate"]);
+        // The next candidate of the same server cannot help, and has to be waited for.
+        chain["spec"]["recovery"]["verifyWithin"] = json!("25s");
+    })
+    .await;
     let before = world.chain.state().await;
     let began = Timestamp::now();
-    let _fault = Fault::new(&["link-down", "entry"]);
+    let _fault = world.fault(&["link-down", "entry"]);
     for hop in ["middle", "exit"] {
         let held = world
             .chain

@@ -12,12 +12,13 @@ use kube::api::{DeleteParams, LogParams};
 use super::{LIMIT, World, refuse, until_repaired};
 use crate::app;
 use crate::chain::kubectl;
-use crate::lab::{self, Capture, lab};
+use crate::lab::{self, Capture, LANES, Lane, lab};
+use crate::turn::{Need, turn};
 use crate::wait::until;
 
 const HOPS: [&str; 3] = ["entry", "middle", "exit"];
 
-/// Sends without pause what a hop must not let out, from within the namespace of every hop there is, as root and as the
+/// Sends without pause what a hop must not let out, from within the namespace of every hop of the lane, as root and as the
 /// client's user: to the web server, and to VPN servers on other ports. From the moment that there is a tunnel device: until
 /// then nothing runs in the pod but the first command of `net init`, which loads the kill switch. Ends when dropped.
 struct Leaker {
@@ -26,18 +27,25 @@ struct Leaker {
 }
 
 impl Leaker {
-    fn start() -> Self {
+    fn start(lane: Lane) -> Self {
         let stop = lab::dir().join("run/leaker.stop");
         let _ = std::fs::remove_file(&stop);
         let attempts = lab::dir().join("run/leaker.sh");
-        let lines = "for t in 198.51.100.80/53 198.51.100.11/5000 198.51.100.21/443; do echo leak >/dev/udp/$t; done\n\
-                     timeout 0.2 bash -c 'echo >/dev/tcp/198.51.100.80/80'\n\
-                     echo leak >/dev/udp/fe80::1%eth0/53\n";
+        let lines = format!(
+            "for t in 198.51.100.80/53 {}/5000 {}/443; do echo leak >/dev/udp/$t; done\n\
+             timeout 0.2 bash -c 'echo >/dev/tcp/198.51.100.80/80'\n\
+             echo leak >/dev/udp/fe80::1%eth0/53\n",
+            lane.address(11),
+            lane.address(21),
+        );
         std::fs::write(&attempts, lines).expect("the script should be written");
         let script = format!(
-            "A=$(cat {attempts}); while [ ! -e {stop} ]; do for n in /run/netns/*; do \
+            "A=$(cat {attempts}); while [ ! -e {stop} ] && [ -e /proc/{tests} ]; do for n in /run/netns/*; do \
+             a=$(nsenter --net=$n /usr/sbin/ip -4 -o addr) && [[ $a = *' {links}'* ]] || continue; \
              nsenter --net=$n /usr/sbin/ip link show tun0 >/dev/null 2>&1 || continue; \
              for u in 0 65534; do nsenter --net=$n setpriv --reuid $u --clear-groups bash -c \"$A\"; done; done; sleep 0.05; done",
+            links = lane.link_prefix(),
+            tests = std::process::id(),
             stop = stop.display(),
             attempts = attempts.display(),
         );
@@ -58,19 +66,21 @@ impl Drop for Leaker {
     }
 }
 
-/// Packets of pods on the cluster network that are not the entry hop's own to a VPN server. What interfaces say of
+/// Packets of pods on the cluster network that are not an entry hop's own to a VPN server of its lane or of another. What interfaces say of
 /// themselves when they come up (IPv6 multicast) is the kernel's, before anything of the pod runs.
 fn outside(name: &str) -> Capture {
-    let servers = "(host 198.51.100.11 or host 198.51.100.21) and port 1194";
+    let hosts: Vec<_> = LANES.iter().flat_map(|l| [11, 21].map(|last| format!("host {}", l.address(last)))).collect();
+    let servers = format!("({}) and port 1194", hosts.join(" or "));
     let ipv4 = format!("ip and src net 10.244.0.0/24 and not ({servers})");
     Capture::start(name, "any", &format!("({ipv4}) or (ip6 and not dst net ff00::/8 and not host ::1)"))
 }
 
 #[tokio::test]
 async fn no_packet_leaves_beside_the_tunnels() {
+    let turn = turn("leaks", Need::ThisLane(LANES[0])).await;
     let capture = outside("leak-start");
-    let leaker = Leaker::start();
-    let world = World::up("leaks", |_| ()).await;
+    let leaker = Leaker::start(turn.lane);
+    let world = World::up_in(turn, |_| ()).await;
     let leaked = capture.stop();
     assert_eq!(leaked.len(), 0, "while the chain started: {leaked:#?}");
 
@@ -104,7 +114,7 @@ async fn no_packet_leaves_beside_the_tunnels() {
     );
     lab(&["node", "bash", "-c", &format!("{script}; true")]);
     let capture = outside("leak-without");
-    let leaker = Leaker::start();
+    let leaker = Leaker::start(world.chain.lane);
     tokio::time::sleep(Duration::from_secs(3)).await; // Long enough for several rounds of attempts.
     drop(leaker);
     let leaked = capture.stop();
@@ -116,11 +126,12 @@ async fn no_packet_leaves_beside_the_tunnels() {
 async fn each_segment_carries_only_its_outer_tunnel_and_the_web_server_sees_the_exit() {
     let world = World::up("segments", |_| ()).await;
     let bridge = |definition: &str| bridge(&world.chain.namespace, definition);
+    let server = |last, port| format!("{}.{port}", world.chain.lane.address(last));
     let entry = format!("pod:{}/{}", world.chain.namespace, world.chain.pod("entry").await.name_any());
     let segments = [
-        ("exit to middle", bridge("berlin-link-1"), "198.51.100.13.1194"),
-        ("middle to entry", bridge("berlin-link-0"), "198.51.100.12.51820"),
-        ("entry to the internet", entry, "198.51.100.11.1194"),
+        ("exit to middle", bridge("berlin-link-1"), server(13, 1194)),
+        ("middle to entry", bridge("berlin-link-0"), server(12, 51820)),
+        ("entry to the internet", entry, server(11, 1194)),
     ];
     for (name, place, server) in segments {
         // Neighbours on a link look each other up by ARP; nothing else may be there.
@@ -129,7 +140,7 @@ async fn each_segment_carries_only_its_outer_tunnel_and_the_web_server_sees_the_
         tokio::time::sleep(Duration::from_secs(2)).await; // Pages go by while the capture runs.
         let packets = capture.stop();
         assert!(!packets.is_empty(), "{name}: there should be traffic");
-        let foreign: Vec<_> = packets.iter().filter(|p| !p.contains(server)).collect();
+        let foreign: Vec<_> = packets.iter().filter(|p| !p.contains(&server)).collect();
         assert!(foreign.is_empty(), "{name}: {foreign:#?}");
         println!("    {name}: {} packets, all of {server}", packets.len());
     }
@@ -143,11 +154,11 @@ fn bridge(namespace: &str, definition: &str) -> String {
     config["plugins"][0]["bridge"].as_str().expect("it should name a bridge").to_owned()
 }
 
-/// Every secret value of the lab's candidates.
-fn canaries() -> Vec<String> {
+/// Every secret value of the lane's candidates.
+fn canaries(lane: Lane) -> Vec<String> {
     let mut found = Vec::new();
     for hop in HOPS {
-        for entry in std::fs::read_dir(lab::dir().join("pools").join(hop)).expect("the pools should be there") {
+        for entry in std::fs::read_dir(lane.pool(hop)).expect("the pools should be there") {
             let path = entry.expect("it should be readable").path();
             let text = std::fs::read_to_string(&path).unwrap_or_default();
             if let Ok(fields) = serde_json::from_str::<serde_json::Value>(&text) {
@@ -177,8 +188,7 @@ fn canaries() -> Vec<String> {
 
 #[tokio::test]
 async fn no_secret_reaches_any_output_at_trace() {
-    let turn = World::traced("canary").await;
-    let world = turn;
+    let world = World::traced("canary").await;
     let (fault, began) = refuse(&world, "entry").await;
     until_repaired(&world, "entry", began).await;
     drop(fault);
@@ -197,7 +207,7 @@ async fn no_secret_reaches_any_output_at_trace() {
             outputs.push((format!("{hop}/{container}"), text));
         }
     }
-    let canaries = canaries();
+    let canaries = canaries(world.chain.lane);
     for (name, text) in &outputs {
         for canary in &canaries {
             assert!(!text.contains(canary.as_str()), "a secret is in {name}");

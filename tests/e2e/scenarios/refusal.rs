@@ -5,7 +5,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::chain::{Chain, berlin};
-use crate::lab;
+use crate::lab::{self, LANES};
+use crate::turn::{Need, turn};
 
 fn validate(chain: &Value) -> (bool, String) {
     let file = tempfile::NamedTempFile::with_suffix(".yaml").expect("a file should be made");
@@ -17,8 +18,10 @@ fn validate(chain: &Value) -> (bool, String) {
 
 #[tokio::test]
 async fn a_wrong_chain_is_refused_everywhere_with_the_same_sentence() {
-    let _turn = super::turn().await;
-    let chain = Chain::namespace("refusal").await;
+    let turn = turn("refusal", Need::Lane).await;
+    let chain = Chain::namespace(turn.lane, "refusal").await;
+    // As the README has it: nothing of it is ever started.
+    let berlin = || berlin(LANES[0]);
     let duplicate = berlin()["spec"]["hops"][0].clone();
     let cases: [(&str, Value, &str); 5] = [
         ("/spec/hops", json!([]), "a chain needs at least one hop: list the entry hop first, the exit hop last"),

@@ -6,13 +6,12 @@ use serde_json::json;
 
 use super::{LIMIT, World, seconds, until_repaired};
 use crate::app;
-use crate::lab::Fault;
 
 /// Breaks `hop` by `fault`; it must be healed by one step, and the other hops left as they are.
 async fn heals(world: &World, hop: &str, fault: &[&str], by: StepAction) {
     let before = world.chain.state().await;
     let began = Timestamp::now();
-    let _fault = Fault::new(fault);
+    let _fault = world.fault(fault);
     let broken = app::until_down(&world.chain, began, LIMIT).await;
     let incident = until_repaired(world, hop, began).await;
     let status = incident.status.clone().unwrap_or_default();
@@ -61,12 +60,13 @@ async fn each_hop_heals_in_a_new_pod_when_in_place_is_left_out() {
 
 #[tokio::test]
 async fn a_hop_that_does_not_come_up_in_place_gets_a_new_pod_and_then_the_next_candidate() {
-    let world = World::up("ladder", |_| ()).await;
+    // Two steps that cannot help have to be waited for.
+    let world = World::up("ladder", |chain| chain["spec"]["recovery"]["verifyWithin"] = json!("25s")).await;
     let before = world.chain.state().await;
     let began = Timestamp::now();
     // Both candidates of the first server are refused without a word: only the third one works.
-    let _first = Fault::new(&["revoke-cert", "exit", "b"]);
-    let _second = Fault::new(&["revoke-cert", "exit", "a"]);
+    let _first = world.fault(&["revoke-cert", "exit", "b"]);
+    let _second = world.fault(&["revoke-cert", "exit", "a"]);
     let incident = until_repaired(&world, "exit", began).await;
     let actions: Vec<_> = incident.status.unwrap_or_default().steps.iter().map(|s| s.action).collect();
     assert_eq!(actions, [StepAction::RotateInPlace, StepAction::Recreate, StepAction::RotateInPlace]);
@@ -81,12 +81,13 @@ async fn a_new_version_of_the_candidate_in_use_is_taken_without_a_failure() {
     let world = World::up("version", |_| ()).await;
     let before = world.chain.state().await;
     let began = Timestamp::now();
-    let stored = crate::lab::bao(&["kv", "get", "-mount=secret", "-format=json", "vpn/entry/a"]);
+    let secret = format!("vpn/{}/a", world.chain.lane.name("entry"));
+    let stored = crate::lab::bao(&["kv", "get", "-mount=secret", "-format=json", &secret]);
     let stored: serde_json::Value = serde_json::from_str(&stored).expect("it should be JSON");
     let mut fields = stored["data"]["data"].clone();
     let profile = fields["profile"].as_str().unwrap_or_default().to_owned();
     fields["profile"] = json!(profile.clone() + "\nreneg-sec 3601\n");
-    crate::lab::bao_put("vpn/entry/a", &fields);
+    crate::lab::bao_put(&secret, &fields);
     crate::wait::until("the hop runs with the new version", LIMIT, || async {
         let now = world.chain.candidate("entry").await;
         if now != before["entry"].1 && now.starts_with("a@") { Ok(()) } else { Err(now) }

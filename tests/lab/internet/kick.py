@@ -1,6 +1,9 @@
-"""End the live sessions of one client at once: kick.py NAME SOCKET... (management sockets). Prints how many.
+"""End the live sessions of one client at once, or tell it something: kick.py NAME [--say TEXT] SOCKET... (management
+sockets). Prints to how many sessions it was done.
 
 client-kill sends the client a RESTART, so it reconnects immediately and meets what the server now thinks of it.
+client-pending-auth is the one command by which a server sends a client words of its own choice (INFO_PRE). It wants the number of
+the session's key, which nothing tells: the first few are tried, and what goes to a session that is not there goes nowhere.
 """
 import socket, sys
 
@@ -19,7 +22,10 @@ def ask(stream, command, end):
 
 
 kicked = 0
-for path in sys.argv[2:]:
+name, paths, words = sys.argv[1], sys.argv[2:], None
+if paths[:1] == ["--say"]:
+    words, paths = paths[1], paths[2:]
+for path in paths:
     s = socket.socket(socket.AF_UNIX)
     s.settimeout(5)
     try:
@@ -32,7 +38,11 @@ for path in sys.argv[2:]:
         for row in rows:
             if row[0] == "CLIENT_LIST":
                 client = dict(zip(head[1:], row[1:]))
-                if sys.argv[1] in (client["Common Name"], client["Username"], "*"):
-                    ask(stream, f"client-kill {client['Client ID']}", "SUCCESS")
-                    kicked += 1
+                if name in (client["Common Name"], client["Username"], "*"):
+                    number = client["Client ID"]
+                    orders = [f"client-kill {number}"]
+                    if words is not None:
+                        orders = [f'client-pending-auth {number} {key} "{words}" 10' for key in range(8)]
+                    answers = [ask(stream, order, "SUCCESS") for order in orders]
+                    kicked += any(answer and answer[-1].startswith("SUCCESS") for answer in answers)
 print(kicked)

@@ -2,7 +2,7 @@
 # Faults of the VPN servers. Each takes effect on live sessions at once, leaves a mark in INET/faults, and can be undone.
 fault_usage() { cat <<T
 usage: lab.sh fault VERB SERVER [ARGUMENT]     (servers: $(server_names | tr '\n' ' '))
-       lab.sh faults [clear]                   lists what is broken; clear: undoes all of it
+       lab.sh faults [clear [LANE]]            lists what is broken; clear: undoes all of it, or that of a lane's servers
   revoke-password SERVER USER    the password check refuses USER; live sessions are ended, so the client meets it now
   restore-password SERVER USER
   revoke-cert SERVER NAME        NAME's certificate goes on the server's revocation list; live sessions are ended
@@ -19,6 +19,7 @@ usage: lab.sh fault VERB SERVER [ARGUMENT]     (servers: $(server_names | tr '\n
   stop SERVER                    its processes are killed: the port answers 'refused' at once (UDP: ICMP port unreachable). A UDP client
                                  that sends nothing meanwhile notices only by its ping timeout, also after 'start'
   start SERVER
+  say SERVER USER TEXT           OpenVPN: the server sends the client these words ("Info command was pushed by server"); nothing to mend
   delay SERVER MS                each packet the server sends waits MS milliseconds; 0: none. Live sessions feel the next packet
 USER, NAME, PEER: the candidate, as <hop>-<candidate>, e.g. entry-a; also just a, b, c, d.
 T
@@ -48,10 +49,10 @@ fault() {
   [ -n "$s" ] || { fault_usage >&2; exit 2; }
   is_server "$s"; alive "inet-$s" || die "the internet is not up (run: lab.sh up internet)"
   case $verb in
-    *-password | *-cert) want_kind "$s" openvpn ;;
+    *-password | *-cert | say) want_kind "$s" openvpn ;;
     *-peer-key) want_kind "$s" wireguard ;;
   esac
-  case $verb in *-password | revoke-cert | restore-cert | expire-cert | *-peer-key) arg=$(fault_client "$s" "${arg:-?}") || exit 1 ;; esac
+  case $verb in *-password | revoke-cert | restore-cert | expire-cert | *-peer-key | say) arg=$(fault_client "$s" "${arg:-?}") || exit 1 ;; esac
   case $verb in
     revoke-password)
       [ "$(server_auth "$s")" = password ] || die "$s checks no passwords"
@@ -89,6 +90,7 @@ fault() {
     link-up) fault_unmark link-down "$s"; in_router ip link set "$s" up; echo "link-up: $s is on the net" ;;
     stop) fault_mark "$verb" "$s"; server_kill "$s"; echo "stop: the processes of $s are gone" ;;
     start) fault_unmark stop "$s"; server_start "$s"; server_wait "$s"; echo "start: $s runs" ;;
+    say) n=$(python3 "$LAB_SRC/internet/kick.py" "$arg" --say "${4:?the words}" "$INET/$s/udp.sock" "$INET/$s/tcp.sock"); [ "$n" != 0 ] || die "$arg has no session on $s that could be told anything"; echo "say: $s told $arg '$4'" ;;
     delay) fault_delay "$s" "${arg:?milliseconds}"; echo "delay: $s sends $arg ms late" ;;
     *) fault_usage >&2; exit 2 ;;
   esac
@@ -117,20 +119,23 @@ fault_delay() { # SERVER MS: what the server sends takes a detour through tun de
     ip rule add pref 40 iif delay0 lookup main; ip rule add pref 41 to $OVPN_POOL lookup main; ip rule add pref 42 to $WG_POOL lookup main; ip rule add pref 50 lookup 50"
 }
 faults_list() { local f; for f in "$INET"/faults/*; do [ ! -e "$f" ] || basename "$f" | tr . ' '; done; }
-faults_clear() { # back to working servers, whatever was done
-  local s n=0 f restart=()
-  for f in "$INET"/faults/*; do [ ! -e "$f" ] || n=$((n + 1)); done
-  for s in $(server_names); do
-    alive "inet-$s" || continue
+faults_clear() { # [LANE]: back to working servers, whatever was done
+  local s n=0 f servers=() restart=()
+  for s in $(server_names "${1:-}"); do ! alive "inet-$s" || servers+=("$s"); done
+  [ ${#servers[@]} -gt 0 ] || die "no server to mend: is there a lane ${1:-}, and is the internet up?"
+  for s in "${servers[@]}"; do
+    for f in "$INET/faults/"*."$s".*; do [ ! -e "$f" ] || n=$((n + 1)); done
     [ ! -e "$INET/$s/clock" ] && [ ! -e "$INET/$s/good.crt" ] || restart+=("$s")
     [ ! -e "$INET/faults/link-down.$s." ] || in_router ip link set "$s" up
-    fault_delay "$s" 0
+    for f in "$INET/faults/delay.$s".*; do [ ! -e "$f" ] || fault_delay "$s" 0; done
     for f in "$INET/faults/replace-peer-key.$s".*; do [ ! -e "$f" ] || [ -e "$INET/faults/stop.$s." ] || fault restore-peer-key "$s" "${f##*.}" >/dev/null; done
   done
-  rm -rf "$INET/faults"; mkdir -p "$INET/faults"
-  for s in $(server_names); do faults_forget "$s"; done
+  for s in "${servers[@]}"; do
+    rm -f "$INET/faults/"*."$s".*
+    faults_forget "$s"
+  done
   for s in "${restart[@]}"; do server_restart "$s"; done
-  for s in $(server_names); do ! alive "inet-$s" || server_start "$s"; done
-  for s in $(server_names); do ! alive "inet-$s" || server_wait "$s"; done
+  for s in "${servers[@]}"; do server_start "$s"; done
+  for s in "${servers[@]}"; do server_wait "$s"; done
   echo "faults clear: $n undone"
 }

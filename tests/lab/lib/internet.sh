@@ -5,17 +5,27 @@ INET=$LAB_DIR/internet
 NODE_PUBLIC=203.0.113.2 ROUTER_PUBLIC=203.0.113.1 SEGMENT=198.51.100.0/24 ROUTER_IP=198.51.100.1
 VPN_PORT=1194 WG_PORT=51820 OVPN_POOL=10.8.0.0/24 WG_POOL=10.9.0.0/24
 
-#      server   address        kind      who may connect
-SERVERS="entry   198.51.100.11  openvpn   password
-         entry2  198.51.100.21  openvpn   password
-         middle  198.51.100.12  wireguard -
-         middle2 198.51.100.22  wireguard -
-         exit    198.51.100.13  openvpn   certificate
-         exit2   198.51.100.23  openvpn   certificate
-         web     198.51.100.80  web       -"
-server_names() { awk '{print $1}' <<<"$SERVERS"; }
+# Every lane has servers and candidates of its own, so that whoever breaks some disturbs nobody in another lane. Lane 1's names
+# are bare; in lane 2 'entry' is 'lane2-entry', at an address 100 higher, and so on: 1 to 3 fit into the segment.
+LANES=3
+lane_prefix() { [ "$1" = 1 ] || echo "lane$1-"; }
+lane_servers() { # LANE
+  local p n=$((($1 - 1) * 100)); p=$(lane_prefix "$1")
+  #      server      address                   kind      who may connect  lane
+  cat <<T
+${p}entry   198.51.100.$((n + 11)) openvpn   password    $1
+${p}entry2  198.51.100.$((n + 21)) openvpn   password    $1
+${p}middle  198.51.100.$((n + 12)) wireguard -           $1
+${p}middle2 198.51.100.$((n + 22)) wireguard -           $1
+${p}exit    198.51.100.$((n + 13)) openvpn   certificate $1
+${p}exit2   198.51.100.$((n + 23)) openvpn   certificate $1
+T
+}
+SERVERS=$(for ((l = 1; l <= LANES; l++)); do lane_servers $l; done; echo "web 198.51.100.80 web - -")
+server_names() { awk -v l="${1:-}" 'l=="" || $5==l {print $1}' <<<"$SERVERS"; } # [LANE]
 server_field() { awk -v s="$1" -v f="$2" '$1==s{print $f; found=1} END{exit !found}' <<<"$SERVERS"; }
 server_ip() { server_field "$1" 2; }
+servers_of() { awk -v k="$1" '$3==k{print $1}' <<<"$SERVERS"; } # KIND
 server_kind() { server_field "$1" 3; }
 server_auth() { server_field "$1" 4; }
 is_server() { server_field "$1" 1 >/dev/null || die "no server '$1' (there are: $(server_names | tr '\n' ' '))"; }
@@ -100,9 +110,10 @@ internet_up() {
   mkdir -p "$INET/faults"; chmod 700 "$INET"
   vpn_pki; candidates_make
   router_up
-  for s in $(server_names); do server_up "$s"; done
+  local jobs=(); for s in $(server_names); do server_up "$s" & jobs+=($!); done
+  for s in "${jobs[@]}"; do wait "$s" || die "a server did not start"; done
   for s in $(server_names); do server_wait "$s"; done
-  say "internet up in $(seconds_since "$t") s: servers $(server_names | tr '\n' ' ')on $SEGMENT"
+  say "internet up in $(seconds_since "$t") s: web and $LANES lanes of servers ($(server_names 1 | tr '\n' ' ')...) on $SEGMENT"
   if alive bao; then pools_publish; fi
 }
 server_wait() {
@@ -115,7 +126,8 @@ server_wait() {
 internet_down() {
   local s t; t=$(date +%s.%N)
   for f in "$RUN"/capture-*.pid "$RUN"/delay-*.pid; do [ ! -e "$f" ] || halt "$(basename "$f" .pid)" 2; done
-  for s in $(server_names); do server_kill "$s"; halt "inet-$s" 2; rm -f "$RUN/inet-$s.ready"; done
+  for s in $(server_names); do { server_kill "$s"; halt "inet-$s" 2; rm -f "$RUN/inet-$s.ready"; } & done
+  wait
   halt inet 2; rm -f "$RUN/inet.ready"
   rm -rf "$INET/faults" "$INET"/*/clock; for s in $(server_names); do faults_forget "$s"; done
   say "internet down in $(seconds_since "$t") s"

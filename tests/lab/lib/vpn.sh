@@ -4,21 +4,27 @@ BORINGTUN_VERSION=0.7.1 BORINGTUN=$LAB_DIR/boringtun/bin/boringtun-cli
 VPN_PKI=$INET/pki POOLS=$LAB_DIR/pools KEYS=$INET/candidates
 FAKETIME_LIB=/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketimeMT.so.1
 
-# Every hop has four candidates: a and b on the first server, c and d on the second. d speaks TCP (OpenVPN) or has no
+# Every hop of a lane has four candidates: a and b on the first server, c and d on the second. d speaks TCP (OpenVPN) or has no
 # preshared key (WireGuard). The certificates of a, c end after 30 days and of b, d after 60: 'fault expire-cert' needs that.
-#           hop    candidate server  tunnel address (WireGuard) | transport (OpenVPN)
-CANDIDATES="entry  a entry   udp
-            entry  b entry   udp
-            entry  c entry2  udp
-            entry  d entry2  tcp
-            middle a middle  10.9.0.2
-            middle b middle  10.9.0.3
-            middle c middle2 10.9.0.4
-            middle d middle2 10.9.0.5
-            exit   a exit    udp
-            exit   b exit    udp
-            exit   c exit2   udp
-            exit   d exit2   tcp"
+lane_candidates() { # LANE
+  local p; p=$(lane_prefix "$1")
+  #  hop       candidate server  tunnel address (WireGuard) | transport (OpenVPN)
+  cat <<T
+${p}entry  a ${p}entry   udp
+${p}entry  b ${p}entry   udp
+${p}entry  c ${p}entry2  udp
+${p}entry  d ${p}entry2  tcp
+${p}middle a ${p}middle  10.9.0.2
+${p}middle b ${p}middle  10.9.0.3
+${p}middle c ${p}middle2 10.9.0.4
+${p}middle d ${p}middle2 10.9.0.5
+${p}exit   a ${p}exit    udp
+${p}exit   b ${p}exit    udp
+${p}exit   c ${p}exit2   udp
+${p}exit   d ${p}exit2   tcp
+T
+}
+CANDIDATES=$(for ((l = 1; l <= LANES; l++)); do lane_candidates $l; done)
 cert_days() { case $1 in *-a | *-c) echo 30 ;; *) echo 60 ;; esac; }
 candidates() { awk -v s="${1:-}" 's=="" || $3==s {print $1 "-" $2, $1, $2, $3, $4}' <<<"$CANDIDATES"; } # [SERVER]: NAME HOP CANDIDATE SERVER EXTRA
 
@@ -31,20 +37,23 @@ vpn_cert() { # NAME USAGE DAYS DIRECTORY
   rm -f "$4/$1.csr"
 }
 vpn_pki() {
-  [ ! -e "$VPN_PKI/done" ] || return 0
   local s old; old=$(umask); umask 077
-  rm -rf "$VPN_PKI" "$KEYS"; mkdir -p "$VPN_PKI"
-  ec_key "$VPN_PKI/ca.key"
-  openssl req -x509 -key "$VPN_PKI/ca.key" -days 3650 -subj "/CN=lab VPN CA" -out "$VPN_PKI/ca.crt" -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign
-  openvpn --genkey tls-crypt "$VPN_PKI/tls-crypt.key" >/dev/null
+  [ -e "$VPN_PKI/done" ] || {
+    rm -rf "$VPN_PKI" "$KEYS"; for s in $(server_names); do rm -rf "${INET:?}/$s"; done; mkdir -p "$VPN_PKI"
+    ec_key "$VPN_PKI/ca.key"
+    openssl req -x509 -key "$VPN_PKI/ca.key" -days 3650 -subj "/CN=lab VPN CA" -out "$VPN_PKI/ca.crt" -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign
+    openvpn --genkey tls-crypt "$VPN_PKI/tls-crypt.key" >/dev/null
+    touch "$VPN_PKI/done"
+  }
+  # Each server's own, also of one that a lab of an earlier version did not have.
   for s in $(server_names); do
     mkdir -p "$INET/$s"
     case $(server_kind "$s") in
-      openvpn) vpn_cert "$s.vpn.lab" serverAuth 3650 "$VPN_PKI"; : >"$INET/$s/revoked"; crl_write "$s" ;;
-      wireguard) wg genkey >"$INET/$s/private"; wg pubkey <"$INET/$s/private" >"$INET/$s/public" ;;
+      openvpn) [ -e "$INET/$s/crl.pem" ] || { vpn_cert "$s.vpn.lab" serverAuth 3650 "$VPN_PKI"; : >"$INET/$s/revoked"; crl_write "$s"; } ;;
+      wireguard) [ -e "$INET/$s/public" ] || { wg genkey >"$INET/$s/private"; wg pubkey <"$INET/$s/private" >"$INET/$s/public"; } ;;
     esac
   done
-  touch "$VPN_PKI/done"; umask "$old"
+  umask "$old"
 }
 # SERVER: its revocation list, from the names in INET/SERVER/revoked. Every server has its own, as providers do.
 crl_write() {
