@@ -8,6 +8,7 @@ LAB_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hopkeeper-lab
 export LAB_DIR
 # Where the integration tests find the lab's programs.
 export HOPKEEPER_TEST_KAFKA ?= 127.0.0.1:9092
+export HOPKEEPER_TEST_ELASTICSEARCH ?= http://127.0.0.1:9200
 export HOPKEEPER_TEST_BORINGTUN ?= $(LAB_DIR)/boringtun/bin/boringtun-cli
 export HOPKEEPER_TEST_BAO ?= $(LAB_DIR)/bin/bao
 # The crash tests stop the operator at named places; a release never has them.
@@ -19,7 +20,7 @@ help: ## what there is
 demo: lab-up ## the main job, told step by step, on a real cluster on this machine
 	tests/demo.sh
 
-test: lab-up ## every test, on real components
+test: lab-up lab-tests ## every test, on real components
 	tests/run.sh $(CARGO_FLAGS)
 
 unit: ## the tests that need nothing but Rust
@@ -44,6 +45,12 @@ lab-core: lab-deps
 	$(LAB) build core
 	$(LAB) up core
 
+# What only the tests need: Elasticsearch, and the tools that hold the chart and the cluster's scripts to account.
+lab-tests: lab-deps
+	$(LAB) build es
+	tests/helm/tools.sh
+	$(LAB) up es
+
 lab-deps:
 	$(LAB) deps
 
@@ -58,10 +65,12 @@ bench: bench-engine lab-up ## the figures of the engine and of the whole path: r
 bench-engine: ## the rules engine beside Vectorscan, RegexSet and ripgrep, on one core
 	tests/bench/run.sh
 
-generate: build ## the generated files that are committed: CRDs, rule list and schema, snapshots
+generate: build lab-tests ## the generated files that are committed: CRDs, rule list and schema, snapshots, the chart's copies
 	$(BIN) crd > k8s/crd.yaml
 	$(BIN) rules list --format markdown > docs/rules.md
 	$(BIN) rules schema > rules/schema.json
 	INSTA_UPDATE=always cargo test $(CARGO_FLAGS) --lib
+	HOPKEEPER_GENERATE=1 cargo test --test helm generated
+	HOPKEEPER_GENERATE=1 cargo test --test helm readme
 
-.PHONY: help demo test unit lint build lab-up lab-core lab-deps lab-down bench bench-engine generate
+.PHONY: help demo test unit lint build lab-up lab-core lab-tests lab-deps lab-down bench bench-engine generate

@@ -28,6 +28,10 @@ options() { # SUITE: sets 'before' and 'after' the program
     hop_net) before=() after=(--show-output --test-threads=3) ;;
     # Not while a scenario of e2e restarts Kafka: it takes this lock alone.
     kafka) before=(flock --shared --no-fork "$LAB_DIR/run/shared.lock") after=(--show-output --test-threads=1) ;;
+    # Each makes its own topics and data streams, but one test of the first stops Elasticsearch.
+    elasticsearch | replay)
+      before=(nice -n 5 flock --shared --no-fork "$LAB_DIR/run/shared.lock" flock --no-fork "$LAB_DIR/run/es.lock")
+      after=(--show-output --test-threads=2) ;;
     # Its bounds are those of one process's memory.
     window_memory | hostile_input) after=(--show-output --test-threads=1) ;;
     *) after=(--show-output) ;;
@@ -54,7 +58,8 @@ take() { # waits until a suite ends
 }
 
 # The longest first. At most so many at once: e2e and hop_net wait most of their time, a third one computes.
-queue=(); for name in e2e hop_net replay hopkeeper window_memory hostile_input; do
+# What shares the lab with a scenario comes after those that do not, for it waits for the one that has the lab to itself.
+queue=(); for name in e2e hop_net hopkeeper hostile_input window_memory replay elasticsearch; do
   grep -q "^$name " "$OUT/suites" && queue+=("$name") || { echo "tests/run.sh: there is no suite $name" >&2; exit 1; }
 done
 while read -r name _; do [[ " ${queue[*]} " = *" $name "* ]] || queue+=("$name"); done <"$OUT/suites"
