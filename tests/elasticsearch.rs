@@ -6,6 +6,8 @@
 
 #[path = "elasticsearch/harness.rs"]
 mod harness;
+#[path = "shared/lab_lock.rs"]
+mod lab_lock;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -133,7 +135,7 @@ async fn the_place_is_stored_only_when_the_incident_exists() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_stops_and_starts_again_loses_nothing() {
-    let Some(lab) = Lab::start("restart").await else { return };
+    let Some(lab) = Lab::alone("restart").await else { return };
     let running = Running::start(&lab, pods(2));
     let before: Vec<Value> = (0..2000).map(|number| line("p0", at(number / 10), number, "hello")).collect();
     lab.send(&before).await;
@@ -179,6 +181,7 @@ async fn the_same_lines_come_to_the_same_decisions_from_kafka() {
         println!("skipped: needs Kafka (HOPKEEPER_TEST_KAFKA=host:port)");
         return;
     };
+    let _turn = lab_lock::lock(lab_lock::SHARED, false);
     let topic = format!("hopkeeper-test-same-{}", std::process::id());
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", &brokers);

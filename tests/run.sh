@@ -28,10 +28,6 @@ options() { # SUITE: sets 'before' and 'after' the program
     hop_net) before=() after=(--show-output --test-threads=3) ;;
     # Not while a scenario of e2e restarts Kafka: it takes this lock alone.
     kafka) before=(flock --shared --no-fork "$LAB_DIR/run/shared.lock") after=(--show-output --test-threads=1) ;;
-    # Each makes its own topics and data streams, but one test of the first stops Elasticsearch.
-    elasticsearch | replay)
-      before=(nice -n 5 flock --shared --no-fork "$LAB_DIR/run/shared.lock" flock --no-fork "$LAB_DIR/run/es.lock")
-      after=(--show-output --test-threads=2) ;;
     # Its bounds are those of one process's memory.
     window_memory | hostile_input) after=(--show-output --test-threads=1) ;;
     *) after=(--show-output) ;;

@@ -123,27 +123,29 @@ impl RuleWatch {
             (seen != Some(content)).then(|| (content, rule_files::load(&path, base)))
         });
         let Some((content, loaded)) = read.await.expect("should not panic: loading gives errors") else { return };
-        self.seen = Some(content);
+        let first = self.seen.replace(content).is_none();
         let path = self.path.display().to_string();
         match loaded {
             Ok(loaded) => {
                 let rules = loaded.rules.rules().len();
                 RulesReloaded { path: &path, rules, files: loaded.files.len() }.emit(&self.metrics);
                 self.rules.send_replace(Arc::new(loaded.rules));
-                self.tell(RulesState { rules, problem: None });
+                // The first look finds what the program began with.
+                self.tell(RulesState { rules, problem: None }, !first);
             }
             Err(error) => {
                 let rules = self.state.borrow().rules;
                 RulesReloadError { path: &path, error: &error, kept: rules }.emit(&self.metrics);
                 let problem = error_chain(&error).chars().take(MAX_PROBLEM_CHARS).collect();
-                self.tell(RulesState { rules, problem: Some(problem) });
+                self.tell(RulesState { rules, problem: Some(problem) }, false);
             }
         }
     }
 
-    fn tell(&self, state: RulesState) {
+    /// A reload is told even where as many rules are in use as before.
+    fn tell(&self, state: RulesState, reloaded: bool) {
         self.state.send_if_modified(|before| {
-            let changed = *before != state;
+            let changed = reloaded || *before != state;
             *before = state;
             changed
         });

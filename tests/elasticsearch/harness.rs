@@ -1,6 +1,7 @@
 //! A data stream of a test's own on the real Elasticsearch, a pipeline that reads it, and a sink that writes down what
 //! it is asked to create.
 
+use crate::lab_lock;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
@@ -90,11 +91,22 @@ pub(crate) struct Lab {
     pub(crate) stream: String,
     http: reqwest::Client,
     cursor: tempfile::TempDir,
+    /// Nobody stops the server meanwhile.
+    _turn: Option<std::fs::File>,
 }
 
 impl Lab {
     /// None without an Elasticsearch; under CI that is a failure.
     pub(crate) async fn start(name: &str) -> Option<Self> {
+        Self::start_with(name, false).await
+    }
+
+    /// The same for who stops the server: nobody else uses it meanwhile.
+    pub(crate) async fn alone(name: &str) -> Option<Self> {
+        Self::start_with(name, true).await
+    }
+
+    async fn start_with(name: &str, alone: bool) -> Option<Self> {
         let Ok(url) = std::env::var("HOPKEEPER_TEST_ELASTICSEARCH") else {
             let what = "needs Elasticsearch: set HOPKEEPER_TEST_ELASTICSEARCH=http://host:port";
             assert!(std::env::var_os("CI").is_none(), "{what}");
@@ -102,9 +114,10 @@ impl Lab {
             return None;
         };
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let turn = tokio::task::block_in_place(|| lab_lock::lock(lab_lock::ELASTICSEARCH, alone));
         let stream = format!("hkt-{name}-{}-{}", std::process::id(), Timestamp::now().as_millisecond());
         let cursor = tempfile::tempdir().expect("should make a directory");
-        let lab = Self { url, stream, http: reqwest::Client::new(), cursor };
+        let lab = Self { url, stream, http: reqwest::Client::new(), cursor, _turn: turn };
         let mappings = json!({"properties": {"@timestamp": {"type": "date"}}});
         let template = json!({"index_patterns": [lab.stream], "data_stream": {}, "priority": 500,
             "template": {"settings": {"number_of_replicas": 0, "refresh_interval": "100ms"}, "mappings": mappings}});

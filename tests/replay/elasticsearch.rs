@@ -7,12 +7,15 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::command::{directory, out, run, shipped};
+use crate::lab_lock;
 use crate::support::scenarios;
 
 struct Server {
     url: String,
     http: reqwest::Client,
     runtime: tokio::runtime::Runtime,
+    /// Nobody stops the server meanwhile.
+    _turn: Option<std::fs::File>,
 }
 
 impl Server {
@@ -27,7 +30,8 @@ impl Server {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().expect("should make a runtime");
-        Some(Self { url, http: reqwest::Client::new(), runtime })
+        let turn = lab_lock::lock(lab_lock::ELASTICSEARCH, false);
+        Some(Self { url, http: reqwest::Client::new(), runtime, _turn: turn })
     }
 
     fn ask(&self, method: Method, path: &str, body: String) -> Value {

@@ -11,6 +11,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::command::{directory, out, run, shipped};
+use crate::lab_lock;
 use crate::support::scenarios;
 
 #[test]
@@ -20,6 +21,7 @@ fn a_time_range_of_a_topic_comes_to_the_same_as_the_file() {
         println!("skipped: needs Kafka (HOPKEEPER_TEST_KAFKA=host:port)");
         return;
     };
+    let _turn = lab_lock::lock(lab_lock::SHARED, false);
     let temporary = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let client = || {

@@ -4,6 +4,8 @@ mod command;
 mod elasticsearch;
 mod health;
 mod kafka;
+#[path = "../shared/lab_lock.rs"]
+mod lab_lock;
 mod scenarios;
 mod support;
 mod variants;

@@ -94,6 +94,20 @@ async fn a_plain_edit_and_an_atomic_rename_are_taken_up() {
 }
 
 #[tokio::test]
+async fn an_edit_that_keeps_the_number_of_rules_is_told_too() {
+    let mut world = World::plain(NEVER);
+    // Whether this one is an edit or what the watch begins with is a matter of luck.
+    fs::write(world.path("rules/a.yaml"), file(&["b"])).unwrap();
+    world.ids(&["b"]).await;
+    world.state.mark_unchanged();
+    fs::write(world.path("rules/a.yaml"), file(&["c"])).unwrap();
+    world.ids(&["c"]).await;
+    let told = timeout(Duration::from_secs(20), world.state.changed()).await;
+    assert!(told.is_ok_and(|changed| changed.is_ok()));
+    world.running.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_config_map_swaps_its_directory_under_the_files() {
     let mut world = World::new(NEVER, |path| {
         fs::create_dir_all(path.join("rules/..2026_1")).unwrap();
