@@ -9,6 +9,7 @@ mod corpus;
 #[allow(dead_code, unused_imports)]
 mod domain;
 mod engines;
+mod peers;
 mod records;
 
 use std::path::Path;
@@ -37,6 +38,9 @@ fn main() {
     let seeds = if seeds.is_empty() { SEEDS.to_vec() } else { seeds };
     if lines > 0 {
         tables(&work, lines, &seeds);
+        for &seed in &seeds {
+            detectors(&work, lines, seed);
+        }
     }
     records::hostile(&Corpus::new(&Wanted { lines: 1000, ..RECORDS }));
     for entropy in Entropy::ALL {
@@ -84,6 +88,43 @@ fn row(wanted: &Wanted, job: &Job) {
         beside(&ours, job.regex_set(), false),
         beside(&ours, job.ripgrep(), true),
     );
+}
+
+/// Detectors that are slower by so much that they get fewer lines.
+fn detectors(work: &str, lines: usize, seed: u64) {
+    println!("| seed | rules | hopkeeper | rsigma-eval | SEC | fail2ban-regex |");
+    println!("| --- | --- | --- | --- | --- | --- |");
+    for rules in [10, 100, 1000] {
+        let wanted = Wanted { seed, entropy: Entropy::Middle, rules, without_literal: 0, hits: 0.01, lines };
+        let corpus = Corpus::new(&wanted);
+        let (patterns, log, work) = (corpus.patterns.clone(), corpus.log.clone(), Path::new(work));
+        let ours = Job::new(corpus, work).hopkeeper();
+        println!(
+            "| {seed} | {rules} | {:.2} | {} | {} | {} |",
+            ours.speed,
+            beside(&ours, Some(peers::rsigma(&patterns, &log)), false),
+            counts_beside(&ours, peers::sec(&patterns, &log, work), |m| m.1),
+            counts_beside(&ours, peers::fail2ban(&patterns, &log, work), |_| 0),
+        );
+    }
+    println!();
+}
+
+/// A peer's speed, if it finds as many of each kind in the lines that it was given; of fail2ban-regex, as many lines.
+fn counts_beside(ours: &Found, peer: Option<Found>, kind: impl Fn(&(u32, u32)) -> u32) -> String {
+    let Some(peer) = peer else { return "not installed".to_owned() };
+    let mut same: Vec<(u32, u32)> = ours.matches.iter().copied().filter(|(line, _)| *line < peer.lines).collect();
+    same.iter_mut().for_each(|found| found.1 = kind(found));
+    same.dedup();
+    let count = |matches: &[(u32, u32)]| {
+        let mut counts = std::collections::BTreeMap::<u32, u32>::new();
+        matches.iter().for_each(|found| *counts.entry(kind(found)).or_default() += 1);
+        counts
+    };
+    if count(&same) == count(&peer.matches) {
+        return format!("{:.5}", peer.speed);
+    }
+    format!("finds other matches: {} where there are {}", peer.matches.len(), same.len())
 }
 
 /// A peer's speed, if it finds the same in the lines that it was given.
