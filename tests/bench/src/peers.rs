@@ -55,15 +55,22 @@ pub fn rsigma(patterns: &[String], log: &str) -> Found {
 pub fn sec(patterns: &[String], log: &str, work: &Path) -> Option<Found> {
     let mut rules = String::new();
     for (number, pattern) in patterns.iter().enumerate() {
-        write!(rules, "type=Single\ncontinue=TakeNext\nptype=RegExp\npattern={pattern}\ndesc=r\naction=write - {number}\n\n")
-            .expect("should write");
+        write!(
+            rules,
+            "type=Single\ncontinue=TakeNext\nptype=RegExp\npattern={pattern}\ndesc=r\naction=write - {number}\n\n"
+        )
+        .expect("should write");
     }
     let lines = lines_for(patterns.len(), log);
     let (config, input) = (work.join("sec.conf"), work.join("sec.log"));
     std::fs::write(&config, rules).expect("should write");
     let run = |text: &str| {
         std::fs::write(&input, text).expect("should write");
-        timed(&format!("sec --conf={} --input={} --notail --log=/dev/null --nointevents --noquoting", config.display(), input.display()))
+        timed(&format!(
+            "sec --conf={} --input={} --notail --log=/dev/null --nointevents --noquoting",
+            config.display(),
+            input.display()
+        ))
     };
     let (start, _) = run("")?;
     let (whole, output) = run(&(lines.join("\n") + "\n"))?;
@@ -79,7 +86,8 @@ pub fn sec(patterns: &[String], log: &str, work: &Path) -> Option<Found> {
 pub fn fail2ban(patterns: &[String], log: &str, work: &Path) -> Option<Found> {
     let all: Vec<String> = patterns.iter().map(|pattern| format!("{}(?P<fid>)", pattern.replace('%', "%%"))).collect();
     let filter = work.join("fail2ban.conf");
-    std::fs::write(&filter, format!("[Definition]\nfailregex = {}\n", all.join("\n            "))).expect("should write");
+    std::fs::write(&filter, format!("[Definition]\nfailregex = {}\n", all.join("\n            ")))
+        .expect("should write");
     let lines = lines_for(patterns.len(), log);
     let input = work.join("fail2ban.log");
     let run = |text: &str| {
