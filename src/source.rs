@@ -25,6 +25,16 @@ use crate::domain::event::Position;
 /// Longer records are left out: no shipper's event of one log line comes near it, and what waits in memory is bounded.
 pub const MAX_RECORD_BYTES: usize = 256 * 1024;
 
+/// Appends what of `available` belongs to a line that was begun, cut where it is too long: one byte more than
+/// [`MAX_RECORD_BYTES`] tells that it is. Says how many bytes were used, and whether the line ends there.
+pub(crate) fn append_line(line: &mut Vec<u8>, available: &[u8]) -> (usize, bool) {
+    let end = memchr::memchr(b'\n', available);
+    let part = &available[..end.unwrap_or(available.len())];
+    let room = (MAX_RECORD_BYTES + 1).saturating_sub(line.len());
+    line.extend_from_slice(&part[..part.len().min(room)]);
+    (part.len() + usize::from(end.is_some()), end.is_some())
+}
+
 /// What a record holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Payload {

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::raw::{Origin, split_time};
-use super::{MAX_RECORD_BYTES, Payload, Record, ShardHandle, Source, SourceError, compressed};
+use super::{MAX_RECORD_BYTES, Payload, Record, ShardHandle, Source, SourceError, append_line, compressed};
 use crate::domain::event::{Position, Shard};
 
 /// How often a file that is followed is looked at.
@@ -140,14 +140,9 @@ impl Reader {
             if available.is_empty() {
                 return Ok(true);
             }
-            let end = memchr::memchr(b'\n', available);
-            let part = &available[..end.unwrap_or(available.len())];
-            // One byte more than is allowed tells a line that is too long.
-            let room = (MAX_RECORD_BYTES + 1).saturating_sub(rest.len());
-            rest.extend_from_slice(&part[..part.len().min(room)]);
-            let read = part.len() + usize::from(end.is_some());
+            let (read, ended) = append_line(rest, available);
             input.consume(read);
-            if end.is_some() {
+            if ended {
                 if !rest.iter().all(u8::is_ascii_whitespace) && !self.send(rest) {
                     return Ok(false);
                 }

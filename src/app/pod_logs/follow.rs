@@ -17,7 +17,7 @@ use super::instance::Instance;
 use crate::source::overlap::Overlap;
 use crate::source::progress::Progress;
 use crate::source::raw::{Origin, split_time};
-use crate::source::{MAX_RECORD_BYTES, Payload, Record, ShardHandle};
+use crate::source::{MAX_RECORD_BYTES, Payload, Record, ShardHandle, append_line};
 
 /// A connection without a line for so long is made anew: older kubelets stop telling at a log's rotation
 /// (kubernetes/kubernetes#115702), and a dead peer tells nothing either.
@@ -215,14 +215,9 @@ async fn next_line(stream: &mut Pin<Box<dyn AsyncBufRead + Send>>, line: &mut Ve
         if available.is_empty() {
             return Ok(!line.is_empty());
         }
-        let end = memchr::memchr(b'\n', available);
-        let part = &available[..end.unwrap_or(available.len())];
-        // One byte more than is allowed tells a line that is too long.
-        let room = (MAX_RECORD_BYTES + 1).saturating_sub(line.len());
-        line.extend_from_slice(&part[..part.len().min(room)]);
-        let read = part.len() + usize::from(end.is_some());
+        let (read, ended) = append_line(line, available);
         stream.consume_unpin(read);
-        if end.is_some() {
+        if ended {
             return Ok(true);
         }
     }

@@ -222,7 +222,8 @@ fn tiny(number: usize) -> u16 {
     u16::try_from(number).expect("should fit: literals are cut")
 }
 
-fn small(number: usize) -> u32 {
+/// The number of a thing of which rule files hold a bounded number.
+pub(super) fn small(number: usize) -> u32 {
     u32::try_from(number).expect("should fit: rule files are bounded")
 }
 

@@ -18,6 +18,8 @@ use std::collections::HashMap;
 use memchr::memmem::Finder;
 use regex_syntax::hir::Look;
 
+use super::prefilter::small;
+
 /// One way in which a pattern matches.
 #[derive(Clone, Debug)]
 pub(super) struct Branch {
@@ -100,7 +102,7 @@ impl Branch {
         }
         for element in branches.iter_mut().flat_map(|branch| branch.elements.iter_mut()) {
             if let Element::Text(text) = element {
-                let next = u32::try_from(numbers.len()).expect("should fit: rule files are bounded");
+                let next = small(numbers.len());
                 text.id = *numbers.entry((text.bytes.clone(), text.folds.clone())).or_insert(next);
             }
         }

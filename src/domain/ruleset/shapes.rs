@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use super::prefilter::small;
 use super::sequence::{LENGTH, Window};
 
 /// Kinds of characters.
@@ -67,11 +68,11 @@ impl Shapes {
         let mut bits = Box::new([0u64; GRAMS / 64]);
         let (mut starts, mut entries) = (Vec::new(), Vec::new());
         for (gram, found) in by_gram.into_iter().enumerate() {
-            starts.push(u32::try_from(entries.len()).expect("should fit: rule files are bounded"));
+            starts.push(small(entries.len()));
             bits[gram / 64] |= u64::from(!found.is_empty()) << (gram % 64);
             entries.extend(found);
         }
-        starts.push(u32::try_from(entries.len()).expect("should fit: rule files are bounded"));
+        starts.push(small(entries.len()));
         Self { kind_of, bits, starts: starts.into(), entries: entries.into() }
     }
 

@@ -10,7 +10,7 @@ use crate::domain::ruleset::combined::Combined;
 use crate::domain::ruleset::frequency::Frequency;
 use crate::domain::ruleset::literal::{self, Literals};
 use crate::domain::ruleset::needles::Needles;
-use crate::domain::ruleset::prefilter::{self, Prefilter};
+use crate::domain::ruleset::prefilter::{self, Prefilter, small};
 use crate::domain::ruleset::sequence::{self, Branch, Window};
 use crate::domain::ruleset::shapes::{self, Shapes};
 
@@ -173,8 +173,4 @@ impl Costs {
         ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
         ranked.into_iter().map(|(_, texts)| texts).collect()
     }
-}
-
-fn small(number: usize) -> u32 {
-    u32::try_from(number).expect("should fit: rule files are bounded")
 }
