@@ -20,7 +20,7 @@ use secrecy::SecretString;
 pub use error::{CandidateError, Note, Problem};
 pub use wireguard::{WireGuardConfig, read_config};
 
-use crate::domain::plan::{AUTH_FILE, CONFIG_FILE, EndpointAddress, Protocol};
+use crate::domain::plan::{CONFIG_FILE, EndpointAddress, Protocol};
 use crate::domain::types::{ClientKind, Implementation, Transport};
 
 /// How many addresses a hop's kill switch opens at most; more of a profile's servers are left out.
@@ -162,7 +162,6 @@ impl Parameters {
         match &self.template {
             Template::OpenVpn(profile) => {
                 files.insert(CONFIG_FILE.into(), profile.render(&endpoints));
-                files.extend(profile.auth.clone().map(|auth| (AUTH_FILE.into(), auth)));
             }
             Template::WireGuard(config) => {
                 endpoints.truncate(1);

@@ -41,8 +41,6 @@ pub const UAPI_DIR: &str = "/var/run/wireguard";
 pub const PLAN_FILE: &str = "hop.json";
 /// The client's configuration, a file in [`SECRET_DIR`].
 pub const CONFIG_FILE: &str = "client.conf";
-/// User name and password, a file in [`SECRET_DIR`].
-pub const AUTH_FILE: &str = "auth";
 /// OpenVPN's management socket, in [`SHARED_DIR`].
 pub const MANAGEMENT_SOCKET: &str = "mgmt";
 /// The state that `net` writes and the health scripts read, in [`SHARED_DIR`].

@@ -1,10 +1,9 @@
 //! The hop's Secret as the kubelet mounts it, and when it changes.
 //!
 //! Polled, not watched: the kubelet swaps a symlink, after which an inotify watch looks at the old directory, and
-//! four `stat` calls each tenth of a second cost nothing.
+//! three `stat` calls each tenth of a second cost nothing.
 
 use std::fs;
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -13,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use super::HopError;
-use crate::domain::plan::{AUTH_FILE, CONFIG_FILE, HopPlan};
+use crate::domain::plan::{CONFIG_FILE, HopPlan};
 
 /// The link by which the kubelet swaps all files at once.
 const SWAPPED: &str = "..data";
@@ -68,12 +67,8 @@ impl Mount {
         let directory = self.directory();
         let plan = read(&self.plan)?;
         let config = read(&directory.join(CONFIG_FILE))?;
-        let auth = match read(&directory.join(AUTH_FILE)) {
-            Err(HopError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
-            auth => Some(auth?),
-        };
         let mut hash = Sha256::new();
-        for text in [Some(&plan), Some(&config), auth.as_ref()].into_iter().flatten() {
+        for text in [&plan, &config] {
             hash.update(text.expose_secret().len().to_le_bytes());
             hash.update(text.expose_secret());
         }
@@ -86,9 +81,9 @@ impl Mount {
         })
     }
 
-    fn paths(&self) -> [PathBuf; 4] {
+    fn paths(&self) -> [PathBuf; 3] {
         let directory = self.directory();
-        [directory.join(SWAPPED), self.plan.clone(), directory.join(CONFIG_FILE), directory.join(AUTH_FILE)]
+        [directory.join(SWAPPED), self.plan.clone(), directory.join(CONFIG_FILE)]
     }
 
     fn signature(&self) -> Vec<Option<(u64, i64, i64)>> {

@@ -17,7 +17,8 @@ pub(crate) fn servers(lab: &mut Lab, transport: &str) {
         openssl req -new -key s.key -subj /CN=server -out s.csr
         printf 'keyUsage=digitalSignature\\nextendedKeyUsage=serverAuth' >s.ext
         openssl x509 -req -in s.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile s.ext -out s.crt
-        printf '#!/bin/sh\\n[ \"$(sed -n 2p \"$1\")\" = \"$(cat /run/password)\" ]\\n' >/run/check; chmod 755 /run/check
+        printf '#!/bin/sh\\nshown=$(sed -n 2p \"$2\"); echo \"$shown\" >>/run/shown$1; [ \"$shown\" = \"$(cat /run/password)\" ]\\n' >/run/check
+        chmod 755 /run/check
         echo good >/run/password");
     for (index, address) in SERVERS.iter().enumerate() {
         let child = lab.servers[index].spawn(
@@ -25,7 +26,7 @@ pub(crate) fn servers(lab: &mut Lab, transport: &str) {
             &format!(
                 "openvpn --dev tun9 --server 10.8.0.0 255.255.255.0 --topology subnet --proto {transport} --local {address} --port 1194 \
                  --ca /run/ca.crt --cert /run/s.crt --key /run/s.key --dh none --verify-client-cert none --script-security 2 \
-                 --auth-user-pass-verify /run/check via-file --username-as-common-name --duplicate-cn --keepalive 10 60 \
+                 --auth-user-pass-verify '/run/check {index}' via-file --username-as-common-name --duplicate-cn --keepalive 10 60 \
                  --push 'redirect-gateway def1' --verb 3"
             ),
         );
@@ -76,6 +77,10 @@ fn story(lab: &mut Lab, transport: &str) {
     sleep(Duration::from_secs(8));
     assert_eq!(log("vpn").matches("Received control message: AUTH_FAILED").count(), 2);
     assert_eq!(hop.value("state"), "connecting");
+    hop.rotate("c-elsewhere", &candidate(1, transport, "better"));
+    hop.until_fetched(lab, "another server after a refusal: page", SERVERS[1], 15);
+    let shown = fs::read_to_string("/run/shown0").expect("server 0 should have been shown a password");
+    assert!(!shown.contains("better"), "a server should never see another one's password: {shown}");
     let start = Instant::now();
     hop.rotate("d", &candidate(0, transport, "better"));
     hop.until_fetched(lab, "other parameters after a refusal: page", SERVERS[0], 15);

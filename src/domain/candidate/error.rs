@@ -43,8 +43,8 @@ pub enum Problem {
     /// The text of a JSON candidate is not an object of strings.
     #[error("a JSON candidate must be one object whose values are all strings")]
     NotStrings,
-    /// A user name or password with a line break or the like, or an empty one.
-    #[error("must be one line of text, not empty and without control characters")]
+    /// A user name or password with a line break or the like, an empty one, or one that would end its block.
+    #[error("must be one line of 1 to 127 bytes without control characters, and not begin with </")]
     NotOneLine,
     /// Only one of user name and password.
     #[error("the profile asks for a user name and a password: store the fields username and password")]

@@ -54,9 +54,9 @@ pub(super) fn parse(candidate: &str, fields: &Fields, transport: Transport) -> R
         return Err(fail(None, Problem::Missing("a remote")));
     }
     checks::transport(&endpoints, transport).map_err(|problem| fail(None, problem))?;
-    let auth = checks::credentials(candidate, fields, &reader.draft)?;
-    checks::complete(&reader.draft, auth.is_some()).map_err(|(line, problem)| fail(line, problem))?;
-    Ok(Parsed { profile: Profile::new(reader.draft, &endpoints, auth), endpoints, notes: reader.notes })
+    let credentials = checks::credentials(candidate, fields, &reader.draft)?;
+    checks::complete(&reader.draft, credentials.is_some()).map_err(|(line, problem)| fail(line, problem))?;
+    Ok(Parsed { profile: Profile::new(reader.draft, &endpoints, credentials.as_ref()), endpoints, notes: reader.notes })
 }
 
 fn endpoints(remotes: &[(Remote, Defaults)], profile: Defaults) -> Vec<Endpoint> {

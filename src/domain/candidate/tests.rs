@@ -76,7 +76,12 @@ fn a_single_text_is_a_profile_or_an_object_of_fields() {
     for value in [object, format!("{profile}<auth-user-pass>\nu\np\n</auth-user-pass>\n")] {
         let parameters = parsed(Implementation::OpenVpn, &[("value", &value)]);
         let Ok(resolved) = parameters.resolve(&BTreeMap::new()) else { panic!("should resolve") };
-        assert_eq!(resolved.files["auth"].expose_secret(), "u\np\n");
+        assert_eq!(
+            resolved.files.keys().collect::<Vec<_>>(),
+            ["client.conf"],
+            "the client reads all of it at one time"
+        );
+        assert!(resolved.files["client.conf"].expose_secret().contains("<auth-user-pass>\nu\np\n</auth-user-pass>\n"));
     }
 }
 
@@ -108,6 +113,11 @@ fn every_refusal_names_the_place_and_the_remedy() {
         refused(OpenVpn, Transport::UDP, &[&[("profile", openvpn("proto tcp").as_str())][..], &user].concat()),
         refused(OpenVpn, Transport::TCP, &[&[("profile", openvpn("proto udp").as_str())][..], &user].concat()),
         refused(OpenVpn, Transport::Any, &[("profile", &openvpn("")), ("username", "a\nb"), ("password", "p")]),
+        refused(
+            OpenVpn,
+            Transport::Any,
+            &[("profile", &openvpn("")), ("username", "u"), ("password", " </auth-user-pass>")],
+        ),
         anonymous(&openvpn("auth-user-pass")),
         anonymous(&openvpn("")),
         profile(&openvpn("plugin /tmp/evil.so")),

@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 
 use super::super::fields::{Fields, PASSWORD, PROFILE, USERNAME};
 use super::super::{CandidateError, Endpoint, Problem};
+use super::directives::CREDENTIALS;
 use super::profile::Draft;
 use crate::domain::plan::Protocol;
 use crate::domain::types::Transport;
@@ -24,7 +25,7 @@ pub(super) fn transport(endpoints: &[Endpoint], allowed: Transport) -> Result<()
     Ok(())
 }
 
-/// The `auth` file: from the fields, or from the profile's own block.
+/// User name and password, a line each: from the fields, or from the profile's own block.
 pub(super) fn credentials(
     candidate: &str,
     fields: &Fields,
@@ -38,15 +39,15 @@ pub(super) fn credentials(
             None => Ok(None),
         };
     if let (Some(username), Some(password)) = (field(USERNAME)?, field(PASSWORD)?) {
-        return Ok(Some(auth_file(username, password)));
+        return Ok(Some(two_lines(username, password)));
     }
-    if let Some(block) = draft.blocks.get("auth-user-pass") {
+    if let Some(block) = draft.blocks.get(CREDENTIALS) {
         let mut lines = block.lines().filter(|line| !line.is_empty());
         return match (lines.next(), lines.next(), lines.next()) {
             (Some(username), Some(password), None) if is_credential(username) && is_credential(password) => {
-                Ok(Some(auth_file(username, password)))
+                Ok(Some(two_lines(username, password)))
             }
-            _ => Err(fail(PROFILE, Problem::Value("auth-user-pass"))),
+            _ => Err(fail(PROFILE, Problem::Value(CREDENTIALS))),
         };
     }
     if draft.wants_credentials || fields.contains_key(USERNAME) || fields.contains_key(PASSWORD) {
@@ -57,10 +58,12 @@ pub(super) fn credentials(
 }
 
 fn is_credential(text: &str) -> bool {
-    !text.is_empty() && text.len() <= MAXIMUM_CREDENTIAL_BYTES && !text.chars().any(char::is_control)
+    // OpenVPN looks for a block's end behind leading blanks.
+    let ends_block = text.trim_start().starts_with("</");
+    !text.is_empty() && text.len() <= MAXIMUM_CREDENTIAL_BYTES && !text.chars().any(char::is_control) && !ends_block
 }
 
-fn auth_file(username: &str, password: &str) -> SecretString {
+fn two_lines(username: &str, password: &str) -> SecretString {
     let text = Zeroizing::new(format!("{username}\n{password}\n"));
     SecretString::from(text.as_str())
 }

@@ -29,6 +29,8 @@ use Treatment::{Credentials, Device, Drop, File, Forced, Keep, Port, Protocol, R
 
 /// A block that holds directives, not data.
 pub(super) const CONNECTION: &str = "connection";
+/// The block and the directive of user name and password.
+pub(super) const CREDENTIALS: &str = "auth-user-pass";
 
 const BLOCKS: [&str; 12] = [
     CONNECTION,

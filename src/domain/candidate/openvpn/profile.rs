@@ -7,9 +7,9 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use super::super::{Endpoint, Problem};
-use super::directives::CONNECTION;
+use super::directives::{CONNECTION, CREDENTIALS};
 use super::tokens::quote;
-use crate::domain::plan::{AUTH_FILE, EndpointAddress, Protocol, SECRET_DIR};
+use crate::domain::plan::{EndpointAddress, Protocol};
 
 /// What has been read of a profile so far.
 #[derive(Default)]
@@ -77,12 +77,10 @@ impl Draft {
 #[derive(Clone)]
 pub(in super::super) struct Profile {
     text: SecretString,
-    /// The `auth` file.
-    pub(in super::super) auth: Option<SecretString>,
 }
 
 impl Profile {
-    pub(super) fn new(mut draft: Draft, endpoints: &[Endpoint], auth: Option<SecretString>) -> Self {
+    pub(super) fn new(mut draft: Draft, endpoints: &[Endpoint], credentials: Option<&SecretString>) -> Self {
         drop_what_ends_openvpn(&mut draft, endpoints);
         let mut out = Zeroizing::new(String::with_capacity(16 * 1024));
         out.push_str("client\n");
@@ -94,13 +92,16 @@ impl Profile {
             out.push_str(&line);
             out.push('\n');
         }
-        for (tag, content) in draft.blocks.iter().filter(|(tag, _)| **tag != "auth-user-pass") {
+        for (tag, content) in draft.blocks.iter().filter(|(tag, _)| **tag != CREDENTIALS) {
             writeln!(out, "<{tag}>\n{}</{tag}>", content.as_str()).expect("should write to a string");
         }
-        if auth.is_some() {
-            writeln!(out, "auth-user-pass {SECRET_DIR}/{AUTH_FILE}").expect("should write to a string");
+        // In the profile, not in a file beside it: OpenVPN reads such a file again whenever it connects again by itself, and
+        // would show the next candidate's password to the server of the one before.
+        if let Some(credentials) = credentials {
+            writeln!(out, "<{CREDENTIALS}>\n{}</{CREDENTIALS}>", credentials.expose_secret())
+                .expect("should write to a string");
         }
-        Self { text: SecretString::from(out.as_str()), auth }
+        Self { text: SecretString::from(out.as_str()) }
     }
 
     /// `client.conf`, with the servers' addresses.
