@@ -322,14 +322,10 @@ pub(crate) fn write_secret(place: Place, files: &[(String, String)]) {
     let _ = fs::remove_file(directory.join("..data_tmp"));
     std::os::unix::fs::symlink(&version, directory.join("..data_tmp")).expect("should link");
     fs::rename(directory.join("..data_tmp"), directory.join("..data")).expect("should swap");
-    for name in ["hop.json", "client.conf"] {
-        let (link, exists) = (directory.join(name), files.iter().any(|(file, _)| file == name));
-        match (exists, fs::symlink_metadata(&link).is_ok()) {
-            (true, false) => {
-                std::os::unix::fs::symlink(Path::new("..data").join(name), link).expect("should link");
-            }
-            (false, true) => fs::remove_file(link).expect("should remove"),
-            _ => {}
+    for (name, _) in files {
+        let link = directory.join(name);
+        if fs::symlink_metadata(&link).is_err() {
+            std::os::unix::fs::symlink(Path::new("..data").join(name), link).expect("should link");
         }
     }
 }

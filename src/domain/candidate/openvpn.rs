@@ -7,7 +7,7 @@ mod tokens;
 
 use secrecy::ExposeSecret;
 
-use self::directives::{Treatment, treatment};
+use self::directives::{CREDENTIALS, Treatment, treatment};
 use self::profile::Draft;
 pub(super) use self::profile::Profile;
 use super::fields::{Fields, PROFILE, is_plain, lines};
@@ -54,9 +54,13 @@ pub(super) fn parse(candidate: &str, fields: &Fields, transport: Transport) -> R
         return Err(fail(None, Problem::Missing("a remote")));
     }
     checks::transport(&endpoints, transport).map_err(|problem| fail(None, problem))?;
-    let credentials = checks::credentials(candidate, fields, &reader.draft)?;
-    checks::complete(&reader.draft, credentials.is_some()).map_err(|(line, problem)| fail(line, problem))?;
-    Ok(Parsed { profile: Profile::new(reader.draft, &endpoints, credentials.as_ref()), endpoints, notes: reader.notes })
+    if let Some(credentials) = checks::credentials(candidate, fields, &reader.draft)? {
+        // In the profile, not in a file beside it: OpenVPN reads such a file again whenever it connects again by itself, and
+        // would show the next candidate's password to the server of the one before.
+        reader.draft.blocks.insert(CREDENTIALS, credentials);
+    }
+    checks::complete(&reader.draft).map_err(|(line, problem)| fail(line, problem))?;
+    Ok(Parsed { profile: Profile::new(reader.draft, &endpoints), endpoints, notes: reader.notes })
 }
 
 fn endpoints(remotes: &[(Remote, Defaults)], profile: Defaults) -> Vec<Endpoint> {

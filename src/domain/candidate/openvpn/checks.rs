@@ -1,6 +1,6 @@
 //! What must hold for a profile as a whole.
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
 use super::super::fields::{Fields, PASSWORD, PROFILE, USERNAME};
@@ -30,7 +30,7 @@ pub(super) fn credentials(
     candidate: &str,
     fields: &Fields,
     draft: &Draft,
-) -> Result<Option<SecretString>, CandidateError> {
+) -> Result<Option<Zeroizing<String>>, CandidateError> {
     let fail = |field, problem| CandidateError::new(candidate, field, None, problem);
     let field =
         |name: &'static str| match fields.get(name).map(|text| text.expose_secret().trim_end_matches(['\r', '\n'])) {
@@ -63,12 +63,11 @@ fn is_credential(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAXIMUM_CREDENTIAL_BYTES && !text.chars().any(char::is_control) && !ends_block
 }
 
-fn two_lines(username: &str, password: &str) -> SecretString {
-    let text = Zeroizing::new(format!("{username}\n{password}\n"));
-    SecretString::from(text.as_str())
+fn two_lines(username: &str, password: &str) -> Zeroizing<String> {
+    Zeroizing::new(format!("{username}\n{password}\n"))
 }
 
-pub(super) fn complete(draft: &Draft, has_credentials: bool) -> Result<(), (Option<usize>, Problem)> {
+pub(super) fn complete(draft: &Draft) -> Result<(), (Option<usize>, Problem)> {
     let has = |block| draft.blocks.contains_key(block);
     if let Some((directive, line)) = draft.files.iter().find(|(directive, _)| !has(*directive)) {
         return Err((Some(*line), Problem::ExternalFile(directive)));
@@ -87,7 +86,7 @@ pub(super) fn complete(draft: &Draft, has_credentials: bool) -> Result<(), (Opti
     match (has("cert"), has("key")) {
         (true, false) => return missing("the block <key>"),
         (false, true) => return missing("the block <cert>"),
-        (false, false) if !has_credentials && !has("pkcs12") => {
+        (false, false) if !has(CREDENTIALS) && !has("pkcs12") => {
             return missing("a user name and password, or the blocks <cert> and <key>,");
         }
         _ => {}

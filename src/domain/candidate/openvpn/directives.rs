@@ -34,7 +34,7 @@ pub(super) const CREDENTIALS: &str = "auth-user-pass";
 
 const BLOCKS: [&str; 12] = [
     CONNECTION,
-    "auth-user-pass",
+    CREDENTIALS,
     "ca",
     "cert",
     "crl-verify",
@@ -78,7 +78,7 @@ const DIRECTIVES: &[(&str, Treatment)] = &[
     ("proto", Protocol),
     ("port rport", Port),
     ("dev dev-type", Device),
-    ("auth-user-pass", Credentials),
+    (CREDENTIALS, Credentials),
     ("ca cert key extra-certs tls-auth tls-crypt tls-crypt-v2 pkcs12 crl-verify", File),
     ("remote-random float fast-io persist-key", Keep(0, 0)),
     ("auth cipher data-ciphers ncp-ciphers data-ciphers-fallback", Keep(1, 1)),

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use super::super::{Endpoint, Problem};
-use super::directives::{CONNECTION, CREDENTIALS};
+use super::directives::CONNECTION;
 use super::tokens::quote;
 use crate::domain::plan::{EndpointAddress, Protocol};
 
@@ -80,7 +80,7 @@ pub(in super::super) struct Profile {
 }
 
 impl Profile {
-    pub(super) fn new(mut draft: Draft, endpoints: &[Endpoint], credentials: Option<&SecretString>) -> Self {
+    pub(super) fn new(mut draft: Draft, endpoints: &[Endpoint]) -> Self {
         drop_what_ends_openvpn(&mut draft, endpoints);
         let mut out = Zeroizing::new(String::with_capacity(16 * 1024));
         out.push_str("client\n");
@@ -92,14 +92,8 @@ impl Profile {
             out.push_str(&line);
             out.push('\n');
         }
-        for (tag, content) in draft.blocks.iter().filter(|(tag, _)| **tag != CREDENTIALS) {
+        for (tag, content) in &draft.blocks {
             writeln!(out, "<{tag}>\n{}</{tag}>", content.as_str()).expect("should write to a string");
-        }
-        // In the profile, not in a file beside it: OpenVPN reads such a file again whenever it connects again by itself, and
-        // would show the next candidate's password to the server of the one before.
-        if let Some(credentials) = credentials {
-            writeln!(out, "<{CREDENTIALS}>\n{}</{CREDENTIALS}>", credentials.expose_secret())
-                .expect("should write to a string");
         }
         Self { text: SecretString::from(out.as_str()) }
     }
