@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::ExponentialBuilder;
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Secret};
@@ -168,6 +169,7 @@ pub async fn run(ctx: Arc<Context>, namespace: Option<&str>, stop: CancellationT
     // Only their metadata: what is decided on is read anew in each reconcile.
     Controller::new(api::<PartialObjectMeta<VpnChain>>(&ctx.client, namespace), watcher::Config::default())
         .with_config(config)
+        .trigger_backoff(watch_pauses())
         .owns(api::<PartialObjectMeta<Deployment>>(&ctx.client, namespace), of_chain.clone())
         .owns(api::<PartialObjectMeta<Secret>>(&ctx.client, namespace), of_chain.clone())
         .owns(api::<PartialObjectMeta<HopIncident>>(&ctx.client, namespace), watcher::Config::default())
@@ -189,6 +191,14 @@ fn changes(rules: Option<watch::Receiver<RulesState>>) -> impl Stream<Item = ()>
         rules.changed().await.ok()?;
         Some(((), Some(rules)))
     })
+}
+
+/// How long a watch that failed waits until it is tried again: up to 5 s, and as much again by chance. client-go's 30 s, made for
+/// API servers with thousands of watchers, would have a repair wait for a minute after an outage.
+pub fn watch_pauses() -> watcher::ExponentialBackoff {
+    let pauses =
+        ExponentialBuilder::new().with_min_delay(Duration::from_millis(500)).with_max_delay(Duration::from_secs(5));
+    pauses.with_jitter().without_max_times().into()
 }
 
 /// A namespaced API, or the whole cluster's.

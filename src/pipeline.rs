@@ -98,7 +98,8 @@ impl<K: IncidentSink> Pipeline<K> {
     }
 }
 
-const MAX_PAUSE: Duration = Duration::from_secs(30);
+/// With what chance adds, twice as much: so long after an outage the first incident is created.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 fn pauses() -> impl Iterator<Item = Duration> + Send {
     ExponentialBuilder::new()

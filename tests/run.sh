@@ -8,6 +8,8 @@ cd "$(dirname "$0")/.."
 LAB_DIR=${LAB_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/hopkeeper-lab}
 OUT=$(mktemp -d)
 declare -A suite_of=() began=()
+# What a failed test says tells more than where it was called from, and is not buried under it.
+export RUST_BACKTRACE=0
 
 # However this ends, nothing stays: TERM and INT are handled here, and whoever outlives a kill -9 gets its own by pdeathsig.
 finish() { local p; for p in "${!suite_of[@]}"; do kill "$p" 2>/dev/null || true; done; rm -rf "$OUT"; }
@@ -74,5 +76,8 @@ done
 printf '%-22s %8s %8s\n' all "$total" "$(seconds_since "$began_all")"
 [ "${#failed[@]}" = 0 ] || {
   for name in "${failed[@]}"; do printf '\n     Suite %s FAILED\n' "$name"; cat "$OUT/$name"; done
+  # Once more, for whoever sees the end alone: what each failed test said.
+  printf '\n'
+  for name in "${failed[@]}"; do awk '/ panicked at /{n = 12} /^note: run with/{n = 0} n-- > 0' "$OUT/$name" | cut -c -600; done
   printf '\ntests/run.sh: failed: %s\n' "${failed[*]}"; exit 1
 }

@@ -14,7 +14,7 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, ResourceExt};
 use tokio_util::sync::CancellationToken;
 
-use crate::controller::{api, observe::hop_of};
+use crate::controller::{api, observe::hop_of, watch_pauses};
 use crate::crd::{VpnChain, names};
 use crate::domain::event::HopIdentity;
 use crate::domain::plan::plan_id;
@@ -69,10 +69,10 @@ pub async fn run(
 ) {
     let namespace = namespace.as_deref();
     let hops = watcher::Config::default().labels(names::HOP);
-    let pods = watcher(api::<PartialObjectMeta<Pod>>(&client, namespace), hops.clone()).default_backoff();
-    let secrets = watcher(api::<PartialObjectMeta<Secret>>(&client, namespace), hops).default_backoff();
-    let all_chains =
-        watcher(api::<PartialObjectMeta<VpnChain>>(&client, namespace), watcher::Config::default()).default_backoff();
+    let pods = watcher(api::<PartialObjectMeta<Pod>>(&client, namespace), hops.clone()).backoff(watch_pauses());
+    let secrets = watcher(api::<PartialObjectMeta<Secret>>(&client, namespace), hops).backoff(watch_pauses());
+    let all_chains = watcher(api::<PartialObjectMeta<VpnChain>>(&client, namespace), watcher::Config::default())
+        .backoff(watch_pauses());
     let mut changes = pin!(stream::select(
         all_chains.map(|e| e.map(Change::Chain)),
         stream::select(pods.map(|e| e.map(Change::Pod)), secrets.map(|e| e.map(Change::Secret))),

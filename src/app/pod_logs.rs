@@ -22,7 +22,7 @@ use kube::{Api, Client};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::controller::api;
+use crate::controller::{api, watch_pauses};
 use crate::crd::names;
 use crate::domain::event::Shard;
 use crate::source::cursor::CursorStore;
@@ -79,7 +79,7 @@ impl Source for PodLogSource {
         let Some(saved) = stop.run_until_cancelled(load).await else { return Ok(()) };
         let places = saved?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         let config = watcher::Config::default().labels(names::HOP);
-        let pods = watcher(api::<Pod>(&self.client, self.namespace.as_deref()), config).default_backoff();
+        let pods = watcher(api::<Pod>(&self.client, self.namespace.as_deref()), config).backoff(watch_pauses());
         let mut reader = Reader {
             client: self.client,
             store: self.store,

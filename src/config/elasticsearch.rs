@@ -128,7 +128,7 @@ impl From<&ReadingArgs> for Reading {
         let ReadingArgs { field, lag, settle, poll } = args.clone();
         // A document that is late can't be urgent.
         let sweep = (lag / 60).clamp(Duration::from_secs(1), Duration::from_secs(10));
-        Self { field, lag, settle, poll, sweep }
+        Self { field, lag, settle, poll, sweep, patience: Duration::from_secs(60) }
     }
 }
 

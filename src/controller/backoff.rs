@@ -9,7 +9,8 @@ use kube::ResourceExt;
 use super::Error;
 
 const FIRST: Duration = Duration::from_millis(500);
-const LONGEST: Duration = Duration::from_secs(20);
+/// After an outage a repair waits so long at most.
+const LONGEST: Duration = Duration::from_secs(5);
 const SOON: Duration = Duration::from_millis(300);
 
 /// Failures in a row, by the chain's UID.

@@ -43,6 +43,9 @@ pub struct Reading {
     pub poll: Duration,
     /// How long between two looks through the whole lag window.
     pub sweep: Duration,
+    /// An outage is waited for so long; then the source fails, which its supervisor counts, and the lag window is delivered once
+    /// more by the next one.
+    pub patience: Duration,
 }
 
 /// A reader that has not begun.

@@ -186,6 +186,8 @@ impl Lab {
             settle: Duration::from_secs(2),
             poll: Duration::from_millis(200),
             sweep: Duration::from_millis(500),
+            // A server that starts on a busy machine may need more than a minute.
+            patience: PATIENCE,
         };
         let store = Arc::new(FileCursor(self.cursor.path().join("cursor")));
         ElasticsearchSource::new(self.config(), reading, store).expect("should be prepared")

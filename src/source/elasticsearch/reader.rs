@@ -30,8 +30,6 @@ const OVERLAP: Duration = Duration::from_secs(5);
 const FUTURE: Duration = Duration::from_secs(24 * 3600);
 /// How often the place is stored.
 const SAVE: Duration = Duration::from_secs(1);
-/// An outage is waited for so long before the supervisor hears of it.
-const PATIENCE: Duration = Duration::from_secs(60);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 const EXPIRED: Duration = Duration::from_millis(100);
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
@@ -97,7 +95,7 @@ impl Reader {
                 Err(Stop::Failed(ElasticsearchError::Expired { .. })) => EXPIRED,
                 Err(Stop::Failed(error)) => {
                     let since = *failing.get_or_insert_with(Instant::now);
-                    if !error.is_passing() || since.elapsed() > PATIENCE {
+                    if !error.is_passing() || since.elapsed() > self.reading.patience {
                         return Err(error);
                     }
                     let wanted = error.retry_after().map(|pause| pause.min(MAX_RETRY_AFTER));

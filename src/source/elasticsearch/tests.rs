@@ -108,6 +108,7 @@ async fn read(server: &MockServer, script: &Script, number: usize) -> Vec<Payloa
         settle: Duration::from_secs(1),
         poll: Duration::from_millis(20),
         sweep: Duration::from_millis(50),
+        patience: Duration::from_secs(60),
     };
     let source = ElasticsearchSource::new(config(server, Credentials::None), reading, Arc::new(Nowhere)).unwrap();
     let (sender, mut records) = mpsc::channel::<Record>(2);
@@ -158,7 +159,8 @@ async fn what_does_not_pass_ends_the_reading_with_the_remedy() {
     let (server, script) = server(vec![error(403, "security_exception")]).await;
     let store = Arc::new(Nowhere);
     let second = Duration::from_secs(1);
-    let reading = Reading { field: "@timestamp".into(), lag: second, settle: second, poll: second, sweep: second };
+    let field = "@timestamp".to_owned();
+    let reading = Reading { field, lag: second, settle: second, poll: second, sweep: second, patience: second };
     let source = ElasticsearchSource::new(config(&server, Credentials::None), reading, store).unwrap();
     let (sender, records) = mpsc::channel(1);
     let stop = CancellationToken::new();
