@@ -1,9 +1,11 @@
 //! The command line: what the user typed. What it means lives in the modules that the commands call.
 
 use clap::{Parser, Subcommand};
+use miette::{IntoDiagnostic, WrapErr};
 
 mod crd;
 mod hop;
+mod pool;
 mod replay;
 mod rules;
 mod run;
@@ -26,6 +28,7 @@ enum Command {
     Replay(Box<replay::Replay>),
     #[command(subcommand)]
     Hop(hop::HopCommand),
+    Pool(Box<pool::PoolCommand>),
     /// Write, check and try rules: what a log line proves about a hop.
     Rules(rules::RulesCommand),
 }
@@ -42,7 +45,16 @@ impl Cli {
             Command::Validate(command) => command.run(),
             Command::Replay(command) => command.run(),
             Command::Hop(command) => command.run(),
+            Command::Pool(command) => command.run(),
             Command::Rules(command) => command.run(),
         }
+    }
+}
+
+fn written(result: std::io::Result<()>) -> miette::Result<()> {
+    match result {
+        // The reader of our output had enough, as `head` does.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.into_diagnostic().wrap_err("failed to write the answer"),
     }
 }
