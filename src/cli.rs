@@ -21,8 +21,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Prints the CRDs (VpnChain, HopIncident) as YAML: `hopkeeper crd | kubectl apply --server-side -f -`.
-    Crd,
+    Crd(crd::Crd),
     Run(Box<run::Run>),
     Validate(validate::Validate),
     Replay(Box<replay::Replay>),
@@ -40,7 +39,7 @@ impl Cli {
     /// Whatever the command could not do, in words for a person.
     pub fn run(self) -> miette::Result<()> {
         match self.command {
-            Command::Crd => crd::run(),
+            Command::Crd(command) => command.run(),
             Command::Run(command) => command.run(),
             Command::Validate(command) => command.run(),
             Command::Replay(command) => command.run(),

@@ -43,7 +43,7 @@ bold "1. A cluster that knows VpnChain"
 kubectl delete namespace "$NS" --ignore-not-found --timeout=90s >/dev/null
 $LAB faults clear >/dev/null
 kubectl create namespace "$NS" >/dev/null
-run kubectl apply --server-side -f k8s/crd.yaml
+run "$BIN" crd --apply
 note "The pools: entry and middle in OpenBao (secret/vpn/...), exit in a plain Secret."
 run "$BIN" pool add "secret:$NS/exit-pool" "$LAB_DIR/pools/exit"
 images=(); for i in hopkeeper openvpn boringtun wireguard-go health; do images+=("--image-$i" "lab.local/$i:1"); done
