@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{RunConfig, VaultArgs, VaultAuth};
+use crate::config::RunConfig;
 use crate::controller::rules_state::RulesState;
 use crate::controller::{self, Settings};
 use crate::domain::ruleset::RuleSet;
@@ -22,7 +22,7 @@ use crate::http::{self, Endpoints};
 use crate::internal_event::controller::ControllerMetrics;
 use crate::internal_event::pipeline::PipelineMetrics;
 use crate::internal_event::rules::RuleMetrics;
-use crate::parameters::vault::{Login, Vault};
+use crate::parameters::vault::Vault;
 use crate::pipeline::{HopDirectory, Pipeline};
 
 pub mod cursor_store;
@@ -46,7 +46,7 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
     let registry = Registry::new();
     let pipeline_metrics = PipelineMetrics::register(&registry)?;
     let controller_metrics = Arc::new(ControllerMetrics::register(&registry)?);
-    let vault = vault(&config.vault)?;
+    let vault = config.vault.vault()?;
     let client = Client::try_default().await.context("no kubernetes API: set KUBECONFIG, or run in a pod")?;
     let listener =
         http::listen(config.listen).await.with_context(|| format!("failed to listen on {}", config.listen))?;
@@ -212,23 +212,4 @@ fn recorder(client: &Client, instance: Option<String>) -> Recorder {
 async fn until_lost(leading: &mut watch::Receiver<bool>) {
     // A closed channel is a lost election too.
     let _ = leading.wait_for(|leads| !*leads).await;
-}
-
-fn vault(args: &VaultArgs) -> anyhow::Result<Option<Vault>> {
-    let Some(address) = &args.address else { return Ok(None) };
-    let mount = |default: &str| args.mount.clone().unwrap_or_else(|| default.to_owned());
-    let login = match args.auth {
-        VaultAuth::Kubernetes => Login::Kubernetes {
-            mount: mount("kubernetes"),
-            role: args.role.clone(),
-            token_file: args.credential_file.clone(),
-        },
-        VaultAuth::Approle => Login::AppRole {
-            mount: mount("approle"),
-            role_id: args.role.clone(),
-            secret_id_file: args.credential_file.clone(),
-        },
-        VaultAuth::Token => Login::TokenFile(args.credential_file.clone()),
-    };
-    Ok(Some(Vault::new(address, args.ca.as_deref(), login)?))
 }

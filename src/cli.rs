@@ -1,9 +1,11 @@
 //! The command line: what the user typed. What it means lives in the modules that the commands call.
 
 use clap::{Parser, Subcommand};
+use miette::{IntoDiagnostic, WrapErr};
 
 mod crd;
 mod hop;
+mod pool;
 mod replay;
 mod rules;
 mod run;
@@ -19,13 +21,13 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Prints the CRDs (VpnChain, HopIncident) as YAML: `hopkeeper crd | kubectl apply --server-side -f -`.
-    Crd,
+    Crd(crd::Crd),
     Run(Box<run::Run>),
     Validate(validate::Validate),
     Replay(Box<replay::Replay>),
     #[command(subcommand)]
     Hop(hop::HopCommand),
+    Pool(Box<pool::PoolCommand>),
     /// Write, check and try rules: what a log line proves about a hop.
     Rules(rules::RulesCommand),
 }
@@ -37,12 +39,21 @@ impl Cli {
     /// Whatever the command could not do, in words for a person.
     pub fn run(self) -> miette::Result<()> {
         match self.command {
-            Command::Crd => crd::run(),
+            Command::Crd(command) => command.run(),
             Command::Run(command) => command.run(),
             Command::Validate(command) => command.run(),
             Command::Replay(command) => command.run(),
             Command::Hop(command) => command.run(),
+            Command::Pool(command) => command.run(),
             Command::Rules(command) => command.run(),
         }
+    }
+}
+
+fn written(result: std::io::Result<()>) -> miette::Result<()> {
+    match result {
+        // The reader of our output had enough, as `head` does.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.into_diagnostic().wrap_err("failed to write the answer"),
     }
 }

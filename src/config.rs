@@ -2,19 +2,21 @@
 
 pub mod elasticsearch;
 pub mod log_source;
+pub mod vault;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use kube::core::Duration as KubeDuration;
 
 use crate::controller::build::Images;
 use crate::domain::ruleset::pack::Base;
 use crate::telemetry::LogFormat;
 use log_source::SourceArgs;
+use vault::VaultArgs;
 
 /// Settings of `hopkeeper run`.
 #[derive(Clone, Debug, Args)]
@@ -92,46 +94,6 @@ pub(crate) fn kafka_options(options: &[(String, String)]) -> Result<BTreeMap<Str
         Ok((key.clone(), value))
     };
     options.iter().map(read).collect()
-}
-
-/// Vault, or OpenBao.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Vault")]
-pub struct VaultArgs {
-    /// Vault's URL; without it only pools in Secrets work.
-    #[arg(long = "vault-address", env = "VAULT_ADDR", value_name = "URL")]
-    pub address: Option<String>,
-    /// CA certificates (PEM) that Vault's certificate is checked against, besides the system's.
-    #[arg(long = "vault-ca", env = "VAULT_CACERT", value_name = "FILE")]
-    pub ca: Option<String>,
-    /// How to log in.
-    #[arg(long = "vault-auth", env = "HOPKEEPER_VAULT_AUTH", value_enum, default_value = "kubernetes")]
-    pub auth: VaultAuth,
-    /// Where the auth method is mounted; `kubernetes` or `approle` where it is not given.
-    #[arg(long = "vault-auth-mount", env = "HOPKEEPER_VAULT_AUTH_MOUNT", value_name = "PATH")]
-    pub mount: Option<String>,
-    /// Kubernetes: the role. AppRole: the role id.
-    #[arg(long = "vault-role", env = "HOPKEEPER_VAULT_ROLE", default_value = "hopkeeper", value_name = "ROLE")]
-    pub role: String,
-    /// Kubernetes: the projected token, read anew at each login. AppRole: the secret id. Token: the token.
-    #[arg(
-        long = "vault-credential-file",
-        env = "HOPKEEPER_VAULT_CREDENTIAL_FILE",
-        default_value = "/var/run/secrets/kubernetes.io/serviceaccount/token",
-        value_name = "FILE"
-    )]
-    pub credential_file: PathBuf,
-}
-
-/// Vault's auth methods.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum VaultAuth {
-    /// The pod's service account.
-    Kubernetes,
-    /// A role id and a secret id.
-    Approle,
-    /// A token in a file.
-    Token,
 }
 
 /// The hops' images.

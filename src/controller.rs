@@ -32,7 +32,7 @@ pub mod build;
 mod candidates;
 mod desired;
 #[cfg(test)]
-mod edge_tests;
+pub(crate) mod edge_tests;
 mod history;
 mod incident_status;
 pub mod observe;

@@ -1,11 +1,12 @@
 //! The custom resources, from which `hopkeeper crd` prints the CRDs that `k8s/crd.yaml` holds.
 //!
-//! Leaves what they mean to `domain` and what is done about them to `controller`.
+//! Leaves what they mean to `domain` and what is done about them to `controller`; `install` puts the CRDs into a cluster.
 
 use kube::CustomResourceExt;
 
 pub mod chain;
 pub mod incident;
+pub mod install;
 pub mod names;
 
 pub use chain::{VpnChain, VpnChainSpec, VpnChainStatus};

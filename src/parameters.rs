@@ -1,6 +1,7 @@
 //! Where candidates come from: a path in Vault, or a plain Secret.
 //!
-//! Lists and reads; what a candidate must look like is `domain::candidate`'s business, which one is taken `pool`'s.
+//! Lists and reads; what a candidate must look like is `domain::candidate`'s business, which one is taken the controller's,
+//! and filling a pool `store`'s, for which a person asks.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +12,10 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::crd::chain::Parameters;
-use crate::domain::candidate::RawCandidate;
+use crate::domain::candidate::{RawCandidate, VALUE};
 
+pub mod location;
+pub mod store;
 pub mod vault;
 
 use vault::{Vault, VaultError};
@@ -37,6 +40,17 @@ pub enum PoolError {
         /// What the API said.
         source: Box<kube::Error>,
     },
+    /// The Kubernetes API did not take it.
+    #[error("failed to write secret {name:?}")]
+    WriteSecret {
+        /// The Secret.
+        name: String,
+        /// What the API said.
+        source: Box<kube::Error>,
+    },
+    /// The Secret is another one than the one that was looked at.
+    #[error("failed to write secret {0:?}: somebody else wrote it meanwhile; look at it, and run the command again")]
+    SecretChanged(String),
 }
 
 impl PoolError {
@@ -47,7 +61,8 @@ impl PoolError {
             Self::NoVault => "no_vault",
             Self::Vault(e) => e.category(),
             Self::NoSecret(_) => "no_secret",
-            Self::Secret { .. } => "kubernetes",
+            Self::Secret { .. } | Self::WriteSecret { .. } => "kubernetes",
+            Self::SecretChanged(_) => "secret_changed",
         }
     }
 }
@@ -116,7 +131,7 @@ impl<'a> Pool<'a> {
                 RawCandidate {
                     name: name.to_owned(),
                     version: secret.metadata.resource_version.clone().unwrap_or_default(),
-                    fields: BTreeMap::from([("value".to_owned(), SecretString::from(text))]),
+                    fields: BTreeMap::from([(VALUE.to_owned(), SecretString::from(text))]),
                 }
             })),
         }

@@ -43,10 +43,9 @@ bold "1. A cluster that knows VpnChain"
 kubectl delete namespace "$NS" --ignore-not-found --timeout=90s >/dev/null
 $LAB faults clear >/dev/null
 kubectl create namespace "$NS" >/dev/null
-run kubectl apply --server-side -f k8s/crd.yaml
+run "$BIN" crd --apply
 note "The pools: entry and middle in OpenBao (secret/vpn/...), exit in a plain Secret."
-pool=(); for f in "$LAB_DIR"/pools/exit/*.ovpn; do n=$(basename "$f" .ovpn); pool+=("--from-file=$n=$f"); done
-k create secret generic exit-pool "${pool[@]}" >/dev/null
+run "$BIN" pool add "secret:$NS/exit-pool" "$LAB_DIR/pools/exit"
 images=(); for i in hopkeeper openvpn boringtun wireguard-go health; do images+=("--image-$i" "lab.local/$i:1"); done
 "$BIN" run --namespace "$NS" --lease-namespace "$NS" --kafka-brokers 127.0.0.1:9092 --kafka-group "$NS-$$" \
   --vault-address http://127.0.0.1:8200 --vault-auth token --vault-credential-file "$LAB_DIR/pools/token" \

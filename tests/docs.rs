@@ -1,5 +1,8 @@
 //! The guide does what it says: each `console` block of docs/writing-rules.md is run in order, with the files that the
-//! guide shows, and its output compared.
+//! guide shows, and its output compared. The reference of the command line is compared in `docs/cli.rs`.
+
+#[path = "docs/cli.rs"]
+mod cli;
 
 use std::fs;
 use std::path::Path;

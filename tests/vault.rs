@@ -1,10 +1,13 @@
-//! Vault as the operator uses it, on a real OpenBao: every login, expiry, refusals, sealing, and no secret in any error.
+//! Vault as the operator uses it, on a real OpenBao: every login, expiry, refusals, sealing, and no secret in any error;
+//! and `hopkeeper pool`, which fills it.
 //!
 //! Each test starts its own server (`HOPKEEPER_TEST_BAO`, else the lab's program); the lab need not run. The
 //! Kubernetes login's TokenReview API is the only stand-in: OpenBao asks it, not Hopkeeper.
 
 #[path = "vault/bao.rs"]
 mod bao;
+#[path = "vault/pool.rs"]
+mod pool;
 #[path = "vault/token_review.rs"]
 mod token_review;
 

@@ -4,13 +4,15 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
-use miette::{IntoDiagnostic, WrapErr, miette};
+use miette::{IntoDiagnostic, miette};
 
 use crate::domain::rule::Client;
 use crate::domain::rule::schema;
 use crate::domain::ruleset::pack::Base;
 use crate::domain::suggest::Wanted;
 use crate::rule_files::{self, Loaded, RuleFilesError};
+
+use super::written;
 
 mod explain;
 mod lint;
@@ -203,14 +205,6 @@ impl RulesCommand {
             }
         }
         Ok(())
-    }
-}
-
-fn written(result: std::io::Result<()>) -> miette::Result<()> {
-    match result {
-        // The reader of our output had enough, as `head` does.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.into_diagnostic().wrap_err("failed to write the answer"),
     }
 }
 

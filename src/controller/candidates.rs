@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use thiserror::Error;
 
 use super::validate::ValidChain;
-use crate::domain::candidate::{CandidateError, Parameters, RawCandidate, Resolved, parse};
+use crate::domain::candidate::{CandidateError, NAME_RULE, Parameters, RawCandidate, Resolved, is_label, parse};
 use crate::domain::plan::{HopPlan, PlanError};
 use crate::domain::types::CandidateRef;
 use crate::parameters::{Pool, PoolError};
@@ -68,7 +68,7 @@ enum Unusable {
     Candidate(#[from] CandidateError),
     #[error(transparent)]
     Plan(#[from] PlanError),
-    #[error("its name cannot be a label: use at most 63 letters, digits, '-', '_' and '.'")]
+    #[error("its name cannot be a label: {}", NAME_RULE)]
     Name,
 }
 
@@ -157,13 +157,6 @@ async fn addresses(parameters: &Parameters) -> BTreeMap<String, Vec<Ipv4Addr>> {
     found
 }
 
-/// Whether a text can be the value of a Kubernetes label.
-fn is_label(text: &str) -> bool {
-    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let outer = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-    text.len() <= 63 && outer(text.chars().next()) && outer(text.chars().last()) && text.chars().all(inner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,12 +171,6 @@ mod tests {
         assert_eq!(in_turn(names(), Some("c")), ["a", "b", "c"]);
         assert_eq!(in_turn(names(), Some("removed")), ["a", "b", "c"]);
         assert_eq!(in_turn(names(), Some("aa")), ["b", "c", "a"]);
-    }
-
-    #[test]
-    fn only_what_can_be_a_label_names_a_candidate() {
-        assert!(is_label("nl-ams_01.ovpn") && is_label("7"));
-        assert!(!is_label("") && !is_label("-a") && !is_label("a/b") && !is_label(&"a".repeat(64)));
     }
 
     /// Chooses for the entry hop from a Secret with these keys.

@@ -15,7 +15,7 @@ use super::validate::validate;
 use super::*;
 use crate::crd::incident::IncidentPhase;
 
-mod api_server;
+pub(crate) mod api_server;
 
 const SECRET: &str = "/api/v1/namespaces/demo/secrets/berlin-entry-parameters";
 const INCIDENT: &str = "/apis/hopkeeper.io/v1alpha1/namespaces/demo/hopincidents/x";

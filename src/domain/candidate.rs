@@ -4,9 +4,12 @@
 //! survive, rendered anew, and names become the addresses that the operator resolved (a hop has no DNS). No error
 //! or note repeats content: they name the candidate, the field, the line and the remedy.
 
+mod certificate;
+mod clean;
 mod error;
 mod fields;
 mod key;
+mod name;
 mod openvpn;
 mod wireguard;
 
@@ -15,9 +18,13 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
+use jiff::Timestamp;
 use secrecy::SecretString;
 
+pub use clean::{Cleaned, clean};
 pub use error::{CandidateError, Note, Problem};
+pub use fields::{VALUE, client_of, client_of_text, fields_of_text};
+pub use name::{NAME_RULE, is_label};
 pub use wireguard::{WireGuardConfig, read_config};
 
 use crate::domain::plan::{CONFIG_FILE, EndpointAddress, Protocol};
@@ -48,6 +55,7 @@ pub struct Parameters {
     pub notes: Vec<Note>,
     candidate: String,
     template: Template,
+    client_certificate: Option<SecretString>,
 }
 
 #[derive(Clone)]
@@ -109,19 +117,16 @@ pub fn parse(
     let candidate = raw.name.clone();
     match implementation.client() {
         ClientKind::OpenVPN => {
-            let openvpn::Parsed { endpoints, notes, profile } = openvpn::parse(&raw.name, &fields, transport)?;
-            Ok(Parameters {
-                endpoints,
-                tunnel_addresses: vec![],
-                notes,
-                candidate,
-                template: Template::OpenVpn(profile),
-            })
+            let openvpn::Parsed { endpoints, notes, profile, client_certificate } =
+                openvpn::parse(&raw.name, &fields, transport)?;
+            let (tunnel_addresses, template) = (vec![], Template::OpenVpn(profile));
+            Ok(Parameters { endpoints, tunnel_addresses, notes, candidate, template, client_certificate })
         }
         ClientKind::WireGuard => {
             let wireguard::Parsed { endpoint, addresses, notes, config } = wireguard::parse(&raw.name, &fields)?;
             let (endpoints, template) = (vec![endpoint], Template::WireGuard(config));
-            Ok(Parameters { endpoints, tunnel_addresses: addresses, notes, candidate, template })
+            let (tunnel_addresses, client_certificate) = (addresses, None);
+            Ok(Parameters { endpoints, tunnel_addresses, notes, candidate, template, client_certificate })
         }
     }
 }
@@ -136,6 +141,11 @@ impl Parameters {
                 Host::Ip(_) => None,
             })
             .collect()
+    }
+
+    /// Until when its client certificate is valid; none where it has none, or one that cannot be read.
+    pub fn client_certificate_expires(&self) -> Option<Timestamp> {
+        self.client_certificate.as_ref().and_then(certificate::expires)
     }
 
     /// Puts addresses in the place of names and renders the client's files.

@@ -1,8 +1,12 @@
-//! Vault KV version 2 by vaultrs: login by Kubernetes, AppRole or token, and reading of candidates.
+//! Vault KV version 2 by vaultrs: login by Kubernetes, AppRole or token, and reading of candidates. Leaves writing to `write`.
 //!
 //! Tokens are not renewed: when one is refused or about to expire, the next call logs in again.
 
+mod write;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::http::HeaderValue;
@@ -57,8 +61,16 @@ pub struct Vault {
     session: Mutex<Option<Session>>,
 }
 
+/// What a key holds now.
+struct Newest {
+    /// Its last version's number; zero where it never had one.
+    version: u64,
+    /// None when that version is deleted.
+    fields: Option<BTreeMap<String, SecretString>>,
+}
+
 struct Session {
-    client: std::sync::Arc<VaultClient>,
+    client: Arc<VaultClient>,
     until: Option<Instant>,
 }
 
@@ -98,12 +110,20 @@ pub enum VaultError {
         action: String,
     },
     /// The server said no.
-    #[error("failed to {action}: vault answered {code}{}", hint(*code))]
+    #[error("failed to {action}: vault answered {code}{}", hint(*code, rights))]
     Refused {
         /// What was asked.
         action: String,
         /// HTTP status.
         code: u16,
+        /// The rights that this takes, for a person to check.
+        rights: &'static str,
+    },
+    /// A write that was meant for another version.
+    #[error("failed to {action}: somebody else wrote it meanwhile; look at it, and run the command again")]
+    Changed {
+        /// What was asked.
+        action: String,
     },
     /// The server could not be reached, or its answer not understood.
     #[error("failed to {action}: {reason}")]
@@ -125,18 +145,19 @@ impl VaultError {
             Self::LoginRefused { .. } => "vault_login_refused",
             Self::Sealed { .. } => "vault_sealed",
             Self::Refused { .. } => "vault_refused",
+            Self::Changed { .. } => "vault_changed",
             Self::Unreachable { .. } => "vault_unreachable",
         }
     }
 }
 
-fn hint(code: u16) -> &'static str {
+const TO_READ: &str = "read and list on the path's data and metadata";
+
+fn hint(code: u16, rights: &str) -> String {
     match code {
-        403 => {
-            ": its policy must allow read and list on the path's data and metadata, and a fixed token must not have expired"
-        }
-        404 => ": there is no KV version 2 engine at this mount; check the mount's name",
-        _ => "",
+        403 => format!(": its policy must allow {rights}, and a fixed token must not have expired"),
+        404 => ": there is no KV version 2 engine at this mount; check the mount's name".to_owned(),
+        _ => String::new(),
     }
 }
 
@@ -165,18 +186,13 @@ impl Vault {
     /// # Errors
     /// When Vault cannot be asked.
     pub async fn list(&self, mount: &str, path: &str) -> Result<Vec<String>, VaultError> {
-        let action = || format!("list {mount}/{path}");
-        for attempt in 0.. {
-            let client = self.session(attempt > 0).await?;
-            match vaultrs::kv2::list(&*client, mount, path).await {
-                // A key that ends in "/" is a folder.
-                Ok(keys) => return Ok(keys.into_iter().filter(|k| !k.ends_with('/')).collect()),
-                Err(error) if is_nothing(&error) => return Ok(Vec::new()),
-                Err(error) if code(&error) == Some(403) && attempt == 0 => {}
-                Err(error) => return Err(failure(action(), error)),
-            }
+        let asked = self.ask(|client| async move { vaultrs::kv2::list(&*client, mount, path).await });
+        match asked.await? {
+            // A key that ends in "/" is a folder.
+            Ok(keys) => Ok(keys.into_iter().filter(|k| !k.ends_with('/')).collect()),
+            Err(error) if last_version(&error).is_some() => Ok(Vec::new()),
+            Err(error) => Err(failure(format!("list {mount}/{path}"), error)),
         }
-        unreachable!("should have returned")
     }
 
     /// The newest version of a candidate, or none when it is deleted.
@@ -184,26 +200,37 @@ impl Vault {
     /// # Errors
     /// When Vault cannot be asked.
     pub async fn read(&self, mount: &str, path: &str, name: &str) -> Result<Option<RawCandidate>, VaultError> {
-        let action = || format!("read {mount}/{path}/{name}");
-        for attempt in 0.. {
-            let client = self.session(attempt > 0).await?;
+        let Newest { version, fields } = self.newest(mount, path, name).await?;
+        Ok(fields.map(|fields| RawCandidate { name: name.to_owned(), version: version.to_string(), fields }))
+    }
+
+    async fn newest(&self, mount: &str, path: &str, name: &str) -> Result<Newest, VaultError> {
+        let asked = self.ask(|client| async move {
             let request = ReadSecretRequest::builder().mount(mount).path(format!("{path}/{name}")).build();
-            let request = request.expect("should be complete");
-            match vaultrs::api::exec_with_result(&*client, request).await {
-                Ok(found) => {
-                    let (version, fields) = (found.metadata.version.to_string(), fields_of(found.data));
-                    return Ok(Some(RawCandidate { name: name.to_owned(), version, fields }));
-                }
-                Err(error) if is_nothing(&error) => return Ok(None),
-                Err(error) if code(&error) == Some(403) && attempt == 0 => {}
-                Err(error) => return Err(failure(action(), error)),
-            }
+            vaultrs::api::exec_with_result(&*client, request.expect("should be complete")).await
+        });
+        match asked.await? {
+            Ok(found) => Ok(Newest { version: found.metadata.version, fields: Some(fields_of(found.data)) }),
+            Err(error) => match last_version(&error) {
+                Some(version) => Ok(Newest { version, fields: None }),
+                None => Err(failure(format!("read {mount}/{path}/{name}"), error)),
+            },
         }
-        unreachable!("should have returned")
+    }
+
+    /// Asks; and when the token is refused, which may have been revoked, once more with a new one.
+    async fn ask<T, F>(&self, request: impl Fn(Arc<VaultClient>) -> F) -> Result<Result<T, ClientError>, VaultError>
+    where
+        F: Future<Output = Result<T, ClientError>>,
+    {
+        match request(self.session(false).await?).await {
+            Err(error) if code(&error) == Some(403) => Ok(request(self.session(true).await?).await),
+            answer => Ok(answer),
+        }
     }
 
     /// The client with a token that should be good, after a login when there is none or `renew` asks for it.
-    async fn session(&self, renew: bool) -> Result<std::sync::Arc<VaultClient>, VaultError> {
+    async fn session(&self, renew: bool) -> Result<Arc<VaultClient>, VaultError> {
         let mut session = self.session.lock().await;
         if let Some(live) = session.as_ref().filter(|s| !renew && s.until.is_none_or(|t| Instant::now() < t)) {
             return Ok(live.client.clone());
@@ -212,7 +239,7 @@ impl Vault {
         let client = self.client(token.expose_secret());
         let client = client.map_err(|e| failure("set up the vault client".to_owned(), e))?;
         let until = lease.map(|lease| Instant::now() + lease.saturating_sub(EXPIRY_MARGIN));
-        let fresh = Session { client: std::sync::Arc::new(client), until };
+        let fresh = Session { client: Arc::new(client), until };
         Ok(session.insert(fresh).client.clone())
     }
 
@@ -233,7 +260,7 @@ impl Vault {
             }
         };
         let info = answer.map_err(|e| match failure(action, e) {
-            VaultError::Refused { action, code } => VaultError::LoginRefused { action, code },
+            VaultError::Refused { action, code, .. } => VaultError::LoginRefused { action, code },
             other => other,
         })?;
         let lease = (info.lease_duration > 0).then(|| Duration::from_secs(info.lease_duration));
@@ -268,16 +295,16 @@ fn code(error: &ClientError) -> Option<u16> {
     }
 }
 
-/// Whether the server says that there is nothing at the path. A mount that does not exist comes with an error's text, a
-/// version that was deleted with its metadata.
-fn is_nothing(error: &ClientError) -> bool {
+/// The last version of what the server says is not there: zero when it never was. None for every other error: a mount that
+/// does not exist comes with an error's text, a version that was deleted with its metadata.
+fn last_version(error: &ClientError) -> Option<u64> {
     match error {
-        ClientError::APIError { code: 404, errors } => errors.is_empty(),
+        ClientError::APIError { code: 404, errors } => errors.is_empty().then_some(0),
         ClientError::RestClientError { source: HttpError::ServerResponseError { code: 404, content } } => {
-            let answer = content.as_ref().and_then(|text| serde_json::from_str::<Value>(text).ok());
-            answer.is_some_and(|answer| answer.pointer("/data/metadata/version").is_some())
+            let answer = serde_json::from_str::<Value>(content.as_ref()?).ok()?;
+            answer.pointer("/data/metadata/version")?.as_u64()
         }
-        _ => false,
+        _ => None,
     }
 }
 
@@ -285,7 +312,7 @@ fn is_nothing(error: &ClientError) -> bool {
 fn failure(action: String, error: ClientError) -> VaultError {
     match (code(&error), error) {
         (Some(503), _) => VaultError::Sealed { action },
-        (Some(code), _) => VaultError::Refused { action, code },
+        (Some(code), _) => VaultError::Refused { action, code, rights: TO_READ },
         (None, ClientError::RestClientError { source: HttpError::RequestError { .. } }) => {
             VaultError::Unreachable { action, reason: "no answer from the server; check its address and the network" }
         }

@@ -1,6 +1,7 @@
 //! A namespace with one chain in it, removed when the test ends.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 use std::time::Duration;
 
 use hopkeeper::crd::incident::IncidentPhase;
@@ -81,26 +82,14 @@ impl Chain {
         };
         api.create(&PostParams::default(), &object).await.expect("the namespace should be made");
         let chain = Self { client, lane, namespace };
-        chain.pool("exit-pool", "exit").await;
+        chain.pool("exit-pool", "exit");
         chain
     }
 
     /// A Secret whose keys are the lab's candidates for a hop.
-    pub async fn pool(&self, secret: &str, hop: &str) {
-        let mut data = BTreeMap::new();
-        for entry in std::fs::read_dir(self.lane.pool(hop)).expect("the pools should be there") {
-            let path = entry.expect("it should be readable").path();
-            if path.extension().is_some_and(|e| e == "ovpn" || e == "conf") {
-                let name = path.file_stem().and_then(|n| n.to_str()).expect("it should be text").to_owned();
-                data.insert(name, std::fs::read_to_string(&path).expect("it should be readable"));
-            }
-        }
-        let object = Secret {
-            metadata: ObjectMeta { name: Some(secret.to_owned()), ..ObjectMeta::default() },
-            string_data: Some(data),
-            ..Secret::default()
-        };
-        self.api::<Secret>().create(&PostParams::default(), &object).await.expect("the pool should be made");
+    fn pool(&self, secret: &str, hop: &str) {
+        let (pool, files) = (format!("secret:{}/{secret}", self.namespace), self.lane.pool(hop));
+        hopkeeper(&["pool", "add", &pool, files.to_str().expect("the path should be text")]);
     }
 
     /// An API of the namespace.
@@ -197,13 +186,21 @@ impl Chain {
     }
 }
 
+/// Runs `hopkeeper` on the lab's cluster; what it printed.
+fn hopkeeper(arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hopkeeper"));
+    let output = command.args(arguments).env("KUBECONFIG", lab::dir().join("kubeconfig")).output();
+    let output = output.expect("the program should start");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "hopkeeper {}: {}", arguments.join(" "), text(&output.stderr));
+    text(&output.stdout)
+}
+
 /// Brings the cluster's CRDs to the ones of this tree.
 async fn install_crds() {
-    let file = lab::root().join("k8s/crd.yaml");
-    let path = file.to_str().expect("the path should be text");
-    let said = kubectl(&["apply", "--server-side", "--force-conflicts", "-f", path]);
-    assert!(said.matches("serverside-applied").count() == 2, "the CRDs should be taken: {said}");
-    kubectl(&["wait", "--for=condition=Established", "--timeout=30s", "-f", path]);
+    hopkeeper(&["crd", "--apply"]);
+    let again = hopkeeper(&["crd", "--apply"]);
+    assert_eq!(again, "vpnchains.hopkeeper.io: unchanged\nhopincidents.hopkeeper.io: unchanged\n");
 }
 
 /// The phase of an incident.
@@ -248,7 +245,7 @@ fn release(namespace: &str) {
 
 /// Runs kubectl; its output is what it printed, also when it failed.
 pub fn kubectl(arguments: &[&str]) -> String {
-    let output = std::process::Command::new(lab::dir().join("bin/kubectl"))
+    let output = Command::new(lab::dir().join("bin/kubectl"))
         .arg("--kubeconfig")
         .arg(lab::dir().join("kubeconfig"))
         .args(arguments)

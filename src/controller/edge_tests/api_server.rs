@@ -9,12 +9,12 @@ use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 /// An answer that replaces the real one, once.
-pub(super) struct Fault {
-    pub(super) method: &'static str,
+pub(crate) struct Fault {
+    pub(crate) method: &'static str,
     /// The end of the path.
-    pub(super) path: &'static str,
-    pub(super) code: u16,
-    pub(super) reason: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) code: u16,
+    pub(crate) reason: &'static str,
 }
 
 #[derive(Default)]
@@ -27,7 +27,7 @@ struct State {
 }
 
 /// The server.
-pub(super) struct ApiServer {
+pub(crate) struct ApiServer {
     server: MockServer,
     state: Arc<Mutex<State>>,
 }
@@ -149,47 +149,47 @@ impl State {
 }
 
 impl ApiServer {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let (server, state) = (MockServer::start().await, Arc::new(Mutex::new(State::default())));
         Mock::given(any()).respond_with(Answers(state.clone())).mount(&server).await;
         Self { server, state }
     }
 
-    pub(super) fn client(&self) -> kube::Client {
+    pub(crate) fn client(&self) -> kube::Client {
         let _ = rustls::crypto::ring::default_provider().install_default();
         kube::Client::try_from(kube::Config::new(self.server.uri().parse().unwrap())).unwrap()
     }
 
     /// Stores an object as somebody else would.
-    pub(super) fn put(&self, path: &str, object: &impl Serialize) {
+    pub(crate) fn put(&self, path: &str, object: &impl Serialize) {
         self.state.lock().unwrap().store(path, serde_json::to_value(object).unwrap());
     }
 
-    pub(super) fn get(&self, path: &str) -> Value {
+    pub(crate) fn get(&self, path: &str) -> Value {
         self.state.lock().unwrap().objects[path].clone()
     }
 
     /// The next such request is refused.
-    pub(super) fn fail(&self, fault: Fault) {
+    pub(crate) fn fail(&self, fault: Fault) {
         self.fail_after(0, fault);
     }
 
     /// So many such requests pass, the next one is refused.
-    pub(super) fn fail_after(&self, pass: usize, fault: Fault) {
+    pub(crate) fn fail_after(&self, pass: usize, fault: Fault) {
         self.state.lock().unwrap().faults.push((pass, fault));
     }
 
     /// The objects that were changed, in order.
-    pub(super) fn written(&self) -> Vec<String> {
+    pub(crate) fn written(&self) -> Vec<String> {
         self.state.lock().unwrap().written.clone()
     }
 
     /// The Kubernetes Events that were published, as JSON.
-    pub(super) fn events(&self) -> Vec<String> {
+    pub(crate) fn events(&self) -> Vec<String> {
         self.state.lock().unwrap().events.clone()
     }
 
-    pub(super) fn forget_requests(&self) {
+    pub(crate) fn forget_requests(&self) {
         let mut state = self.state.lock().unwrap();
         state.written.clear();
         state.events.clear();

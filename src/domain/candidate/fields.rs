@@ -11,9 +11,59 @@ pub(super) const PROFILE: &str = "profile";
 pub(super) const CONFIG: &str = "config";
 pub(super) const USERNAME: &str = "username";
 pub(super) const PASSWORD: &str = "password";
-const VALUE: &str = "value";
+/// The field of a candidate that is stored as one text.
+pub const VALUE: &str = "value";
 
 pub(super) type Fields = BTreeMap<String, SecretString>;
+
+/// Whose parameters a stored candidate holds, as far as its fields tell.
+pub fn client_of(raw: &RawCandidate) -> ClientKind {
+    let has = |field: &str| raw.fields.contains_key(field);
+    match raw.fields.get(VALUE) {
+        _ if has(PROFILE) => ClientKind::OpenVPN,
+        _ if has(CONFIG) => ClientKind::WireGuard,
+        Some(value) => match object(value) {
+            Some(Ok(fields)) if fields.contains_key(CONFIG) => ClientKind::WireGuard,
+            Some(_) => ClientKind::OpenVPN,
+            None => client_of_text(value),
+        },
+        None => ClientKind::OpenVPN,
+    }
+}
+
+/// Whose a profile or configuration is: only WireGuard's have sections.
+pub fn client_of_text(text: &SecretString) -> ClientKind {
+    let is_section = |line: &str| ["[interface]", "[peer]"].iter().any(|s| line.trim().eq_ignore_ascii_case(s));
+    match lines(text.expose_secret()).any(|(_, line)| is_section(line)) {
+        true => ClientKind::WireGuard,
+        false => ClientKind::OpenVPN,
+    }
+}
+
+/// The fields that a profile or configuration is stored in, with the user name and password that come with a profile.
+pub fn fields_of_text(
+    client: ClientKind,
+    text: SecretString,
+    credentials: Option<(SecretString, SecretString)>,
+) -> BTreeMap<String, SecretString> {
+    let main = match client {
+        ClientKind::OpenVPN => PROFILE,
+        ClientKind::WireGuard => CONFIG,
+    };
+    let mut fields = Fields::from([(main.to_owned(), text)]);
+    if let Some((username, password)) = credentials {
+        fields.extend([(USERNAME.to_owned(), username), (PASSWORD.to_owned(), password)]);
+    }
+    fields
+}
+
+/// The fields of a text that is a JSON object: `Err` when not all of them are strings.
+fn object(value: &SecretString) -> Option<Result<Fields, ()>> {
+    value.expose_secret().trim_start().starts_with('{').then(|| {
+        let fields: BTreeMap<String, String> = serde_json::from_str(value.expose_secret()).map_err(|_| ())?;
+        Ok(fields.into_iter().map(|(key, value)| (key, SecretString::from(value))).collect())
+    })
+}
 
 pub(super) fn read(client: ClientKind, raw: &RawCandidate) -> Result<Fields, CandidateError> {
     let (main, what) = match client {
@@ -24,12 +74,10 @@ pub(super) fn read(client: ClientKind, raw: &RawCandidate) -> Result<Fields, Can
     if !fields.contains_key(main)
         && let Some(value) = fields.remove(VALUE)
     {
-        if value.expose_secret().trim_start().starts_with('{') {
-            let object: BTreeMap<String, String> = serde_json::from_str(value.expose_secret())
-                .map_err(|_| CandidateError::new(&raw.name, VALUE, None, Problem::NotStrings))?;
-            fields.extend(object.into_iter().map(|(key, value)| (key, SecretString::from(value))));
-        } else {
-            fields.insert(main.into(), value);
+        match object(&value) {
+            Some(Ok(object)) => fields.extend(object),
+            Some(Err(())) => return Err(CandidateError::new(&raw.name, VALUE, None, Problem::NotStrings)),
+            None => drop(fields.insert(main.into(), value)),
         }
     }
     if fields.get(main).is_none_or(|text| text.expose_secret().trim().is_empty()) {

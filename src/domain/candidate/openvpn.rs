@@ -5,7 +5,7 @@ mod directives;
 mod profile;
 mod tokens;
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use self::directives::{CREDENTIALS, Treatment, treatment};
 use self::profile::Draft;
@@ -23,6 +23,8 @@ pub(super) struct Parsed {
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) notes: Vec<Note>,
     pub(super) profile: Profile,
+    /// The block `<cert>`: a PEM text, in which some keep the key too.
+    pub(super) client_certificate: Option<SecretString>,
 }
 
 /// A `remote` line, with what it does not say left open.
@@ -60,7 +62,25 @@ pub(super) fn parse(candidate: &str, fields: &Fields, transport: Transport) -> R
         reader.draft.blocks.insert(CREDENTIALS, credentials);
     }
     checks::complete(&reader.draft).map_err(|(line, problem)| fail(line, problem))?;
-    Ok(Parsed { profile: Profile::new(reader.draft, &endpoints), endpoints, notes: reader.notes })
+    let client_certificate = reader.draft.blocks.get("cert").map(|pem| SecretString::from(pem.as_str()));
+    Ok(Parsed { profile: Profile::new(reader.draft, &endpoints), endpoints, notes: reader.notes, client_certificate })
+}
+
+/// The directive of a line that could harm whoever uses the profile, and how. `open` is the inline block that the lines
+/// before have left open.
+pub(super) fn harm(open: &mut Option<&'static str>, line: &str) -> Option<(&'static str, &'static str)> {
+    match *open {
+        Some(tag) if is_closing(line, tag) => *open = None,
+        None if opened(line).is_some() => *open = opened(line).and_then(directives::block),
+        Some(tag) if tag != directives::CONNECTION => {}
+        _ if is_comment(line) => {}
+        _ => {
+            let words = tokens::split(line).ok()?;
+            let name = words.first()?;
+            return directives::harm(name.strip_prefix("--").unwrap_or(name));
+        }
+    }
+    None
 }
 
 fn endpoints(remotes: &[(Remote, Defaults)], profile: Defaults) -> Vec<Endpoint> {

@@ -52,17 +52,20 @@ struct Draft {
     notes: Vec<Note>,
 }
 
+const COMMANDS: &str = "commands are never run";
+const SOURCE: &str = "the pool is the source";
+
 const UNUSED: [(&str, &str); 10] = [
     ("DNS", "applications bring their own name servers"),
     ("MTU", "it follows from the chain"),
     ("ListenPort", "a hop takes a free port"),
     ("Table", "hopkeeper sets the routes"),
     ("FwMark", "hopkeeper sets the routes"),
-    ("SaveConfig", "the pool is the source"),
-    ("PreUp", "commands are never run"),
-    ("PostUp", "commands are never run"),
-    ("PreDown", "commands are never run"),
-    ("PostDown", "commands are never run"),
+    ("SaveConfig", SOURCE),
+    ("PreUp", COMMANDS),
+    ("PostUp", COMMANDS),
+    ("PreDown", COMMANDS),
+    ("PostDown", COMMANDS),
 ];
 
 pub(super) fn parse(candidate: &str, fields: &Fields) -> Result<Parsed, CandidateError> {
@@ -119,13 +122,23 @@ fn draft(text: &str) -> Result<Draft, (usize, Problem)> {
         }
         let (name, value) = line.split_once('=').ok_or_else(|| fail(Problem::Syntax))?;
         let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
-        if let Some((what, why)) = UNUSED.iter().find(|(key, _)| key.eq_ignore_ascii_case(&name)) {
+        if let Some((what, why)) = unused(&name) {
             draft.notes.push(Note { field: CONFIG, line: number, what, why });
             continue;
         }
         draft.set(section, &name, value, number).map_err(fail)?;
     }
     Ok(draft)
+}
+
+fn unused(name: &str) -> Option<(&'static str, &'static str)> {
+    UNUSED.into_iter().find(|(key, _)| key.eq_ignore_ascii_case(name))
+}
+
+/// The key of a line that could harm whoever uses the configuration, and how.
+pub(super) fn harm(line: &str) -> Option<(&'static str, &'static str)> {
+    let (name, _) = line.split_once('=')?;
+    unused(name.trim()).filter(|(_, why)| [COMMANDS, SOURCE].contains(why))
 }
 
 impl Draft {

@@ -60,6 +60,11 @@ pub(super) fn treatment(name: &str) -> Option<(&'static str, Treatment)> {
     DIRECTIVES.iter().find_map(of)
 }
 
+/// What a directive that could harm the machine would do.
+pub(super) fn harm(name: &str) -> Option<(&'static str, &'static str)> {
+    HARMFUL.iter().find_map(|(names, why)| names.split(' ').find(|known| *known == name).map(|known| (known, *why)))
+}
+
 const SCRIPT: &str = "commands are never run";
 const SYSTEM: &str = "the hop's pod decides it";
 const ROUTES: &str = "hopkeeper sets addresses and routes";
@@ -71,6 +76,14 @@ const SERVER: &str = "a hop is a client: take the client's profile";
 const PROXY: &str = "a hop reaches its server directly, and outer hops are its proxies: take a profile without a proxy";
 const VERIFIER: &str = "no program can check the server for a hop, and leaving the check out would be unsafe: use verify-x509-name or peer-fingerprint";
 const HARDWARE: &str = "a hop has no such device or module: take a profile with inline keys";
+
+/// Directives that a profile must not keep in a pool: what they would do where it is used.
+const HARMFUL: &[(&str, &str)] = &[
+    ("up down route-up route-pre-down ipchange script-security up-delay up-restart down-pre iproute", SCRIPT),
+    ("plugin", "code is never loaded into the client"),
+    ("management management-client management-up-down", "only hopkeeper talks to the client"),
+    ("log log-append status writepid tls-export-cert tmp-dir cd chroot", "the client never writes to files"),
+];
 
 const DIRECTIVES: &[(&str, Treatment)] = &[
     ("client pull tls-client", Forced),
@@ -123,3 +136,16 @@ const DIRECTIVES: &[(&str, Treatment)] = &[
     ("static-challenge", Refuse("nobody is there to answer it: take an account without a second factor")),
     ("tls-remote", Refuse("OpenVPN dropped it: use verify-x509-name")),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_hop_follows_a_directive_that_does_harm() {
+        for name in HARMFUL.iter().flat_map(|(names, _)| names.split(' ')) {
+            let (_, treatment) = treatment(name).unwrap_or_else(|| panic!("{name} should be known"));
+            assert!(matches!(treatment, Drop(_) | Refuse(_)), "{name}: {treatment:?}");
+        }
+    }
+}
