@@ -22,6 +22,8 @@ pub(super) fn rules(twice_within: u64) -> Arc<RuleSet> {
   - {{ id: often, title: t, pattern: ^often, evidence: path, verdict: restart, threshold: {{ count: 5, within: 60s }} }}
   - {{ id: works, title: t, pattern: ^works, evidence: path, verdict: recovered }}
   - {{ id: beat, title: t, pattern: ^(beat|works), evidence: own, verdict: restart, absent: {{ for: 30s }} }}
+  - {{ id: thrice, title: t, pattern: ^thrice, evidence: path, verdict: rotate, threshold: {{ count: 3, within: 90s }} }}
+  - {{ id: seldom, title: t, pattern: ^seldom, evidence: own, verdict: restart, threshold: {{ count: 2, within: 400s }} }}
 "
     );
     Arc::new(pack::load([("test.yaml", file.as_str())], Strictness::User).expect("should load"))
@@ -48,7 +50,8 @@ enum Op {
 }
 
 fn ops(out_of_order: i64) -> impl Strategy<Value = Vec<Op>> {
-    let words = prop::sample::select(vec!["once", "twice", "often", "often", "works", "beat", "other"]);
+    let words = ["once", "twice", "often", "often", "thrice", "seldom", "works", "beat", "other"];
+    let words = prop::sample::select(words.to_vec());
     let step = prop_oneof![20 => -out_of_order..9i64, 1 => 280..320i64];
     let line = (0..3usize, step, words, 0..2usize, 0..60u64).prop_map(|(pod, step, word, shard, offset)| Op::Line {
         pod,
@@ -107,7 +110,7 @@ impl Model {
     /// Each rule that fires, with its first line.
     fn line(&mut self, pod: usize, word: &'static str, hit: Hit) -> Vec<(String, u64)> {
         let threshold = |id| self.rule(id).threshold;
-        let thresholds = BTreeMap::from(["once", "twice", "often"].map(|id| (id, threshold(id))));
+        let thresholds = BTreeMap::from(["once", "twice", "often", "thrice", "seldom"].map(|id| (id, threshold(id))));
         let pod = self.pods.entry(pod).or_default();
         pod.newest = pod.newest.max(Some(hit.at));
         (pod.used, pod.idle_since) = (true, None);
