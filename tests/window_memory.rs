@@ -11,12 +11,13 @@ use std::time::Instant;
 use cap::Cap;
 use hopkeeper::domain::engine::{Detection, Engine, Limits};
 use hopkeeper::domain::event::{HopIdentity, LogEvent, Position, Shard};
+use hopkeeper::domain::incident::Finding;
 use hopkeeper::domain::rule::Client;
 use hopkeeper::domain::rule::file::Strictness;
 use hopkeeper::domain::ruleset::{RuleSet, pack};
 use hopkeeper::domain::types::{CandidateRef, HopId, Implementation};
 use hopkeeper::internal_event::pipeline::PipelineMetrics;
-use hopkeeper::pipeline::{Created, HopDirectory, IncidentSink, Pipeline, SinkError};
+use hopkeeper::pipeline::{Created, FindingsError, HopDirectory, IncidentSink, Pipeline, SinkError};
 use hopkeeper::source::{Payload, Record, ShardHandle, Source, SourceError};
 use jiff::Timestamp;
 use prometheus::Registry;
@@ -255,6 +256,10 @@ struct Nowhere;
 impl IncidentSink for Nowhere {
     async fn create(&self, _: &Detection) -> Result<Created, SinkError> {
         Ok(Created::New)
+    }
+
+    async fn findings(&self) -> Result<Vec<Finding>, FindingsError> {
+        Ok(Vec::new())
     }
 }
 

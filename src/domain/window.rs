@@ -45,6 +45,14 @@ pub struct Hit {
     pub fingerprint: u32,
 }
 
+/// A line's of which only the time is known.
+const NO_SHARD: u32 = u32::MAX;
+
+/// Until when a rule rests that fired on lines of which the newest is of this time.
+pub fn rests_until(threshold: &Threshold, newest: i64) -> i64 {
+    newest.saturating_add(span(threshold.within).max(span(REST)))
+}
+
 /// The open lines of one rule and pod, by their times.
 #[derive(Clone, Debug, Default)]
 pub struct Window {
@@ -77,7 +85,7 @@ impl Window {
         let first = lines[0];
         if lines.len() >= threshold.count {
             rest.fired = true;
-            rest.until = newest.saturating_add(reach.max(span(REST)));
+            rest.until = rests_until(threshold, newest);
             lines = ends(&lines);
         }
         self.hits = Hits::new(lines, rest);
@@ -98,9 +106,19 @@ impl Window {
         if self.hits.rest().fired || at.saturating_sub(last.at) < absent {
             return None;
         }
-        let rest = Rest { fired: true, missed: true, until: at.saturating_add(span(REST)) };
+        let rest = Rest { fired: true, done: true, until: at.saturating_add(span(REST)) };
         self.hits = Hits::new(self.hits.take(), rest);
         Some(last)
+    }
+
+    /// It fired for another reader, on lines from `first` on: rests until then, unless it counts already.
+    pub fn remember(&mut self, first: i64, until: i64) {
+        let rest = self.hits.rest();
+        let counts = self.last().is_some() && !rest.done;
+        if !counts && until > rest.until {
+            let first = Hit { at: first, sequence: 0, shard: NO_SHARD, fingerprint: 0 };
+            self.hits = Hits::new(Lines::from_slice(&[first]), Rest { fired: true, done: true, until });
+        }
     }
 
     /// When [`Self::miss`] has something to tell at the earliest.
@@ -123,7 +141,7 @@ impl Window {
 
     /// The lines that a replay would need to come to the same verdicts.
     pub fn needed(&self) -> impl Iterator<Item = Hit> {
-        self.hits.iter().filter(|_| !self.hits.rest().missed)
+        self.hits.iter().filter(|_| !self.hits.rest().done)
     }
 
     /// True when a line of the shard is in it.

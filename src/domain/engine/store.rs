@@ -163,6 +163,14 @@ impl Store {
         first
     }
 
+    /// A rule fired for another reader.
+    pub(super) fn remember(&mut self, pod: u32, number: u32, first: i64, until: i64) {
+        let place = self.window(pod, number);
+        self.change(place, |window| window.remember(first, until));
+        self.pods[pod].ends = self.pods[pod].ends.min(NotBefore::new(until));
+        self.relieve(place);
+    }
+
     /// A line has come that a rule expects.
     pub(super) fn expect(&mut self, pod: u32, number: u32, absent: i64, hit: Hit) {
         let place = self.window(pod, number);

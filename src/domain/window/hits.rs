@@ -13,15 +13,15 @@ pub(super) type Lines = SmallVec<[Hit; 2]>;
 pub(super) struct Rest {
     /// It fired on these lines.
     pub(super) fired: bool,
-    /// It fired since they stopped: they have done their part.
-    pub(super) missed: bool,
+    /// They have done their part, and no replay needs them: it fired since they stopped, or for another reader.
+    pub(super) done: bool,
     /// Set when it first fired: only lines from here on count anew.
     pub(super) until: i64,
 }
 
 impl Default for Rest {
     fn default() -> Self {
-        Self { fired: false, missed: false, until: i64::MIN }
+        Self { fired: false, done: false, until: i64::MIN }
     }
 }
 
@@ -30,7 +30,7 @@ impl Default for Rest {
 pub(super) enum Hits {
     One {
         fired: bool,
-        missed: bool,
+        done: bool,
         until: i64,
         at: i64,
         sequence: u64,
@@ -51,7 +51,7 @@ pub(super) enum Hits {
     /// All others.
     Any {
         fired: bool,
-        missed: bool,
+        done: bool,
         until: i64,
         lines: Vec<Hit>,
     },
@@ -67,15 +67,15 @@ impl Default for Hits {
 
 impl Hits {
     pub(super) fn new(lines: Lines, rest: Rest) -> Self {
-        let Rest { fired, missed, until } = rest;
+        let Rest { fired, done, until } = rest;
         let few = match *lines {
             [Hit { at, sequence, shard, fingerprint }] => {
-                Some(Self::One { fired, missed, until, at, sequence, shard, fingerprint })
+                Some(Self::One { fired, done, until, at, sequence, shard, fingerprint })
             }
             [first, second] if rest == Rest::default() => Self::two(first, second),
             _ => None,
         };
-        few.unwrap_or_else(|| Self::Any { fired, missed, until, lines: lines.into_vec() })
+        few.unwrap_or_else(|| Self::Any { fired, done, until, lines: lines.into_vec() })
     }
 
     fn two(first: Hit, second: Hit) -> Option<Self> {
@@ -104,9 +104,7 @@ impl Hits {
     pub(super) fn rest(&self) -> Rest {
         match *self {
             Self::Two { .. } => Rest::default(),
-            Self::One { fired, missed, until, .. } | Self::Any { fired, missed, until, .. } => {
-                Rest { fired, missed, until }
-            }
+            Self::One { fired, done, until, .. } | Self::Any { fired, done, until, .. } => Rest { fired, done, until },
         }
     }
 
@@ -161,7 +159,7 @@ mod tests {
             lines in prop::collection::vec((number(), number(), prop_oneof![9 => 0u32..2, 1 => any::<u32>()], any::<u32>()), 0..5),
             rest in prop_oneof![
                 Just(Rest::default()),
-                any::<(bool, bool, i64)>().prop_map(|(fired, missed, until)| Rest { fired, missed, until }),
+                any::<(bool, bool, i64)>().prop_map(|(fired, done, until)| Rest { fired, done, until }),
             ],
         ) {
             let hit = |(at, sequence, shard, fingerprint): (i64, i64, u32, u32)| {
