@@ -64,7 +64,7 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
         Ok(())
     }));
 
-    let sink = kubernetes_sink::KubernetesSink::new(client.clone(), chains);
+    let sink = kubernetes_sink::KubernetesSink::new(client.clone(), config.namespace.clone(), chains);
     let state = RulesState { rules: rules.rules().len(), problem: None };
     let rule_metrics = RuleMetrics::register(&registry, state.rules)?;
     let (state, rules_state) = watch::channel(state);

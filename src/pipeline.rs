@@ -21,7 +21,7 @@ use crate::domain::ruleset::RuleSet;
 use crate::internal_event::pipeline::{PipelineMetrics, SourceConnected, SourceFailed};
 use crate::source::{Source, SourceError};
 pub use directory::HopDirectory;
-pub use sink::{Created, IncidentSink, SinkError};
+pub use sink::{Created, FindingsError, IncidentSink, SinkError};
 use worker::Worker;
 
 /// Records on their way from the source to the engine; with `source::MAX_RECORD_BYTES`, 64 MiB at most.

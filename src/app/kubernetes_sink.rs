@@ -1,31 +1,35 @@
-//! Incidents as objects: `create` of a `HopIncident`, the only thing that the pipeline does to the cluster.
+//! Incidents as objects: `create` of a `HopIncident`, the only thing that the pipeline does to the cluster, and the list of
+//! those that are there.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference};
-use kube::api::PostParams;
+use kube::api::{ListParams, PostParams};
 use kube::core::Status;
 use kube::{Api, Client, Resource};
 
 use super::hop_watch::ChainUids;
 use crate::controller::build::labels;
+use crate::controller::{api, view};
 use crate::crd::incident::LineRef;
 use crate::crd::{HopIncident, HopIncidentSpec, VpnChain, names};
 use crate::domain::engine::Detection;
 use crate::domain::event;
-use crate::domain::incident::incident_name;
+use crate::domain::incident::{Finding, incident_name};
 use crate::domain::types::HopId;
-use crate::pipeline::{Created, IncidentSink, SinkError};
+use crate::pipeline::{Created, FindingsError, IncidentSink, SinkError};
 
 /// Creates incidents in the namespace of their chain.
 pub struct KubernetesSink {
     client: Client,
+    /// That of all chains, or none where they may be anywhere.
+    namespace: Option<String>,
     chains: ChainUids,
 }
 
 impl KubernetesSink {
     /// A sink that finds the incidents' owners in `chains`.
     #[must_use]
-    pub fn new(client: Client, chains: ChainUids) -> Self {
-        Self { client, chains }
+    pub fn new(client: Client, namespace: Option<String>, chains: ChainUids) -> Self {
+        Self { client, namespace, chains }
     }
 
     /// The UID of a chain that the watch does not know (yet): the watch on pods may be ahead of the one on chains.
@@ -51,6 +55,12 @@ impl IncidentSink for KubernetesSink {
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(Created::AlreadyThere),
             Err(error) => Err(sink_error(error)),
         }
+    }
+
+    async fn findings(&self) -> Result<Vec<Finding>, FindingsError> {
+        let incidents = api::<HopIncident>(&self.client, self.namespace.as_deref());
+        let incidents = incidents.list(&ListParams::default()).await.map_err(|error| FindingsError(error.into()))?;
+        Ok(incidents.iter().map(view::finding).collect())
     }
 }
 

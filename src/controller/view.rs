@@ -6,7 +6,9 @@ use kube::ResourceExt;
 use super::observe::{Observed, pod_view};
 use super::validate::ValidChain;
 use crate::crd::HopIncident;
-use crate::crd::incident::{IncidentPhase, Step, StepAction, StepOutcome};
+use crate::crd::incident::{HopIncidentStatus, IncidentPhase, Step, StepAction, StepOutcome};
+use crate::domain::incident::Finding;
+use crate::domain::rule::RuleId;
 use crate::domain::view::{ChainView, HopView, IncidentView, Phase, StepEnd, StepKind, StepView};
 
 /// The chain at this moment.
@@ -50,6 +52,25 @@ pub fn incident_view(incident: &HopIncident) -> IncidentView {
         steps: status.steps.iter().map(step_view).collect(),
         closed_at: status.closed_at.map(|t| t.0),
         is_account: status.reason.as_deref() == Some(super::words::CORRELATED_FAILURE),
+    }
+}
+
+/// One incident, as those who read further lines must know it.
+#[must_use]
+pub fn finding(incident: &HopIncident) -> Finding {
+    let (spec, status) = (&incident.spec, incident.status.as_ref());
+    let is_well = |status: &&HopIncidentStatus| match status.phase {
+        IncidentPhase::Recovered => true,
+        IncidentPhase::Suppressed => status.reason.as_deref() == Some(super::words::HEALED),
+        _ => false,
+    };
+    Finding {
+        pod_uid: spec.pod_uid.clone(),
+        candidate: spec.candidate.clone(),
+        rule: RuleId::new(spec.rule.as_str()),
+        first: spec.first.time.0,
+        last: spec.last.time.0,
+        ended: status.filter(is_well).and_then(|status| Some(status.closed_at.as_ref()?.0)),
     }
 }
 
@@ -140,6 +161,23 @@ mod tests {
         assert_eq!([Detected, Held, Acting].map(phase_of), [Phase::Open, Phase::Open, Phase::Acting]);
         assert_eq!([Verifying, Recovered].map(phase_of), [Phase::Verifying, Phase::Closed]);
         assert_eq!([Suppressed, Escalated].map(phase_of), [Phase::Closed, Phase::Escalated]);
+    }
+
+    #[test]
+    fn only_a_hop_that_came_back_ends_what_was_found_about_it() {
+        let ended = |phase, reason: &str| {
+            let mut closed = in_phase(phase, incident("x", "entry", noon()));
+            let status = closed.status.as_mut().unwrap();
+            (status.reason, status.closed_at) = (Some(reason.into()), Some(MicroTime(noon())));
+            finding(&closed).ended
+        };
+        assert_eq!(finding(&incident("x", "entry", noon())).ended, None);
+        assert_eq!(ended(IncidentPhase::Recovered, "TunnelUp"), Some(noon()));
+        assert_eq!(ended(IncidentPhase::Suppressed, "Healed"), Some(noon()));
+        assert_eq!(ended(IncidentPhase::Suppressed, "AlreadyEscalated"), None);
+        assert_eq!(ended(IncidentPhase::Escalated, "NeedsPerson"), None);
+        let found = finding(&incident("x", "entry", noon()));
+        assert_eq!((found.pod_uid.as_str(), found.candidate, found.last), ("uid-entry", candidate("a"), noon()));
     }
 
     #[test]

@@ -8,6 +8,9 @@ use crate::domain::view::StepKind;
 /// The reason of incidents that blame the account.
 pub(super) const CORRELATED_FAILURE: &str = "CorrelatedFailure";
 
+/// The reason of incidents whose hop came back by itself.
+pub(super) const HEALED: &str = "Healed";
+
 /// A reason and its sentence.
 pub(super) type Words = (&'static str, String);
 
@@ -52,7 +55,7 @@ pub(super) fn suppress(why: Suppress) -> Words {
         Suppress::StaleParameters => {
             ("StaleParameters", "the evidence is about parameters that are no longer in use".into())
         }
-        Suppress::Healed => ("Healed", "the hop carries traffic again by itself".into()),
+        Suppress::Healed => (HEALED, "the hop carries traffic again by itself".into()),
         Suppress::AlreadyEscalated => ("AlreadyEscalated", "a person has already been called to this hop".into()),
     }
 }

@@ -17,12 +17,13 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::event::{HopIdentity, LineRef, LogEvent, Position, Shard};
+use super::incident::Finding;
 use super::line;
 use super::redact;
 use super::rule::{Client, Rule, RuleId};
 use super::ruleset::{RuleSet, health_fields};
 use super::types::{Evidence, Verdict};
-use super::window::{Hit, nanos, span};
+use super::window::{Hit, nanos, rests_until, span};
 pub use store::Limits;
 use store::Store;
 
@@ -113,6 +114,21 @@ impl Engine {
         let dropped = self.store.renumber(&successors);
         (self.rules, self.numbers, self.expecting) = (rules, numbers, expecting);
         dropped
+    }
+
+    /// Lets a rule rest as it did for the reader that found this: the lines which that rest swallowed may be read again
+    /// for the sake of others, and are no outage of their own.
+    pub fn remember(&mut self, found: &Finding, hop: &HopIdentity) {
+        let Some(number) = self.numbers.get(&found.rule).copied() else { return };
+        let rule = &self.rules.rules()[number as usize];
+        // A rule about a line that should come needs that line again to fire.
+        if found.candidate != hop.candidate || found.last < hop.applied_at || rule.absent.is_some() {
+            return;
+        }
+        let ended = found.ended.map_or(i64::MAX, nanos);
+        let until = rests_until(&rule.threshold, nanos(found.last)).min(ended);
+        let pod = self.store.pod(hop);
+        self.store.remember(pod, number, nanos(found.first), until);
     }
 
     /// Counts the event's lines; gives what they prove (verdicts `rotate`, `restart` and `alert`).

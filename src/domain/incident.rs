@@ -1,8 +1,29 @@
-//! An incident's name: the same evidence always has the same one, so that what is delivered twice is created once.
+//! An incident's name: the same evidence always has the same one, so that what is delivered twice is created once. And
+//! what a reader must know of the incidents that are there already.
 
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::engine::Detection;
+use super::rule::RuleId;
+use super::types::CandidateRef;
+
+/// What a reader found before, this one or another: its rule rests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The pod that wrote the lines.
+    pub pod_uid: String,
+    /// What its client ran with.
+    pub candidate: CandidateRef,
+    /// The rule that fired.
+    pub rule: RuleId,
+    /// The first line's time.
+    pub first: Timestamp,
+    /// The time of the line that fired.
+    pub last: Timestamp,
+    /// When the hop was found to carry traffic again, which ends the rest.
+    pub ended: Option<Timestamp>,
+}
 
 /// Kubernetes object names used as DNS labels.
 const MAX_NAME: usize = 63;

@@ -10,7 +10,7 @@ mod hits;
 use jiff::{SignedDuration, Timestamp};
 
 use super::rule::Threshold;
-use hits::{Flags, Hits, Lines};
+use hits::{Hits, Lines, Rest};
 
 /// How long a rule rests after it fired; longer where its window is.
 pub const REST: SignedDuration = SignedDuration::from_mins(5);
@@ -45,19 +45,18 @@ pub struct Hit {
     pub fingerprint: u32,
 }
 
-/// The open lines of one rule and pod.
-#[derive(Clone, Debug)]
-pub struct Window {
-    /// By their times.
-    hits: Hits,
-    /// Set when it first fired: only lines from here on count anew.
-    rests_until: i64,
+/// A line's of which only the time is known.
+const NO_SHARD: u32 = u32::MAX;
+
+/// Until when a rule rests that fired on lines of which the newest is of this time.
+pub fn rests_until(threshold: &Threshold, newest: i64) -> i64 {
+    newest.saturating_add(span(threshold.within).max(span(REST)))
 }
 
-impl Default for Window {
-    fn default() -> Self {
-        Self { hits: Hits::default(), rests_until: i64::MIN }
-    }
+/// The open lines of one rule and pod, by their times.
+#[derive(Clone, Debug, Default)]
+pub struct Window {
+    hits: Hits,
 }
 
 impl Window {
@@ -65,16 +64,17 @@ impl Window {
     ///
     /// A line that was counted before changes nothing. Lines may come out of order.
     pub fn count(&mut self, threshold: &Threshold, hit: Hit) -> Option<Hit> {
-        if hit.at < self.rests_until {
+        let mut rest = self.hits.rest();
+        if hit.at < rest.until {
             return None;
         }
-        if self.hits.flags().fired {
-            self.hits = Hits::new(Lines::new(), Flags { fired: false, ..self.hits.flags() });
+        if rest.fired {
+            rest = Rest { until: rest.until, ..Rest::default() };
+            self.hits = Hits::new(Lines::new(), rest);
         }
         if self.hits.iter().any(|other| other.fingerprint == hit.fingerprint && other.at == hit.at) {
             return None;
         }
-        let mut flags = self.hits.flags();
         let mut lines = self.hits.take();
         let place = lines.partition_point(|other| other.at <= hit.at);
         lines.insert(place, hit);
@@ -84,12 +84,12 @@ impl Window {
         lines.drain(..too_old);
         let first = lines[0];
         if lines.len() >= threshold.count {
-            flags.fired = true;
-            self.rests_until = newest.saturating_add(reach.max(span(REST)));
+            rest.fired = true;
+            rest.until = rests_until(threshold, newest);
             lines = ends(&lines);
         }
-        self.hits = Hits::new(lines, flags);
-        flags.fired.then_some(first)
+        self.hits = Hits::new(lines, rest);
+        rest.fired.then_some(first)
     }
 
     /// The line that a rule expects has come. One that is older than the last changes nothing.
@@ -97,41 +97,51 @@ impl Window {
         if self.last().is_some_and(|last| hit.at <= last.at) {
             return;
         }
-        *self = Self { hits: Hits::new(Lines::from_slice(&[hit]), Flags::default()), ..Self::default() };
+        self.hits = Hits::new(Lines::from_slice(&[hit]), Rest::default());
     }
 
     /// The pod wrote another line: gives the last expected one when it is too long ago, once.
     pub fn miss(&mut self, absent: i64, at: i64) -> Option<Hit> {
         let last = self.last()?;
-        if self.hits.flags().fired || at.saturating_sub(last.at) < absent {
+        if self.hits.rest().fired || at.saturating_sub(last.at) < absent {
             return None;
         }
-        self.hits = Hits::new(self.hits.take(), Flags { fired: true, missed: true });
-        self.rests_until = at.saturating_add(span(REST));
+        let rest = Rest { fired: true, done: true, until: at.saturating_add(span(REST)) };
+        self.hits = Hits::new(self.hits.take(), rest);
         Some(last)
+    }
+
+    /// It fired for another reader, on lines from `first` on: rests until then, unless it counts already.
+    pub fn remember(&mut self, first: i64, until: i64) {
+        let rest = self.hits.rest();
+        let counts = self.last().is_some() && !rest.done;
+        if !counts && until > rest.until {
+            let first = Hit { at: first, sequence: 0, shard: NO_SHARD, fingerprint: 0 };
+            self.hits = Hits::new(Lines::from_slice(&[first]), Rest { fired: true, done: true, until });
+        }
     }
 
     /// When [`Self::miss`] has something to tell at the earliest.
     pub fn missed_from(&self, absent: i64) -> i64 {
-        self.last().filter(|_| !self.hits.flags().fired).map_or(i64::MAX, |last| last.at.saturating_add(absent))
+        self.last().filter(|_| !self.hits.rest().fired).map_or(i64::MAX, |last| last.at.saturating_add(absent))
     }
 
     /// Forgets lines up to the time when the tunnel worked; false when nothing is left.
     pub fn settle(&mut self, at: i64) -> bool {
-        if self.hits.flags().fired && self.hits.iter().next().is_some_and(|first| first.at <= at) {
+        if self.hits.rest().fired && self.hits.iter().next().is_some_and(|first| first.at <= at) {
             *self = Self::default();
         }
-        let flags = self.hits.flags();
+        let rest = self.hits.rest();
         let mut lines = self.hits.take();
         lines.retain(|hit| hit.at > at);
         let is_left = !lines.is_empty();
-        self.hits = Hits::new(lines, flags);
+        self.hits = Hits::new(lines, rest);
         is_left
     }
 
     /// The lines that a replay would need to come to the same verdicts.
     pub fn needed(&self) -> impl Iterator<Item = Hit> {
-        self.hits.iter().filter(|_| !self.hits.flags().missed)
+        self.hits.iter().filter(|_| !self.hits.rest().done)
     }
 
     /// True when a line of the shard is in it.
@@ -143,14 +153,15 @@ impl Window {
     pub fn ends_at(&self, threshold: &Threshold) -> i64 {
         match self.last() {
             None => i64::MIN,
-            Some(_) if self.hits.flags().fired => self.rests_until,
+            Some(_) if self.hits.rest().fired => self.hits.rest().until,
             Some(newest) => newest.at.saturating_add(span(threshold.within)).saturating_add(1),
         }
     }
 
     /// The same for a rule about a line that should come: it waits for as long as the pod speaks.
     pub fn wait_ends_at(&self) -> i64 {
-        if self.hits.flags().fired { self.rests_until } else { i64::MAX }
+        let rest = self.hits.rest();
+        if rest.fired { rest.until } else { i64::MAX }
     }
 
     /// What it takes besides its own size.

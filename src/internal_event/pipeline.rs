@@ -11,7 +11,7 @@ use crate::domain::envelope::EnvelopeError;
 use crate::domain::event::Shard;
 use crate::domain::incident::incident_name;
 use crate::domain::types::{Evidence, Verdict};
-use crate::pipeline::sink::{Created, SinkError};
+use crate::pipeline::sink::{Created, FindingsError, SinkError};
 use crate::source::SourceError;
 
 const DISCARD_REASONS: [&str; 9] = [
@@ -38,6 +38,7 @@ pub struct PipelineMetrics {
     detections: IntCounterVec,
     incidents: IntCounterVec,
     create_errors: IntCounter,
+    list_errors: IntCounter,
     source_errors: IntCounterVec,
     source_connections: IntCounter,
     windows: IntGauge,
@@ -100,6 +101,10 @@ impl PipelineMetrics {
             detections: counters("hopkeeper_detections_total", "Rules that fired.", &["verdict", "evidence"])?,
             incidents: counters("hopkeeper_incidents_total", "Incidents handed over.", &["result"])?,
             create_errors: counter("hopkeeper_incident_create_errors_total", "Failed tries to create an incident.")?,
+            list_errors: counter(
+                "hopkeeper_incident_list_errors_total",
+                "Failed tries to learn which incidents are there.",
+            )?,
             source_errors: counters("hopkeeper_source_errors_total", "Failures of the log source.", &["category"])?,
             source_connections: counter("hopkeeper_source_connections_total", "Connections made to the log source.")?,
             windows,
@@ -298,6 +303,19 @@ impl IncidentCreateFailed<'_> {
         warn!(error = %self.error, cause, hop = %self.detection.hop.id, rule = %self.detection.rule,
             pause_seconds = self.pause.as_secs_f64(), "An incident was not created; trying again.");
         metrics.create_errors.inc();
+    }
+}
+
+/// Nobody could tell which incidents are there.
+pub(crate) struct FindingsListFailed<'a> {
+    pub(crate) error: &'a FindingsError,
+}
+
+impl FindingsListFailed<'_> {
+    pub(crate) fn emit(self, metrics: &PipelineMetrics) {
+        let cause = std::error::Error::source(self.error).map(ToString::to_string).unwrap_or_default();
+        warn!(error = %self.error, cause, "Going on without: lines that are read again may make one more incident of an outage.");
+        metrics.list_errors.inc();
     }
 }
 

@@ -5,6 +5,7 @@ use std::future::Future;
 use thiserror::Error;
 
 use crate::domain::engine::Detection;
+use crate::domain::incident::Finding;
 
 /// What came of a create.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,11 @@ pub enum SinkError {
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// Why nobody knows which incidents are there.
+#[derive(Debug, Error)]
+#[error("failed to list the incidents")]
+pub struct FindingsError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
 /// A create that is not allowed is tried so often.
 const TRIES_WHEN_FORBIDDEN: u32 = 3;
 
@@ -48,6 +54,9 @@ impl SinkError {
 pub trait IncidentSink: Send + Sync + 'static {
     /// Creates the incident; one that is there already is a success.
     fn create(&self, detection: &Detection) -> impl Future<Output = Result<Created, SinkError>> + Send;
+
+    /// What was found before, by whichever reader: the incidents that are there.
+    fn findings(&self) -> impl Future<Output = Result<Vec<Finding>, FindingsError>> + Send;
 }
 
 #[cfg(test)]

@@ -14,16 +14,20 @@ use super::{HopDirectory, pauses};
 use crate::domain::engine::{Detection, Engine};
 use crate::domain::envelope;
 use crate::domain::event::{HopIdentity, LogEvent, Shard};
+use crate::domain::incident::Finding;
 use crate::domain::rule::Client;
 use crate::domain::ruleset::RuleSet;
 use crate::internal_event::pipeline::{
-    IncidentCreateFailed, IncidentCreated, IncidentRefused, LineClamped, LinesCounted, PipelineMetrics,
-    PlaceStoreFailed, RecordDiscarded, RecordReceived, RecordsHeld, RulesTaken,
+    FindingsListFailed, IncidentCreateFailed, IncidentCreated, IncidentRefused, LineClamped, LinesCounted,
+    PipelineMetrics, PlaceStoreFailed, RecordDiscarded, RecordReceived, RecordsHeld, RulesTaken,
 };
 use crate::source::{Payload, Record, ShardHandle, SourceError};
 
 /// How often places are stored and windows expired.
 const TICK: Duration = Duration::from_millis(200);
+
+/// For so long the incidents that are there are not asked for again: a reader gets many shards at once.
+const FINDINGS_LAST: SignedDuration = SignedDuration::from_secs(2);
 
 /// A line's time may be so far after its record's: clocks of two machines differ.
 const AHEAD_OF_RECORD: SignedDuration = SignedDuration::from_secs(5);
@@ -57,6 +61,8 @@ pub(super) struct Worker<'a, K> {
     metrics: &'a PipelineMetrics,
     shards: HashMap<Shard, Progress>,
     held: Held,
+    /// What was found before, and when that was asked.
+    findings: Option<(Timestamp, Vec<Finding>)>,
     /// The directory's changes that the engine does not know of.
     changes: watch::Receiver<u64>,
     rules: watch::Receiver<Arc<RuleSet>>,
@@ -73,7 +79,8 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
     ) -> Self {
         let engine = Engine::new(Arc::clone(&rules.borrow_and_update()));
         let changes = directory.changes();
-        Self { engine, directory, sink, metrics, shards: HashMap::new(), held: Held::default(), changes, rules, now }
+        let (shards, held) = (HashMap::new(), Held::default());
+        Self { engine, directory, sink, metrics, shards, held, findings: None, changes, rules, now }
     }
 
     /// Works until stopped or until the source is gone; stores the last places in the end.
@@ -119,7 +126,7 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
             self.discard("shard_lost");
             return;
         }
-        self.enter(&record);
+        self.enter(&record, stop).await;
         if let Some(event) = self.decode(&record) {
             let entry = Entry { event, received: record.received, shard: Arc::clone(&record.shard) };
             if self.deliver(entry, stop).await == Outcome::Abandoned {
@@ -132,7 +139,7 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
     }
 
     /// Makes sure that what is held about the record's shard is about this assignment of it.
-    fn enter(&mut self, record: &Record) {
+    async fn enter(&mut self, record: &Record, stop: &CancellationToken) {
         let shard = &record.position.shard;
         if self.shards.get(shard).is_some_and(|held| Arc::ptr_eq(&held.handle, &record.shard)) {
             return;
@@ -141,6 +148,27 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         self.held.drop_shard(shard);
         let progress = Progress { handle: Arc::clone(&record.shard), next: record.position.sequence, stored: None };
         self.shards.insert(shard.clone(), progress);
+        self.remember(stop).await;
+    }
+
+    /// Lets those rules rest that fired for whoever read the shard before: its place may be before lines which their rests
+    /// swallowed.
+    async fn remember(&mut self, stop: &CancellationToken) {
+        let now = (self.now)();
+        let lasts = |at: &Timestamp| now.duration_since(*at).abs() <= FINDINGS_LAST;
+        if !self.findings.as_ref().is_some_and(|(at, _)| lasts(at)) {
+            let Some(findings) = stop.run_until_cancelled(self.sink.findings()).await else { return };
+            let findings = findings.unwrap_or_else(|error| {
+                FindingsListFailed { error: &error }.emit(self.metrics);
+                Vec::new()
+            });
+            self.findings = Some((now, findings));
+        }
+        for found in self.findings.iter().flat_map(|(_, findings)| findings) {
+            if let Some(hop) = self.directory.get(&found.pod_uid) {
+                self.engine.remember(found, &hop);
+            }
+        }
     }
 
     fn decode(&self, record: &Record) -> Option<LogEvent> {

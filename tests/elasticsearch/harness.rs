@@ -12,11 +12,11 @@ use std::time::Duration;
 use hopkeeper::domain::engine::{Detection, Engine};
 use hopkeeper::domain::envelope;
 use hopkeeper::domain::event::{HopIdentity, Position, Shard};
-use hopkeeper::domain::incident::incident_name;
+use hopkeeper::domain::incident::{Finding, incident_name};
 use hopkeeper::domain::ruleset::RuleSet;
 use hopkeeper::domain::types::{CandidateRef, HopId, Implementation};
 use hopkeeper::internal_event::pipeline::PipelineMetrics;
-use hopkeeper::pipeline::{Created, HopDirectory, IncidentSink, Pipeline, SinkError};
+use hopkeeper::pipeline::{Created, FindingsError, HopDirectory, IncidentSink, Pipeline, SinkError};
 use hopkeeper::source::cursor::FileCursor;
 use hopkeeper::source::elasticsearch::client::{Credentials, ElasticsearchConfig};
 use hopkeeper::source::elasticsearch::{ElasticsearchSource, Reading};
@@ -229,6 +229,11 @@ impl IncidentSink for Recorder {
         }
         self.created.lock().expect("should lock").push(incident_name(detection));
         Ok(Created::New)
+    }
+
+    /// Each reader has a sink of its own here, and knows of no other.
+    async fn findings(&self) -> Result<Vec<Finding>, FindingsError> {
+        Ok(Vec::new())
     }
 }
 

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use hopkeeper::domain::engine::{Detection, Engine};
 use hopkeeper::domain::envelope;
 use hopkeeper::domain::event::{HopIdentity, Position, Shard};
-use hopkeeper::domain::incident::incident_name;
+use hopkeeper::domain::incident::{Finding, incident_name};
 use hopkeeper::domain::ruleset::RuleSet;
 use hopkeeper::domain::types::{CandidateRef, HopId, Implementation};
 use hopkeeper::internal_event::pipeline::PipelineMetrics;
-use hopkeeper::pipeline::{Created, HopDirectory, IncidentSink, Pipeline, SinkError};
+use hopkeeper::pipeline::{Created, FindingsError, HopDirectory, IncidentSink, Pipeline, SinkError};
 use hopkeeper::source::SourceError;
 use hopkeeper::source::kafka::{KafkaConfig, KafkaSource};
 use jiff::{SignedDuration, Timestamp};
@@ -197,6 +197,11 @@ impl IncidentSink for Recorder {
             std::future::pending::<()>().await;
         }
         Ok(Created::New)
+    }
+
+    /// Each reader has a sink of its own here, and knows of no other.
+    async fn findings(&self) -> Result<Vec<Finding>, FindingsError> {
+        Ok(Vec::new())
     }
 }
 

@@ -24,7 +24,7 @@ fn sink(address: &str) -> KubernetesSink {
     (config.connect_timeout, config.read_timeout) = (Some(Duration::from_secs(5)), Some(Duration::from_millis(200)));
     // By default the client itself repeats 429, 503 and 504, for minutes.
     config.default_retry = false;
-    KubernetesSink::new(Client::try_from(config).unwrap(), ChainUids::default())
+    KubernetesSink::new(Client::try_from(config).unwrap(), Some("prod".into()), ChainUids::default())
 }
 
 /// A server with the chain, and this answer to a create.
@@ -64,6 +64,26 @@ async fn a_new_incident_is_owned_by_its_chain_and_carries_its_deterministic_name
     assert_eq!((&owner["uid"], &owner["controller"]), (&json!("uid-1"), &json!(true)));
     assert_eq!(sent["spec"]["rule"], "openvpn-auth-failed");
     assert!(sent["status"].is_null(), "the status is the reconciler's");
+}
+
+#[tokio::test]
+async fn the_incidents_that_are_there_are_found_as_they_were_created() {
+    let server = MockServer::start().await;
+    let (created, detection) = (incident(&detection(), "uid-1".into()), detection());
+    let list =
+        json!({"apiVersion": "hopkeeper.io/v1alpha1", "kind": "HopIncidentList", "metadata": {}, "items": [created]});
+    let found = ResponseTemplate::new(200).set_body_json(list);
+    Mock::given(method("GET")).and(path(INCIDENTS)).respond_with(found).mount(&server).await;
+    let found = Finding {
+        pod_uid: detection.hop.pod_uid,
+        candidate: detection.hop.candidate,
+        rule: detection.rule,
+        first: detection.first.time,
+        last: detection.last.time,
+        ended: None,
+    };
+    assert_eq!(sink(&server.uri()).findings().await.unwrap(), [found]);
+    assert!(sink("http://127.0.0.1:1").findings().await.is_err());
 }
 
 #[tokio::test]

@@ -6,6 +6,8 @@ use super::property_tests::rules;
 use super::store::Limits;
 use super::tests::{at, event, hop};
 use super::*;
+use crate::domain::rule::file::Strictness;
+use crate::domain::ruleset::pack;
 
 fn bounded(bytes: usize, pods: usize) -> Engine {
     Engine::with_limits(rules(60), Limits { bytes, pods })
@@ -13,6 +15,25 @@ fn bounded(bytes: usize, pods: usize) -> Engine {
 
 fn of_pod(number: usize) -> HopIdentity {
     HopIdentity { pod_uid: format!("uid-{number}"), applied_at: at(-1000), ..hop() }
+}
+
+/// So many rules that a pod's windows are found by an index, where it has one of each.
+const MANY: usize = 8;
+
+fn with_many_rules(bytes: usize) -> Engine {
+    let rule = |n| {
+        format!(
+            "  - {{ id: r{n}, title: t, pattern: ^fault-{n}, evidence: own, verdict: rotate, threshold: {{ count: 2, within: 60s }} }}\n"
+        )
+    };
+    let file = format!("version: 1\nclient: openvpn\nrules:\n{}", (0..MANY).map(rule).collect::<String>());
+    let rules = pack::load([("test.yaml", file.as_str())], Strictness::User).expect("should load");
+    Engine::with_limits(Arc::new(rules), Limits { bytes, pods: 10_000 })
+}
+
+/// How many verdicts a line comes to.
+fn verdicts(engine: &mut Engine, second: i64, pod: usize, rule: usize) -> usize {
+    engine.observe(&event(second, &format!("fault-{rule}")), &of_pod(pod)).len()
 }
 
 #[test]
@@ -65,27 +86,52 @@ fn memory_goes_back_after_a_storm() {
     }
 }
 
+#[test]
+fn windows_of_a_pod_that_has_many_are_found_wherever_they_were_moved_to() {
+    let mut engine = with_many_rules(8 * 1024 * 1024);
+    let pods = 400;
+    for pod in 0..pods {
+        (0..MANY).for_each(|rule| assert_eq!(verdicts(&mut engine, 10, pod, rule), 0));
+    }
+    for pod in 0..pods {
+        engine.observe(&event(if pod % 10 == 0 { 20 } else { 200 }, "other"), &of_pod(pod));
+    }
+    let full = engine.store.bytes();
+    assert_eq!(engine.expire(at(200)), (pods - pods / 10) * MANY);
+    assert!(engine.store.bytes() < full / 5, "{} of {full}", engine.store.bytes());
+    // The others begin anew, with few windows and then with many again.
+    for rule in 0..MANY {
+        for pod in 0..pods {
+            assert_eq!(verdicts(&mut engine, 21, pod, rule), usize::from(pod % 10 == 0), "{pod} {rule}");
+        }
+    }
+    for pod in (0..pods).filter(|pod| pod % 10 != 0) {
+        (0..MANY).for_each(|rule| assert_eq!(verdicts(&mut engine, 22, pod, rule), 1, "{pod} {rule}"));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
+    /// Many pods with a window or two, and a few with many.
     #[test]
     fn what_survives_is_what_was_used_last_and_the_bound_is_kept(
-        lines in prop::collection::vec((0..700usize, prop::sample::select(vec!["once", "twice", "often", "often"])), 0..1500),
+        lines in prop::collection::vec(prop_oneof![(0..700usize, 0..2usize), (700..740usize, 0..MANY)], 0..1500),
     ) {
         let bound = 48 * 1024;
-        let mut engine = bounded(bound, 10_000);
-        let mut order: Vec<(usize, &str)> = Vec::new();
-        for (sequence, (pod, word)) in (0..).zip(&lines) {
-            let line = LogEvent { file_offset: Some(sequence), ..event(10, word) };
-            engine.observe(&line, &of_pod(*pod));
-            order.retain(|used| used != &(*pod, *word));
-            order.push((*pod, *word));
+        let mut engine = with_many_rules(bound);
+        let mut order: Vec<(usize, usize)> = Vec::new();
+        for (second, line) in (10..).zip(&lines) {
+            let (pod, rule) = *line;
+            verdicts(&mut engine, second, pod, rule);
+            order.retain(|used| used != line);
+            order.push(*line);
             prop_assert!(engine.store.bytes() <= bound);
         }
         let open = engine.store.open();
         let mut last: Vec<(String, u32)> = order[order.len() - open.len()..]
             .iter()
-            .map(|(pod, word)| (format!("uid-{pod}"), engine.numbers[&RuleId::new(*word)]))
+            .map(|(pod, rule)| (format!("uid-{pod}"), engine.numbers[&RuleId::new(format!("r{rule}"))]))
             .collect();
         last.sort();
         prop_assert_eq!(open, last);

@@ -81,6 +81,15 @@ impl List {
         places
     }
 
+    /// The newest place whose value is the one that is looked for.
+    pub(super) fn find<T>(&self, slab: &mut Slab<T>, of: In<T>, is_it: impl Fn(&T) -> bool) -> Option<u32> {
+        let mut next = self.first();
+        while let Some(place) = next.filter(|place| !is_it(&slab[*place])) {
+            next = of(&mut slab[place]).older();
+        }
+        next
+    }
+
     pub(super) fn push<T>(&mut self, slab: &mut Slab<T>, of: In<T>, place: u32) {
         *of(&mut slab[place]) = Links { newer: NONE, older: self.newest };
         self.set_newer(slab, of, self.newest, place);

@@ -1,6 +1,7 @@
 //! What is known of one pod with one set of parameters, besides its windows.
 
 use super::list::{Links, Newest};
+use super::shards::Place;
 use super::uid::Uid;
 use crate::domain::window::Hit;
 
@@ -13,17 +14,36 @@ const STANDS: i64 = 60 * SECOND;
 /// its last line: a pod whose kill switch drops every packet must not lose candidates over the silence.
 const EXPLAINS: i64 = 120 * SECOND;
 
+/// Whole seconds since 1970, for a look that is not worth while before: half of what a time in nanoseconds takes. One
+/// outside of 1970 to 2106 is taken for the nearest that is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct NotBefore(u32);
+
+impl NotBefore {
+    pub(super) const NEVER: Self = Self(u32::MAX);
+
+    pub(super) fn new(at: i64) -> Self {
+        Self(u32::try_from((at / SECOND).max(0)).unwrap_or(u32::MAX))
+    }
+
+    /// Whether it is worth while at a time: always so from then on, and perhaps up to a second too early.
+    pub(super) fn is_due(self, at: i64) -> bool {
+        Self::new(at) >= self
+    }
+}
+
 /// One pod with one set of parameters. Times are nanoseconds; `i64::MIN` is never.
 #[derive(Debug)]
 pub(super) struct Pod {
     pub(super) uid: Uid,
-    /// Tells its parameters from others.
-    pub(super) parameters: u64,
+    /// Tells its parameters from others that were applied at the same time.
+    parameters: u32,
     applied_at: i64,
     /// When the health sidecar last named what the client runs with.
     said_at: i64,
-    /// Where `is_confirmed`, the line that first named these parameters.
-    confirmed: Hit,
+    /// Where `is_confirmed`, the place of the line that first named these parameters.
+    confirmed: u64,
+    confirmed_shard: u32,
     /// Older lines are history: the tunnel worked after them.
     recovered_at: i64,
     /// The last line of a fault inside the pod that explains its other symptoms.
@@ -32,12 +52,14 @@ pub(super) struct Pod {
     pub(super) newest: i64,
     pub(super) windows: Newest,
     /// No window of the pod is over before.
-    pub(super) ends_from: i64,
+    pub(super) ends: NotBefore,
     /// No expected line is missed before.
-    pub(super) missed_from: i64,
-    /// Grows with each use, over all pods.
-    pub(super) used: u64,
+    pub(super) misses: NotBefore,
+    /// The tick of its last use.
+    pub(super) used: u32,
     pub(super) by_use: Links,
+    /// Its windows are in the index: there were too many of them to look at each.
+    pub(super) is_indexed: bool,
     /// Silent for long: without windows.
     pub(super) quiet: bool,
     /// It wrote something since windows were last expired.
@@ -48,24 +70,26 @@ pub(super) struct Pod {
 }
 
 // A pod has few windows, and each carries its share: tests/window_memory.rs measures it.
-const _: () = assert!(size_of::<Option<Pod>>() == 136);
+const _: () = assert!(size_of::<Option<Pod>>() == 112);
 
 impl Pod {
-    pub(super) fn new(uid: Uid, parameters: u64, applied_at: i64) -> Self {
+    pub(super) fn new(uid: Uid, parameters: u32, applied_at: i64) -> Self {
         Self {
             uid,
             parameters,
             applied_at,
             said_at: i64::MIN,
-            confirmed: Hit { at: 0, sequence: 0, shard: 0, fingerprint: 0 },
+            confirmed: 0,
+            confirmed_shard: 0,
             recovered_at: i64::MIN,
             blamed_at: i64::MIN,
             newest: i64::MIN,
             windows: Newest::default(),
-            ends_from: i64::MAX,
-            missed_from: i64::MAX,
+            ends: NotBefore::NEVER,
+            misses: NotBefore::NEVER,
             used: 0,
             by_use: Links::default(),
+            is_indexed: false,
             quiet: false,
             spoke: false,
             said_these: false,
@@ -74,9 +98,13 @@ impl Pod {
     }
 
     /// Other parameters: nothing is known. Its windows must be closed.
-    pub(super) fn renew(&mut self, parameters: u64, applied_at: i64) {
+    pub(super) fn renew(&mut self, parameters: u32, applied_at: i64) {
         let fresh = Self::new(self.uid.clone(), parameters, applied_at);
         *self = Self { by_use: self.by_use, quiet: self.quiet, spoke: self.spoke, ..fresh };
+    }
+
+    pub(super) fn has(&self, parameters: u32, applied_at: i64) -> bool {
+        (self.parameters, self.applied_at) == (parameters, applied_at)
     }
 
     /// A health line names what the client runs with. What is older than the parameters says nothing about them. True
@@ -88,18 +116,18 @@ impl Pod {
         (self.said_at, self.said_these) = (line.at, these);
         let first = these && !self.is_confirmed;
         if first {
-            (self.confirmed, self.is_confirmed) = (line, true);
+            (self.confirmed, self.confirmed_shard, self.is_confirmed) = (line.sequence, line.shard, true);
         }
         first
     }
 
-    /// The line that first named these parameters.
-    pub(super) fn confirmed(&self) -> Option<Hit> {
-        self.is_confirmed.then_some(self.confirmed)
+    /// Where the line is that first named these parameters.
+    pub(super) fn confirmed(&self) -> Option<Place> {
+        self.is_confirmed.then_some(Place { shard: self.confirmed_shard, sequence: self.confirmed })
     }
 
     /// That line's shard has another reader.
-    pub(super) fn take_confirmed(&mut self, shard: u32) -> Option<Hit> {
+    pub(super) fn take_confirmed(&mut self, shard: u32) -> Option<Place> {
         let taken = self.confirmed().filter(|line| line.shard == shard);
         self.is_confirmed &= taken.is_none();
         taken

@@ -5,6 +5,19 @@ use std::collections::HashMap;
 use crate::domain::event::{LineRef, Position, Shard};
 use crate::domain::window::{Hit, timestamp};
 
+/// Where a line was read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) shard: u32,
+    pub(super) sequence: u64,
+}
+
+impl From<Hit> for Place {
+    fn from(Hit { shard, sequence, .. }: Hit) -> Self {
+        Self { shard, sequence }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Shards {
     numbers: HashMap<Shard, u32>,
@@ -41,14 +54,14 @@ impl Shards {
     }
 
     /// A line is needed.
-    pub(super) fn need(&mut self, hit: Hit) {
-        let oldest = &mut self.oldest[hit.shard as usize];
-        *oldest = Some(oldest.map_or(hit.sequence, |oldest| oldest.min(hit.sequence)));
+    pub(super) fn need(&mut self, line: Place) {
+        let oldest = &mut self.oldest[line.shard as usize];
+        *oldest = Some(oldest.map_or(line.sequence, |oldest| oldest.min(line.sequence)));
     }
 
     /// A line may be needed no more. `alone` says that nothing else was needed for its sake.
-    pub(super) fn release(&mut self, hit: Hit, alone: bool) {
-        self.stale |= !alone || self.oldest[hit.shard as usize] == Some(hit.sequence);
+    pub(super) fn release(&mut self, line: Place, alone: bool) {
+        self.stale |= !alone || self.oldest[line.shard as usize] == Some(line.sequence);
     }
 
     pub(super) fn is_stale(&self) -> bool {

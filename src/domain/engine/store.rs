@@ -4,6 +4,7 @@
 //! is the engine's affair.
 
 mod bounds;
+mod lookup;
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -11,7 +12,7 @@ use std::hash::{BuildHasher, RandomState};
 use hashbrown::HashTable;
 
 use super::list::{Links, List};
-use super::pod::Pod;
+use super::pod::{NotBefore, Pod};
 use super::shards::Shards;
 use super::slab::Slab;
 use super::uid::Uid;
@@ -32,7 +33,7 @@ struct Slot {
 }
 
 // Two lines included. What it comes to with the index and the pod: tests/window_memory.rs measures it.
-const _: () = assert!(size_of::<Option<Slot>>() == 80);
+const _: () = assert!(size_of::<Option<Slot>>() == 64);
 
 fn by_use(slot: &mut Slot) -> &mut Links {
     &mut slot.by_use
@@ -46,18 +47,12 @@ fn pod_by_use(pod: &mut Pod) -> &mut Links {
     &mut pod.by_use
 }
 
-/// Both numbers are ours, small and dense: nobody can choose them to collide.
-fn hash(pod: u32, rule: u32) -> u64 {
-    let mixed = (u64::from(pod) << 32 | u64::from(rule)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed ^ (mixed >> 32)
-}
-
 #[derive(Debug, Default)]
 pub(super) struct Store {
     limits: Limits,
     slots: Slab<Slot>,
     by_use: List,
-    /// From pod and rule to the slot.
+    /// From pod and rule to the slot, for pods with more than a few windows.
     index: HashTable<u32>,
     /// What windows of many lines take besides.
     heap_bytes: usize,
@@ -67,12 +62,12 @@ pub(super) struct Store {
     /// Pods by use: those that spoke within ten minutes, and the others.
     speaking: List,
     quiet: List,
-    /// Grows with each use of a pod.
-    uses: u64,
-    /// How far `uses` was at a time, from the oldest that matters.
-    idle: VecDeque<(u64, i64)>,
-    /// What `uses` was when windows were last expired: pods that were used since may have written something.
-    expired_uses: u64,
+    /// Grows with each expiry of windows after which pods are used.
+    tick: u32,
+    /// Pods were used in this tick: they may have written something since windows were last expired.
+    is_used: bool,
+    /// When ticks ended, from the oldest that matters.
+    idle: VecDeque<(u32, i64)>,
     pub(super) shards: Shards,
     hasher: RandomState,
     evicted: u64,
@@ -81,14 +76,17 @@ pub(super) struct Store {
 impl Store {
     /// The pod's number; its state is empty when its parameters were applied anew.
     pub(super) fn pod(&mut self, hop: &HopIdentity) -> u32 {
-        self.uses += 1;
+        if !std::mem::replace(&mut self.is_used, true) {
+            self.tick += 1;
+        }
         let applied_at = nanos(hop.applied_at);
-        let parameters = self.hasher.hash_one((&hop.candidate, &hop.plan_id, applied_at));
+        // Half of it will do: only parameters of one pod and one time are told apart by it.
+        let parameters = (self.hasher.hash_one((&hop.candidate, &hop.plan_id)) >> 32) as u32;
         let uid = Uid::new(&hop.pod_uid);
         let pods = &self.pods;
         let known = self.by_uid.find(self.hasher.hash_one(&uid), |number| pods[*number].uid == uid).copied();
         let number = known.unwrap_or_else(|| self.add_pod(Pod::new(uid, parameters, applied_at)));
-        if self.pods[number].parameters != parameters {
+        if !self.pods[number].has(parameters, applied_at) {
             self.forget(number);
             self.pods[number].renew(parameters, applied_at);
         }
@@ -98,7 +96,7 @@ impl Store {
             self.speaking.push(&mut self.pods, pod_by_use, number);
         }
         self.speaking.move_to_newest(&mut self.pods, pod_by_use, number);
-        self.pods[number].used = self.uses;
+        self.pods[number].used = self.tick;
         number
     }
 
@@ -159,18 +157,26 @@ impl Store {
     pub(super) fn count(&mut self, pod: u32, number: u32, rule: &Rule, hit: Hit) -> Option<Hit> {
         let place = self.window(pod, number);
         let first = self.change(place, |window| window.count(&rule.threshold, hit));
-        let ends = self.slots[place].window.ends_at(&rule.threshold);
-        self.pods[pod].ends_from = self.pods[pod].ends_from.min(ends);
+        let ends = NotBefore::new(self.slots[place].window.ends_at(&rule.threshold));
+        self.pods[pod].ends = self.pods[pod].ends.min(ends);
         self.relieve(place);
         first
+    }
+
+    /// A rule fired for another reader.
+    pub(super) fn remember(&mut self, pod: u32, number: u32, first: i64, until: i64) {
+        let place = self.window(pod, number);
+        self.change(place, |window| window.remember(first, until));
+        self.pods[pod].ends = self.pods[pod].ends.min(NotBefore::new(until));
+        self.relieve(place);
     }
 
     /// A line has come that a rule expects.
     pub(super) fn expect(&mut self, pod: u32, number: u32, absent: i64, hit: Hit) {
         let place = self.window(pod, number);
         self.change(place, |window| window.expect(hit));
-        let missed = self.slots[place].window.missed_from(absent);
-        self.pods[pod].missed_from = self.pods[pod].missed_from.min(missed);
+        let misses = NotBefore::new(self.slots[place].window.missed_from(absent));
+        self.pods[pod].misses = self.pods[pod].misses.min(misses);
         self.relieve(place);
     }
 
@@ -178,7 +184,7 @@ impl Store {
     /// fault inside the pod explains them.
     pub(super) fn missed(&mut self, number: u32, rules: &[Rule], at: i64) -> (Vec<(u32, Hit)>, u64) {
         let (mut missed, mut explained) = (Vec::new(), 0);
-        if at < self.pods[number].missed_from {
+        if !self.pods[number].misses.is_due(at) {
             return (missed, explained);
         }
         let is_explained = self.pods[number].is_explained(at);
@@ -192,12 +198,12 @@ impl Store {
                 explained += u64::from(at >= from);
                 next = next.min(from);
             } else if let Some(last) = self.change(place, |window| window.miss(absent, at)) {
-                let ends = self.slots[place].window.wait_ends_at();
-                self.pods[number].ends_from = self.pods[number].ends_from.min(ends);
+                let ends = NotBefore::new(self.slots[place].window.wait_ends_at());
+                self.pods[number].ends = self.pods[number].ends.min(ends);
                 missed.push((rule_number, last));
             }
         }
-        self.pods[number].missed_from = next;
+        self.pods[number].misses = NotBefore::new(next);
         (missed, explained)
     }
 
@@ -267,8 +273,9 @@ impl Store {
         for (place, rule) in kept {
             self.slots[place].rule = new[rule as usize].expect("should be kept: the others were closed");
         }
-        let places: Vec<u32> = self.slots.iter().map(|(place, _)| place).collect();
-        places.into_iter().for_each(|place| self.enter(place));
+        let indexed = self.slots.iter().filter(|(_, slot)| self.pods[slot.pod].is_indexed).map(|(place, _)| place);
+        let indexed: Vec<u32> = indexed.collect();
+        indexed.into_iter().for_each(|place| self.enter(place));
         before - self.slots.len()
     }
 
@@ -284,9 +291,7 @@ impl Store {
 
     /// The window of a pod and rule, as the one used last.
     fn window(&mut self, pod: u32, rule: u32) -> u32 {
-        let slots = &self.slots;
-        let is_it = |place: &u32| (slots[*place].pod, slots[*place].rule) == (pod, rule);
-        if let Some(place) = self.index.find(hash(pod, rule), is_it).copied() {
+        if let Some(place) = self.find(pod, rule) {
             self.by_use.move_to_newest(&mut self.slots, by_use, place);
             return place;
         }
@@ -295,14 +300,8 @@ impl Store {
         let place = self.slots.insert(slot);
         self.by_use.push(&mut self.slots, by_use, place);
         self.change_list(pod, |list, slots| list.push(slots, of_pod, place));
-        self.enter(place);
+        self.added(pod, place);
         place
-    }
-
-    fn enter(&mut self, place: u32) {
-        let slots = &self.slots;
-        let hash_of = |place: &u32| hash(slots[*place].pod, slots[*place].rule);
-        self.index.insert_unique(hash_of(&place), place, hash_of);
     }
 
     /// Changes a window, and with it what is needed and how much memory is taken.
@@ -325,7 +324,7 @@ impl Store {
         let slot = &self.slots[place];
         let takes_effect = self.pods[slot.pod].takes_effect();
         for hit in slot.window.needed() {
-            self.shards.release(hit, hit.at >= takes_effect);
+            self.shards.release(hit.into(), hit.at >= takes_effect);
         }
     }
 
@@ -334,24 +333,24 @@ impl Store {
         let slot = &self.slots[place];
         let (pod, rule) = (slot.pod, slot.rule);
         self.heap_bytes -= slot.window.heap_bytes();
-        if let Ok(entry) = self.index.find_entry(hash(pod, rule), |other| *other == place) {
-            entry.remove();
-        }
+        self.leave(pod, rule, place);
         self.by_use.remove(&mut self.slots, by_use, place);
         self.change_list(pod, |list, slots| list.remove(slots, of_pod, place));
         self.slots.remove(place);
+        // When the last one goes the pod's next few need no index again.
+        self.pods[pod].is_indexed &= self.pods[pod].windows.list().first().is_some();
     }
 
     fn close_all(&mut self, pod: u32) {
         self.windows_of(pod).into_iter().for_each(|place| self.close(place));
-        (self.pods[pod].ends_from, self.pods[pod].missed_from) = (i64::MAX, i64::MAX);
+        (self.pods[pod].ends, self.pods[pod].misses) = (NotBefore::NEVER, NotBefore::NEVER);
     }
 }
 
 /// The counted lines, and the one that said what the client runs with where they came before that was certain.
 fn tell_needed(shards: &mut Shards, pod: &Pod, window: &Window) {
     for hit in window.needed() {
-        shards.need(hit);
+        shards.need(hit.into());
         if hit.at < pod.takes_effect()
             && let Some(confirmed) = pod.confirmed()
         {

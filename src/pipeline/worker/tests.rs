@@ -9,7 +9,7 @@ use prometheus::Registry;
 
 use super::*;
 use crate::domain::event::{HopIdentity, Position};
-use crate::pipeline::{Created, SinkError};
+use crate::pipeline::{Created, FindingsError, SinkError};
 use crate::source::MAX_RECORD_BYTES;
 
 /// A line that its rule decides at once.
@@ -71,6 +71,21 @@ impl IncidentSink for FakeSink {
         }
         self.created.lock().expect("should lock").push(detection.clone());
         Ok(Created::New)
+    }
+
+    async fn findings(&self) -> Result<Vec<Finding>, FindingsError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(FindingsError("away".into()));
+        }
+        let finding = |found: &Detection| Finding {
+            pod_uid: found.hop.pod_uid.clone(),
+            candidate: found.hop.candidate.clone(),
+            rule: found.rule.clone(),
+            first: found.first.time,
+            last: found.last.time,
+            ended: None,
+        };
+        Ok(self.created.lock().expect("should lock").iter().map(finding).collect())
     }
 }
 
@@ -340,6 +355,44 @@ async fn other_rules_are_taken_between_records_and_keep_what_was_counted() {
     result.expect("should end with its source");
     let created = world.sink.created.lock().expect("should lock");
     assert_eq!((created[1].rule.as_str(), created[1].first.position.sequence), ("openvpn-auth-failed", 0));
+}
+
+/// Two hops fail, the second one later: its window holds the place before lines that the first one's rest swallowed, and
+/// for longer than that rest lasts.
+#[tokio::test]
+async fn lines_that_a_rest_swallowed_are_no_outage_to_the_next_reader() {
+    let lines = [("p1", 0), ("p2", 100), ("p1", 200), ("p1", 301)];
+    for (api_is_away, incidents) in [(false, vec!["p1", "p2"]), (true, vec!["p1", "p2", "p1"])] {
+        let world = World::new(&["p1", "p2"]);
+        NOW.set(301);
+        let record = |(sequence, (pod, second)): (u64, &(&str, i64))| {
+            // The last one only tells that time has passed.
+            let text = if *second == 301 { "x" } else { EXPIRED };
+            let position = Position::new(Shard::new("test"), sequence);
+            Record { position, ..world.line(pod, *second, *second, text) }
+        };
+        let mut worker = world.worker();
+        for line in (0..).zip(&lines) {
+            worker.handle(record(line), &world.stop).await;
+        }
+        worker.settle();
+        assert_eq!((world.created(), world.stored()), (vec!["p1".to_owned(), "p2".to_owned()], 1));
+
+        let mut next = world.worker();
+        if api_is_away {
+            world.sink.away.store(true, Ordering::SeqCst);
+            next.remember(&world.stop).await;
+            world.sink.away.store(false, Ordering::SeqCst);
+        }
+        for line in (0..).zip(&lines).skip(1) {
+            next.handle(record(line), &world.stop).await;
+        }
+        let mut created = world.created();
+        // Of a window that is counted again the incident has the same name.
+        created.dedup();
+        assert_eq!(created, incidents, "away: {api_is_away}");
+        assert_eq!(world.count("hopkeeper_incident_list_errors_total", ""), f64::from(u8::from(api_is_away)));
+    }
 }
 
 /// The rule of the first incident.

@@ -1,6 +1,7 @@
 //! What keeps the store small: windows that are over, pods that are silent, and the bound of bytes.
 
-use super::{Store, by_use, hash, of_pod, pod_by_use};
+use super::{Store, by_use, pod_by_use};
+use crate::domain::engine::pod::NotBefore;
 use crate::domain::engine::slab::CHUNK;
 use crate::domain::rule::Rule;
 use crate::domain::window::span;
@@ -13,7 +14,7 @@ const MAX_SILENCE: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
 pub struct Limits {
     /// What windows take.
     pub bytes: usize,
-    /// Pods that are remembered; each takes about 160 bytes.
+    /// Pods that are remembered; each takes about 120 bytes.
     pub pods: usize,
 }
 
@@ -75,12 +76,13 @@ impl Store {
     /// Forgets windows that their pod's later lines have outlived, and those of pods that are silent.
     pub(in crate::domain::engine) fn expire(&mut self, rules: &[Rule], now: i64) -> usize {
         let before = self.slots.len();
-        if self.idle.back().is_none_or(|(uses, _)| *uses != self.uses) {
-            self.idle.push_back((self.uses, now));
+        let was_used = std::mem::take(&mut self.is_used);
+        if was_used {
+            self.idle.push_back((self.tick, now));
         }
         let mut silent_since = 0;
-        while let Some((uses, _)) = self.idle.pop_front_if(|(_, at)| now.saturating_sub(*at) > span(MAX_SILENCE)) {
-            silent_since = uses;
+        while let Some((tick, _)) = self.idle.pop_front_if(|(_, at)| now.saturating_sub(*at) > span(MAX_SILENCE)) {
+            silent_since = tick;
         }
         while let Some(pod) = self.speaking.oldest().filter(|pod| self.pods[*pod].used <= silent_since) {
             self.close_all(pod);
@@ -88,14 +90,13 @@ impl Store {
             self.quiet.push(&mut self.pods, pod_by_use, pod);
             self.pods[pod].quiet = true;
         }
-        let mut next = self.speaking.first();
-        while let Some(pod) = next.filter(|pod| self.pods[*pod].used > self.expired_uses) {
+        let mut next = self.speaking.first().filter(|_| was_used);
+        while let Some(pod) = next.filter(|pod| self.pods[*pod].used == self.tick) {
             next = self.pods[pod].by_use.older();
             if self.pods[pod].spoke {
                 self.expire_pod(rules, pod);
             }
         }
-        self.expired_uses = self.uses;
         if self.slots.free() > self.slots.len() + 2 * CHUNK {
             self.condense();
         }
@@ -106,7 +107,7 @@ impl Store {
         let pod = &mut self.pods[number];
         pod.spoke = false;
         let newest = pod.newest;
-        if newest < pod.ends_from {
+        if !pod.ends.is_due(newest) {
             return;
         }
         let mut next = i64::MAX;
@@ -123,7 +124,7 @@ impl Store {
                 next = next.min(ends);
             }
         }
-        self.pods[number].ends_from = next;
+        self.pods[number].ends = NotBefore::new(next);
     }
 
     /// Moves the windows together, and gives back what is free.
@@ -132,15 +133,10 @@ impl Store {
         let places = u32::try_from(self.slots.places()).expect("should fit: the slab counts in u32");
         for from in end..places {
             let Some(to) = self.slots.relocate(from) else { continue };
-            let (pod, rule) = (self.slots[to].pod, self.slots[to].rule);
             self.by_use.relocated(&mut self.slots, by_use, to);
-            self.change_list(pod, |list, slots| list.relocated(slots, of_pod, to));
-            if let Some(place) = self.index.find_mut(hash(pod, rule), |place| *place == from) {
-                *place = to;
-            }
+            self.moved(from, to);
         }
         self.slots.truncate(end);
-        let slots = &self.slots;
-        self.index.shrink_to_fit(|place| hash(slots[*place].pod, slots[*place].rule));
+        self.shrink_index();
     }
 }
