@@ -1,14 +1,19 @@
 //! The command line: what the user typed. What it means lives in the modules that the commands call.
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 use miette::{IntoDiagnostic, WrapErr};
 
+mod cluster;
 mod crd;
 mod hop;
+mod output;
 mod pool;
 mod replay;
 mod rules;
 mod run;
+mod status;
 mod validate;
 
 /// Keeps multi-hop VPN chains on Kubernetes working.
@@ -23,6 +28,7 @@ pub struct Cli {
 enum Command {
     Crd(crd::Crd),
     Run(Box<run::Run>),
+    Status(status::Status),
     Validate(validate::Validate),
     Replay(Box<replay::Replay>),
     #[command(subcommand)]
@@ -33,12 +39,13 @@ enum Command {
 }
 
 impl Cli {
-    /// Runs the command.
+    /// Runs the command; its exit code when it did what it was asked.
     ///
     /// # Errors
     /// Whatever the command could not do, in words for a person.
-    pub fn run(self) -> miette::Result<()> {
+    pub fn run(self) -> miette::Result<ExitCode> {
         match self.command {
+            Command::Status(command) => return command.run(),
             Command::Crd(command) => command.run(),
             Command::Run(command) => command.run(),
             Command::Validate(command) => command.run(),
@@ -46,7 +53,8 @@ impl Cli {
             Command::Hop(command) => command.run(),
             Command::Pool(command) => command.run(),
             Command::Rules(command) => command.run(),
-        }
+        }?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 

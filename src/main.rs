@@ -1,8 +1,10 @@
 //! The `hopkeeper` program: parses the command line and runs it.
 
+use std::process::ExitCode;
+
 use clap::Parser;
 
-fn main() -> miette::Result<()> {
+fn main() -> miette::Result<ExitCode> {
     // One TLS provider for every client; the first one installed stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     #[cfg(feature = "failpoints")]
