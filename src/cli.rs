@@ -7,6 +7,7 @@ use miette::{IntoDiagnostic, WrapErr};
 
 mod cluster;
 mod crd;
+mod explain_incident;
 mod hop;
 mod output;
 mod pool;
@@ -29,6 +30,7 @@ enum Command {
     Crd(crd::Crd),
     Run(Box<run::Run>),
     Status(status::Status),
+    ExplainIncident(explain_incident::ExplainIncident),
     Validate(validate::Validate),
     Replay(Box<replay::Replay>),
     #[command(subcommand)]
@@ -46,6 +48,7 @@ impl Cli {
     pub fn run(self) -> miette::Result<ExitCode> {
         match self.command {
             Command::Status(command) => return command.run(),
+            Command::ExplainIncident(command) => command.run(),
             Command::Crd(command) => command.run(),
             Command::Run(command) => command.run(),
             Command::Validate(command) => command.run(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use kube::api::ListParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use kube::{Api, Client, Config};
 use miette::{IntoDiagnostic, Report, miette};
 
 use crate::crd::{HopIncident, VpnChain, names};
@@ -76,6 +76,11 @@ impl ClusterArgs {
 }
 
 impl Cluster {
+    /// The incidents of the namespace.
+    pub(super) fn incidents(&self) -> Api<HopIncident> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
     /// Everything in the scope.
     ///
     /// # Errors
