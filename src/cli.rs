@@ -10,8 +10,10 @@ mod crd;
 mod explain_incident;
 mod hop;
 mod output;
+mod pause;
 mod pool;
 mod replay;
+mod rotate;
 mod rules;
 mod run;
 mod status;
@@ -31,6 +33,11 @@ enum Command {
     Run(Box<run::Run>),
     Status(status::Status),
     ExplainIncident(explain_incident::ExplainIncident),
+    Rotate(rotate::Rotate),
+    /// Switches a chain's repairs off: incidents are still recorded.
+    Pause(pause::OfChain),
+    /// Switches a chain's repairs on again.
+    Resume(pause::OfChain),
     Validate(validate::Validate),
     Replay(Box<replay::Replay>),
     #[command(subcommand)]
@@ -49,6 +56,9 @@ impl Cli {
         match self.command {
             Command::Status(command) => return command.run(),
             Command::ExplainIncident(command) => command.run(),
+            Command::Rotate(command) => command.run(),
+            Command::Pause(chain) => chain.set_paused(true),
+            Command::Resume(chain) => chain.set_paused(false),
             Command::Crd(command) => command.run(),
             Command::Run(command) => command.run(),
             Command::Validate(command) => command.run(),

@@ -14,6 +14,8 @@ use crate::{controller, telemetry};
 
 pub(super) mod live;
 
+/// Who changed a chain, in its managed fields.
+pub(super) const FIELD_MANAGER: &str = "hopkeeper-cli";
 /// An API server that does not answer is told after this long.
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -76,9 +78,23 @@ impl ClusterArgs {
 }
 
 impl Cluster {
+    /// The chains of the namespace.
+    pub(super) fn chains(&self) -> Api<VpnChain> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
     /// The incidents of the namespace.
     pub(super) fn incidents(&self) -> Api<HopIncident> {
         Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// A chain of the namespace.
+    ///
+    /// # Errors
+    /// When it is not there, or the API server says no.
+    pub(super) async fn chain(&self, name: &str) -> miette::Result<VpnChain> {
+        let found = self.chains().get_opt(name).await.map_err(|e| refused("read the chain", &e))?;
+        found.ok_or_else(|| no_chain(name, &self.namespace))
     }
 
     /// Everything in the scope.

@@ -12,6 +12,7 @@ use super::candidates::Skipped;
 use super::desired::Supply;
 use super::incident_status::set_condition;
 use super::observe::{Observed, pod_view};
+use super::order::Answer;
 use super::recover::Outcome;
 use super::validate::{InvalidChain, ValidChain};
 use super::view::chain_view;
@@ -83,6 +84,9 @@ fn status(
     };
     set("Ready", phase == ChainPhase::Up, &format!("{phase:?}"), &message);
     set("Reconciled", true, "Applied", "every object of the chain is as the spec wants it");
+    for order in &outcome.orders {
+        set("RotationObeyed", order.answer == Answer::Obeyed, &format!("{:?}", order.answer), &order.message);
+    }
     match problems.first() {
         Some((hop, why)) => set("ParametersAvailable", false, "PoolUnreadable", &format!("hop {hop:?}: {why}")),
         None => set("ParametersAvailable", true, "PoolsReadable", "every hop has parameters"),

@@ -322,7 +322,7 @@ pub struct VpnChainStatus {
     /// The chain's state in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// `Ready`, `ParametersAvailable`, `Reconciled`.
+    /// `Ready`, `ParametersAvailable`, `Reconciled`, `RulesLoaded`; `RotationObeyed` about the last rotation that a person ordered.
     #[serde(default)]
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,

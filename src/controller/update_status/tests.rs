@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use super::*;
 use crate::controller::candidates::Skipped;
 use crate::controller::candidates::listing::Listing;
+use crate::controller::order::Answered;
 use crate::controller::testing::{berlin, closed, held_by, in_phase, incident, noon, pod, with_berlin, working};
 use crate::controller::validate::validate;
 use crate::domain::types::CandidateRef;
@@ -257,6 +258,25 @@ fn the_candidates_left_are_those_that_a_rotation_could_take_and_stay_known_while
     assert_eq!(left(chain.status.as_ref().unwrap()), [Some(1), None, None]);
     let valid = validate(&chain).unwrap();
     assert_eq!(left(&of(&valid, &working(&valid))), [Some(1), None, None]);
+}
+
+#[test]
+fn the_last_order_is_answered_by_a_condition_that_stays() {
+    let answered = |answer, message: &str| {
+        let order = Answered { hop: "entry".into(), leave: "a@1".into(), answer, message: message.into() };
+        Outcome { orders: vec![order], ..Outcome::default() }
+    };
+    let mut chain = berlin();
+    for (answer, value) in [(Answer::Waiting, "False"), (Answer::Refused, "False"), (Answer::Obeyed, "True")] {
+        chain.status = Some(with_berlin(|chain| {
+            status(chain, &working(chain), &Supply::default(), &answered(answer, "so it is"), noon())
+        }));
+        let valid = validate(&chain).unwrap();
+        let later = of(&valid, &working(&valid));
+        let condition = condition(&later, "RotationObeyed");
+        assert_eq!((condition.status.as_str(), condition.message.as_str()), (value, "so it is"));
+        assert_eq!(condition.reason, format!("{answer:?}"));
+    }
 }
 
 #[test]
