@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use hopkeeper::cli::Cli;
 
 fn main() -> miette::Result<ExitCode> {
     // One TLS provider for every client; the first one installed stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     #[cfg(feature = "failpoints")]
     let _pauses = fail::FailScenario::setup();
-    hopkeeper::cli::Cli::parse().run()
+    Cli::from_arguments(std::env::args_os()).unwrap_or_else(|said| said.exit()).run()
 }
