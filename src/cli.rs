@@ -20,6 +20,7 @@ mod rotate;
 mod rules;
 mod run;
 mod status;
+mod top;
 mod validate;
 
 /// Keeps multi-hop VPN chains on Kubernetes working.
@@ -35,6 +36,7 @@ enum Command {
     Crd(crd::Crd),
     Run(Box<run::Run>),
     Status(status::Status),
+    Top(top::Top),
     ExplainIncident(explain_incident::ExplainIncident),
     Rotate(rotate::Rotate),
     /// Switches a chain's repairs off: incidents are still recorded.
@@ -79,6 +81,7 @@ impl Cli {
     pub fn run(self) -> miette::Result<ExitCode> {
         match self.command {
             Command::Status(command) => return command.run(),
+            Command::Top(command) => command.run(),
             Command::ExplainIncident(command) => command.run(),
             Command::Rotate(command) => command.run(),
             Command::Pause(chain) => chain.set_paused(true),
