@@ -1,14 +1,26 @@
 //! The command line: what the user typed. What it means lives in the modules that the commands call.
 
-use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use miette::{IntoDiagnostic, WrapErr};
 
+mod cluster;
 mod crd;
+mod explain_incident;
+mod generate;
 mod hop;
+mod output;
+mod pause;
 mod pool;
 mod replay;
+mod rotate;
 mod rules;
 mod run;
+mod status;
+mod top;
 mod validate;
 
 /// Keeps multi-hop VPN chains on Kubernetes working.
@@ -23,6 +35,14 @@ pub struct Cli {
 enum Command {
     Crd(crd::Crd),
     Run(Box<run::Run>),
+    Status(status::Status),
+    Top(top::Top),
+    ExplainIncident(explain_incident::ExplainIncident),
+    Rotate(rotate::Rotate),
+    /// Switches a chain's repairs off: incidents are still recorded.
+    Pause(pause::OfChain),
+    /// Switches a chain's repairs on again.
+    Resume(pause::OfChain),
     Validate(validate::Validate),
     Replay(Box<replay::Replay>),
     #[command(subcommand)]
@@ -30,15 +50,42 @@ enum Command {
     Pool(Box<pool::PoolCommand>),
     /// Write, check and try rules: what a log line proves about a hop.
     Rules(rules::RulesCommand),
+    Completions(generate::Completions),
+    Man(generate::Man),
 }
 
+/// Under this name kubectl finds the program as its plugin.
+const PLUGIN: &str = "kubectl-hopkeeper";
+
 impl Cli {
-    /// Runs the command.
+    /// What was typed; `arguments` begin with the name that the program was called by. As kubectl's plugin it speaks of
+    /// itself as `kubectl hopkeeper`.
+    ///
+    /// # Errors
+    /// What is wrong with it, or the help or version that was asked for.
+    pub fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        let called = arguments.first().and_then(|path| Path::new(path).file_name());
+        let mut command = Self::command();
+        if called.is_some_and(|name| name == PLUGIN) {
+            command = command.bin_name("kubectl hopkeeper");
+        }
+        let mut matches = command.try_get_matches_from_mut(arguments)?;
+        Self::from_arg_matches_mut(&mut matches).map_err(|wrong| wrong.format(&mut command))
+    }
+
+    /// Runs the command; its exit code when it did what it was asked.
     ///
     /// # Errors
     /// Whatever the command could not do, in words for a person.
-    pub fn run(self) -> miette::Result<()> {
+    pub fn run(self) -> miette::Result<ExitCode> {
         match self.command {
+            Command::Status(command) => return command.run(),
+            Command::Top(command) => command.run(),
+            Command::ExplainIncident(command) => command.run(),
+            Command::Rotate(command) => command.run(),
+            Command::Pause(chain) => chain.set_paused(true),
+            Command::Resume(chain) => chain.set_paused(false),
             Command::Crd(command) => command.run(),
             Command::Run(command) => command.run(),
             Command::Validate(command) => command.run(),
@@ -46,7 +93,10 @@ impl Cli {
             Command::Hop(command) => command.run(),
             Command::Pool(command) => command.run(),
             Command::Rules(command) => command.run(),
-        }
+            Command::Completions(command) => command.run(),
+            Command::Man(command) => command.run(),
+        }?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 
@@ -55,5 +105,39 @@ fn written(result: std::io::Result<()>) -> miette::Result<()> {
         // The reader of our output had enough, as `head` does.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         result => result.into_diagnostic().wrap_err("failed to write the answer"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(arguments: &[&str]) -> String {
+        let typed = Cli::from_arguments(arguments.iter().map(OsString::from));
+        typed.expect_err("it should only say something").to_string()
+    }
+
+    #[test]
+    fn the_definition_of_the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn called_as_kubectls_plugin_it_speaks_of_itself_so() {
+        assert!(
+            said(&["/usr/local/bin/kubectl-hopkeeper", "status", "--help"]).contains("Usage: kubectl hopkeeper status")
+        );
+        assert!(said(&["./target/hopkeeper", "status", "--help"]).contains("Usage: hopkeeper status"));
+        assert!(said(&["kubectl-hopkeeper", "frobnicate"]).contains("Usage: kubectl hopkeeper"));
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_wrong_usage() {
+        for wrong in
+            [&["status", "-A", "-n", "vpn"][..], &["status", "berlin", "-A"], &["rotate", "berlin"], &["pause"]]
+        {
+            let typed = Cli::from_arguments(["hopkeeper"].iter().chain(wrong).map(OsString::from));
+            assert_eq!(typed.expect_err("it should be refused").exit_code(), 2, "{wrong:?}");
+        }
     }
 }

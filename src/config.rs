@@ -149,7 +149,7 @@ impl From<ImageArgs> for Images {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let parsed: KubeDuration = text.parse().map_err(|e| format!("{e}; for example 30s"))?;
     if parsed.is_negative() || Duration::from(parsed) < Duration::from_secs(1) {
         return Err("must be at least 1s".to_owned());

@@ -36,6 +36,7 @@ pub(crate) mod edge_tests;
 mod history;
 mod incident_status;
 pub mod observe;
+mod order;
 mod recover;
 pub mod rules_state;
 mod teardown;
@@ -249,6 +250,7 @@ async fn keep_up(chain: &VpnChain, ctx: &Context) -> Result<Action, Error> {
     );
     // Judged before anything else: a repair must not wait for a slow pool or for objects that are right already.
     let mut outcome = recover::recover(&valid, &mut observed, ctx).await?;
+    order::obey(&valid, &mut observed, &mut outcome, ctx).await?;
     let mut supply = desired::supply(&valid, &mut observed, ctx).await?;
     supply.skipped.append(&mut outcome.skipped);
     apply::apply(&valid, &mut observed, ctx).await?;
@@ -256,6 +258,7 @@ async fn keep_up(chain: &VpnChain, ctx: &Context) -> Result<Action, Error> {
         apply::prune(&valid, ctx).await?;
     }
     update_status::update(&valid, &observed, &supply, &outcome, ctx).await?;
+    order::close(&valid, &outcome.orders, ctx).await?;
     history::forget_old(&valid, &observed, ctx).await?;
     ctx.backoff.succeeded(chain);
     let wake = outcome.wake.unwrap_or(ctx.settings.parameters_poll).min(ctx.settings.parameters_poll);

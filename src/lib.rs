@@ -13,6 +13,7 @@ pub mod hop;
 pub mod http;
 pub mod internal_event;
 pub mod manifest;
+pub mod overview;
 pub mod parameters;
 pub mod pipeline;
 pub mod replay;

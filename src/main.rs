@@ -1,11 +1,13 @@
 //! The `hopkeeper` program: parses the command line and runs it.
 
-use clap::Parser;
+use std::process::ExitCode;
 
-fn main() -> miette::Result<()> {
+use hopkeeper::cli::Cli;
+
+fn main() -> miette::Result<ExitCode> {
     // One TLS provider for every client; the first one installed stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     #[cfg(feature = "failpoints")]
     let _pauses = fail::FailScenario::setup();
-    hopkeeper::cli::Cli::parse().run()
+    Cli::from_arguments(std::env::args_os()).unwrap_or_else(|said| said.exit()).run()
 }

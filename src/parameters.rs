@@ -119,6 +119,15 @@ impl<'a> Pool<'a> {
         Ok(names)
     }
 
+    /// The version that all of its candidates have; none where each has one of its own.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        match self {
+            Self::Vault { .. } => None,
+            Self::Secret(secret) => secret.metadata.resource_version.as_deref(),
+        }
+    }
+
     /// One candidate, or none when it has been removed.
     ///
     /// # Errors
@@ -130,7 +139,7 @@ impl<'a> Pool<'a> {
                 let text = String::from_utf8_lossy(&value.0).into_owned();
                 RawCandidate {
                     name: name.to_owned(),
-                    version: secret.metadata.resource_version.clone().unwrap_or_default(),
+                    version: self.version().unwrap_or_default().to_owned(),
                     fields: BTreeMap::from([(VALUE.to_owned(), SecretString::from(text))]),
                 }
             })),

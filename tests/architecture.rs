@@ -85,6 +85,15 @@ fn a_replay_cannot_act() {
 }
 
 #[test]
+fn what_people_are_shown_is_made_without_a_client_or_a_clock() {
+    for (path, text) in files_below("src/overview") {
+        for word in ["tokio::", "kube::Api", "kube::Client", "kube::runtime", "Timestamp::now", "Secret"] {
+            assert!(!text.contains(word), "{} uses {word}: the read model is pure", path.display());
+        }
+    }
+}
+
+#[test]
 fn every_source_file_says_what_it_is_for() {
     for (path, text) in files_below("src") {
         let is_test = path.file_stem().is_some_and(|n| n.to_string_lossy().contains("test"));

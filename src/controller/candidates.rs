@@ -11,6 +11,8 @@ use crate::domain::plan::{HopPlan, PlanError};
 use crate::domain::types::CandidateRef;
 use crate::parameters::{Pool, PoolError};
 
+pub mod listing;
+
 /// A resolver that does not answer must not hold a repair up for longer.
 const LOOKUP: std::time::Duration = std::time::Duration::from_secs(5);
 

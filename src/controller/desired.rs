@@ -1,6 +1,7 @@
 //! Keeps every hop's Secret, the desired state of the hop: makes the first one, follows a new version of the candidate
 //! in use and changes of the chain's network. Rotations are `recover`'s.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -11,6 +12,7 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::build::secret::{Stamp, hop_secret};
+use super::candidates::listing::Listing;
 use super::candidates::{ChoiceError, Chosen, Skipped, choose, newest};
 use super::observe::{HopSecret, Observed, pod_view};
 use super::validate::ValidChain;
@@ -31,6 +33,8 @@ pub struct Supply {
     pub problems: Vec<(String, String)>,
     /// Candidates that were read and can be used, by hop.
     pub usable: Vec<(String, String)>,
+    /// What the pools held when they were last asked, by hop.
+    pub listings: BTreeMap<String, Listing>,
 }
 
 impl Supply {
@@ -64,6 +68,8 @@ pub async fn supply(chain: &ValidChain<'_>, observed: &mut Observed, ctx: &Conte
             }
             observed.secrets.insert(hop.name.clone(), secret);
         }
+        let key = observed.secrets.get(&hop.name).and_then(|secret| secret.object.uid());
+        supply.listings.extend(key.and_then(|key| ctx.polls.listing(&key)).map(|listing| (hop.name.clone(), listing)));
     }
     Ok(supply)
 }
@@ -155,11 +161,20 @@ async fn follow(
         return Ok(None);
     }
     let current = secret.candidate();
-    let found = match open(chain, index, ctx).await {
-        Ok(pool) => newest(chain, index, &pool, &current.name).await,
-        Err(error) => Err(error),
+    let asked = async {
+        let pool = open(chain, index, ctx).await?;
+        Ok::<_, PoolError>((Listing::read(&pool).await?, newest(chain, index, &pool, &current.name).await?))
     };
-    ctx.polls.remember(&key, found.as_ref().err().map(|e| crate::telemetry::error_chain(e)));
+    let found = match asked.await {
+        Ok((listing, newest)) => {
+            ctx.polls.remember(&key, Ok(listing));
+            Ok(newest)
+        }
+        Err(error) => {
+            ctx.polls.remember(&key, Err(crate::telemetry::error_chain(&error)));
+            Err(error)
+        }
+    };
     match found {
         Ok(Some(Ok(chosen))) => {
             supply.usable.push((hop.clone(), current.name.clone()));
@@ -261,29 +276,47 @@ fn post() -> PostParams {
     PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() }
 }
 
-/// When each Secret's pool was last asked, in this process, and what was wrong with it then.
+/// When each Secret's pool was last asked, in this process, and what it said.
 #[derive(Default)]
-pub struct Polls(std::sync::Mutex<std::collections::HashMap<String, (Instant, Option<String>)>>);
+pub struct Polls(std::sync::Mutex<std::collections::HashMap<String, Poll>>);
+
+/// One pool's last answer.
+struct Poll {
+    at: Instant,
+    problem: Option<String>,
+    /// The last one that it gave, also when it gave none since.
+    listing: Option<Listing>,
+}
 
 impl Polls {
     /// Whether the time has come.
     fn is_due(&self, key: &str, every: Duration) -> bool {
         let mut last = self.polls();
         let now = Instant::now();
-        last.retain(|_, (at, _)| now.duration_since(*at) < every * 4);
-        last.get(key).is_none_or(|(at, _)| now.duration_since(*at) >= every)
+        last.retain(|_, poll| now.duration_since(poll.at) < every * 4);
+        last.get(key).is_none_or(|poll| now.duration_since(poll.at) >= every)
     }
 
-    fn remember(&self, key: &str, problem: Option<String>) {
-        self.polls().insert(key.to_owned(), (Instant::now(), problem));
+    fn remember(&self, key: &str, answer: Result<Listing, String>) {
+        let mut polls = self.polls();
+        let (problem, listing) = match answer {
+            Ok(listing) => (None, Some(listing)),
+            Err(problem) => (Some(problem), polls.remove(key).and_then(|before| before.listing)),
+        };
+        polls.insert(key.to_owned(), Poll { at: Instant::now(), problem, listing });
     }
 
     /// What the last answer was, so that the status does not say otherwise until the next one.
     fn last_problem(&self, key: &str) -> Option<String> {
-        self.polls().get(key)?.1.clone()
+        self.polls().get(key)?.problem.clone()
     }
 
-    fn polls(&self) -> std::sync::MutexGuard<'_, std::collections::HashMap<String, (Instant, Option<String>)>> {
+    /// What the pool held when it last gave an answer.
+    fn listing(&self, key: &str) -> Option<Listing> {
+        self.polls().get(key)?.listing.clone()
+    }
+
+    fn polls(&self) -> std::sync::MutexGuard<'_, std::collections::HashMap<String, Poll>> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

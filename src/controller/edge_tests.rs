@@ -16,6 +16,7 @@ use super::*;
 use crate::crd::incident::IncidentPhase;
 
 pub(crate) mod api_server;
+mod orders;
 
 const SECRET: &str = "/api/v1/namespaces/demo/secrets/berlin-entry-parameters";
 const INCIDENT: &str = "/apis/hopkeeper.io/v1alpha1/namespaces/demo/hopincidents/x";

@@ -13,6 +13,7 @@ use super::build::secret::Stamp;
 use super::candidates::{ChoiceError, Chosen, Skipped, choose, newest};
 use super::desired::{self, nudge};
 use super::observe::{HopSecret, Observed, pod_view};
+use super::order::Answered;
 use super::validate::ValidChain;
 use super::view::{action_of, chain_view, incident_view, outcome_of};
 use super::{Context, Error, incident_status, words};
@@ -32,11 +33,20 @@ pub struct Outcome {
     pub problems: Vec<(String, String)>,
     /// Candidates that turned out unusable, by hop.
     pub skipped: Vec<(String, Skipped)>,
+    /// What came of the rotations that a person ordered.
+    pub orders: Vec<Answered>,
 }
 
 impl Outcome {
-    fn skip(&mut self, hop: &str, skipped: Vec<Skipped>) {
+    pub(super) fn skip(&mut self, hop: &str, skipped: Vec<Skipped>) {
         self.skipped.extend(skipped.into_iter().map(|s| (hop.to_owned(), s)));
+    }
+
+    /// A pool that cannot be read is asked again soon.
+    pub(super) fn wait_for_pool(&mut self, hop: &str, error: &ChoiceError, ctx: &Context) {
+        self.problems.push((hop.to_owned(), desired::error_text(error)));
+        let retry = ctx.settings.pool_retry;
+        self.wake = Some(self.wake.map_or(retry, |w| w.min(retry)));
     }
 }
 
@@ -263,9 +273,7 @@ impl Repair<'_> {
     }
 
     fn wait_for_pool(&self, error: &ChoiceError, outcome: &mut Outcome) -> Result<Option<HopIncident>, Error> {
-        outcome.problems.push((self.incident.spec.hop.clone(), desired::error_text(error)));
-        let retry = self.ctx.settings.pool_retry;
-        outcome.wake = Some(outcome.wake.map_or(retry, |w| w.min(retry)));
+        outcome.wait_for_pool(&self.incident.spec.hop, error, self.ctx);
         Ok(None)
     }
 

@@ -12,12 +12,15 @@ use super::candidates::Skipped;
 use super::desired::Supply;
 use super::incident_status::set_condition;
 use super::observe::{Observed, pod_view};
+use super::order::Answer;
 use super::recover::Outcome;
 use super::validate::{InvalidChain, ValidChain};
+use super::view::chain_view;
 use super::{Context, Error};
 use crate::crd::chain::{ChainPhase, HopState, HopStatus};
 use crate::crd::incident::IncidentPhase;
 use crate::crd::{HopIncident, VpnChain, VpnChainStatus, names};
+use crate::domain::burned::burned;
 use crate::internal_event::controller::CandidateSkipped;
 
 /// Writes what was found and done.
@@ -40,7 +43,7 @@ pub async fn update(
     write(chain.chain, status(chain, observed, supply, outcome, ctx.now()), ctx).await
 }
 
-/// The whole status. `now` is only seen where a condition changes.
+/// The whole status. `now` is only seen where a condition changes, and in how many candidates have rested long enough.
 fn status(
     chain: &ValidChain<'_>,
     observed: &Observed,
@@ -49,7 +52,13 @@ fn status(
     now: Timestamp,
 ) -> VpnChainStatus {
     let before = chain.chain.status.clone().unwrap_or_default();
-    let hops: Vec<_> = chain.hops().iter().map(|hop| hop_status(&hop.name, observed)).collect();
+    let (skipped, _) = skipped_candidates(chain, &before.skipped_candidates, supply);
+    let left = candidates_left(chain, observed, supply, &skipped, now);
+    let hops: Vec<_> = chain
+        .hops()
+        .iter()
+        .map(|hop| HopStatus { candidates_left: left.get(&hop.name).copied(), ..hop_status(&hop.name, observed) })
+        .collect();
     let up = hops.iter().filter(|h| h.state == HopState::Up).count();
     let phase = phase(chain, &hops, up);
     let problems: Vec<_> = supply.problems.iter().chain(&outcome.problems).collect();
@@ -57,7 +66,6 @@ fn status(
     let recovered = observed.incidents.iter().filter(|i| phase_of(i) == IncidentPhase::Recovered);
     let last_recovery = recovered.filter_map(|i| i.status.as_ref()?.closed_at.as_ref()).map(|t| t.0).max();
     let message = message(phase, &hops, &problems);
-    let (skipped, _) = skipped_candidates(chain, &before.skipped_candidates, supply);
 
     let mut status = VpnChainStatus {
         observed_generation: chain.chain.meta().generation,
@@ -76,6 +84,9 @@ fn status(
     };
     set("Ready", phase == ChainPhase::Up, &format!("{phase:?}"), &message);
     set("Reconciled", true, "Applied", "every object of the chain is as the spec wants it");
+    for order in &outcome.orders {
+        set("RotationObeyed", order.answer == Answer::Obeyed, &format!("{:?}", order.answer), &order.message);
+    }
     match problems.first() {
         Some((hop, why)) => set("ParametersAvailable", false, "PoolUnreadable", &format!("hop {hop:?}: {why}")),
         None => set("ParametersAvailable", true, "PoolsReadable", "every hop has parameters"),
@@ -141,6 +152,26 @@ fn skipped_candidates<'s>(
     (skipped, news)
 }
 
+/// How many candidates of a hop's pool are left, by hop; what was known before where the pool has not been asked yet.
+fn candidates_left(
+    chain: &ValidChain<'_>,
+    observed: &Observed,
+    supply: &Supply,
+    skipped: &BTreeMap<String, String>,
+    now: Timestamp,
+) -> BTreeMap<String, u32> {
+    let view = chain_view(chain, observed, now);
+    let counted = |hop: &String| {
+        let (listing, secret) = (supply.listings.get(hop)?, observed.secrets.get(hop)?);
+        let is_unusable = |name: &str| skipped.contains_key(&format!("{hop}/{name}"));
+        Some((hop.clone(), listing.left(secret.candidate(), &burned(&view, hop), is_unusable)))
+    };
+    let known = chain.chain.status.iter().flat_map(|status| &status.hops);
+    let mut left: BTreeMap<String, u32> = known.filter_map(|h| Some((h.name.clone(), h.candidates_left?))).collect();
+    left.extend(chain.hops().iter().filter_map(|hop| counted(&hop.name)));
+    left
+}
+
 /// The nodes that links were made on, also those that the pods have left since.
 fn nodes(before: &[String], observed: &Observed) -> Vec<String> {
     let now = observed.pods.values().filter_map(|p| p.spec.as_ref()?.node_name.clone());
@@ -188,6 +219,7 @@ fn hop_status(hop: &str, observed: &Observed) -> HopStatus {
         candidate: observed.secrets.get(hop).map(|s| s.candidate().to_string()),
         pod: pod.map(ResourceExt::name_any),
         since: view.map(|v| Time(v.ready_since)),
+        candidates_left: None,
         cause: held.filter(|_| !up && repair.is_none()).and_then(cause_of),
     }
 }

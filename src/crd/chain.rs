@@ -322,7 +322,7 @@ pub struct VpnChainStatus {
     /// The chain's state in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// `Ready`, `ParametersAvailable`, `Reconciled`.
+    /// `Ready`, `ParametersAvailable`, `Reconciled`, `RulesLoaded`; `RotationObeyed` about the last rotation that a person ordered.
     #[serde(default)]
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,
@@ -382,6 +382,9 @@ pub struct HopStatus {
     /// For a held hop: the outer hop at fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+    /// Candidates of its pool that a rotation could take: not in use, not failed lately, not known to be unusable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidates_left: Option<u32>,
 }
 
 /// A hop's state.

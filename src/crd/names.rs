@@ -20,6 +20,8 @@ pub const REVISION: &str = "hopkeeper.io/revision";
 pub const RECREATE: &str = "hopkeeper.io/recreate";
 /// On a hop's pod: touched after the Secret changed, so that the kubelet refreshes the mounted file at once.
 pub const NUDGE: &str = "hopkeeper.io/parameters";
+/// On a chain, followed by a hop's name: a person's order to leave the candidate that the value names (`name@version`).
+pub const ROTATE: &str = "rotate.hopkeeper.io/";
 /// The field manager of every server-side apply.
 pub const FIELD_MANAGER: &str = "hopkeeper";
 /// The finalizer on a chain.

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::attribution::{Outer, outer_hops};
 use super::ladder::next_step;
+use super::limits::{cooldown_end, steps_within_budget};
 use super::types::{Evidence, Verdict};
 use super::view::{ChainView, HopView, IncidentView, Phase, StepEnd, StepKind, StepView};
 
@@ -138,7 +139,7 @@ fn judge(view: &ChainView, index: usize, incident: &IncidentView) -> Decision {
     {
         return decision;
     }
-    if let Some(until) = cooldown_end(view, incident).filter(|until| view.now < *until) {
+    if let Some(until) = cooldown_end(view, &incident.hop).filter(|until| view.now < *until) {
         return hold(Hold::Cooldown, None, Some(until));
     }
     match next_allowed(view, incident, &[]) {
@@ -254,23 +255,13 @@ fn next_after(view: &ChainView, incident: &IncidentView, end: StepEnd) -> Result
 
 fn next_allowed(view: &ChainView, incident: &IncidentView, steps: &[StepView]) -> Result<StepKind, Escalate> {
     let kind = next_step(incident.verdict, incident.evidence, &view.policy, steps).ok_or(Escalate::LadderExhausted)?;
-    if steps_of_hop(view, incident).filter(|s| s.started_at > view.now - view.policy.budget_per).count()
-        >= view.policy.budget_actions
-    {
+    if steps_within_budget(view, &incident.hop) >= view.policy.budget_actions {
         return Err(Escalate::BudgetExhausted);
     }
     if kind.rotates() && correlated(view, incident) {
         return Err(Escalate::CorrelatedFailure);
     }
     Ok(kind)
-}
-
-fn steps_of_hop<'a>(view: &'a ChainView, incident: &'a IncidentView) -> impl Iterator<Item = &'a StepView> {
-    view.incidents.iter().filter(|i| i.hop == incident.hop).flat_map(|i| &i.steps)
-}
-
-fn cooldown_end(view: &ChainView, incident: &IncidentView) -> Option<Timestamp> {
-    steps_of_hop(view, incident).filter_map(|s| s.applied_at).max().map(|t| t + view.policy.cooldown)
 }
 
 /// More than half of the hops (two at least) were refused within a minute, and none of it is resolved.

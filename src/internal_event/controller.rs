@@ -24,6 +24,7 @@ pub struct ControllerMetrics {
     steps: IntCounterVec,
     parameters_written: IntCounterVec,
     candidates_skipped: IntCounterVec,
+    orders: IntCounterVec,
     hop_up: IntGaugeVec,
 }
 
@@ -67,6 +68,11 @@ impl ControllerMetrics {
                 &["chain", "hop"],
             )?,
             candidates_skipped: counters("hopkeeper_candidates_skipped_total", "Candidates found unusable.", &["hop"])?,
+            orders: counters(
+                "hopkeeper_rotation_orders_total",
+                "Rotations that a person ordered, by what came of them.",
+                &["namespace", "chain", "hop", "answer"],
+            )?,
             hop_up,
         })
     }
@@ -237,6 +243,37 @@ impl StepTaken<'_> {
         info!(namespace = self.namespace, chain = self.chain, hop = self.hop, incident = self.incident, action,
             candidate = %self.step.candidate, "Took a recovery step.");
         metrics.steps.with_label_values(&[self.namespace, self.chain, self.hop, &action]).inc();
+    }
+}
+
+/// A rotation that a person ordered was carried out, or cannot be.
+pub struct OrderAnswered<'a> {
+    /// The chain's namespace.
+    pub namespace: &'a str,
+    /// The chain.
+    pub chain: &'a str,
+    /// The hop that the order names.
+    pub hop: &'a str,
+    /// Whether it was obeyed.
+    pub obeyed: bool,
+    /// What came of it, in a sentence.
+    pub message: &'a str,
+}
+
+impl OrderAnswered<'_> {
+    pub(crate) fn emit(&self, metrics: &ControllerMetrics) {
+        let Self { namespace, chain, hop, obeyed, message } = *self;
+        info!(namespace, chain, hop, obeyed, message, "Answered a person's order to rotate.");
+        let answer = if obeyed { "obeyed" } else { "refused" };
+        metrics.orders.with_label_values(&[namespace, chain, hop, answer]).inc();
+    }
+}
+
+impl Publishable for OrderAnswered<'_> {
+    fn event(&self) -> Option<Event> {
+        let (type_, reason) =
+            if self.obeyed { (EventType::Normal, "RotationObeyed") } else { (EventType::Warning, "RotationRefused") };
+        Some(event(type_, reason, "Rotate", self.message.to_owned()))
     }
 }
 

@@ -21,6 +21,7 @@ mod outage;
 mod privacy;
 mod refusal;
 mod rotation;
+mod terminal;
 
 /// A chain that is Up, with its application and operator.
 pub struct World {

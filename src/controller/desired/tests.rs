@@ -82,7 +82,7 @@ fn a_candidate_that_clashes_with_the_changed_network_is_not_kept() {
 fn each_pool_is_asked_once_in_a_while() {
     let (polls, long, at_once) = (Polls::default(), Duration::from_secs(3600), Duration::ZERO);
     assert!(polls.is_due("a", long));
-    polls.remember("a", None);
+    polls.remember("a", Ok(Listing::default()));
     assert!(!polls.is_due("a", long));
     assert!(polls.is_due("b", long));
     assert!(polls.is_due("a", at_once));
@@ -91,19 +91,29 @@ fn each_pool_is_asked_once_in_a_while() {
 #[test]
 fn what_was_wrong_with_a_pool_is_known_until_it_is_asked_again() {
     let polls = Polls::default();
-    polls.remember("a", Some("vault is sealed".into()));
-    polls.remember("b", None);
+    polls.remember("a", Err("vault is sealed".into()));
+    polls.remember("b", Ok(Listing::default()));
     assert_eq!(polls.last_problem("a").as_deref(), Some("vault is sealed"));
     assert_eq!((polls.last_problem("b"), polls.last_problem("c")), (None, None));
-    polls.remember("a", None);
+    polls.remember("a", Ok(Listing::default()));
     assert_eq!(polls.last_problem("a"), None);
+}
+
+#[test]
+fn what_a_pool_held_is_known_while_it_gives_no_answer() {
+    let polls = Polls::default();
+    let listing = Listing { names: vec!["a".into()], version: None };
+    assert_eq!(polls.listing("a"), None);
+    polls.remember("a", Ok(listing.clone()));
+    polls.remember("a", Err("vault is sealed".into()));
+    assert_eq!((polls.listing("a"), polls.last_problem("a").as_deref()), (Some(listing), Some("vault is sealed")));
 }
 
 #[test]
 fn secrets_that_are_gone_are_forgotten() {
     let polls = Polls::default();
     for key in 0..100 {
-        polls.remember(&key.to_string(), None);
+        polls.remember(&key.to_string(), Ok(Listing::default()));
     }
     std::thread::sleep(Duration::from_millis(10));
     assert!(polls.is_due("last", Duration::from_millis(1)));

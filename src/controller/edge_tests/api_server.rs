@@ -58,6 +58,22 @@ fn merge(into: &mut Value, patch: &Value) {
     }
 }
 
+/// Carries out the operations `test` and `remove` of a JSON patch; false when a test fails.
+fn operate(on: &mut Value, operations: &[Value]) -> bool {
+    operations.iter().all(|operation| {
+        let path = operation["path"].as_str().unwrap();
+        match operation["op"].as_str().unwrap() {
+            "test" => on.pointer(path) == Some(&operation["value"]),
+            "remove" => {
+                let (parent, key) = path.rsplit_once('/').unwrap();
+                let key = key.replace("~1", "/");
+                on.pointer_mut(parent).and_then(Value::as_object_mut).is_some_and(|map| map.remove(&key).is_some())
+            }
+            other => panic!("the server knows no operation {other}"),
+        }
+    })
+}
+
 impl State {
     fn answer(&mut self, request: &Request) -> (u16, Value) {
         let (method, path) = (request.method.as_str(), request.url.path());
@@ -118,9 +134,14 @@ impl State {
                     return refusal(409, "Conflict");
                 }
                 let mut new = known;
-                match part {
-                    Some(part) => new[part] = body[part].clone(),
-                    None => merge(&mut new, &body),
+                match (part, &body) {
+                    (None, Value::Array(operations)) => {
+                        if !operate(&mut new, operations) {
+                            return refusal(422, "Invalid");
+                        }
+                    }
+                    (Some(part), _) => new[part] = body[part].clone(),
+                    (None, _) => merge(&mut new, &body),
                 }
                 (200, self.store(object, new))
             }

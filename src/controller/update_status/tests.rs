@@ -4,8 +4,11 @@ use jiff::SignedDuration;
 
 use super::*;
 use crate::controller::candidates::Skipped;
+use crate::controller::candidates::listing::Listing;
+use crate::controller::order::Answered;
 use crate::controller::testing::{berlin, closed, held_by, in_phase, incident, noon, pod, with_berlin, working};
 use crate::controller::validate::validate;
+use crate::domain::types::CandidateRef;
 
 fn minutes(minutes: i64) -> SignedDuration {
     SignedDuration::from_mins(minutes)
@@ -232,6 +235,48 @@ fn a_skipped_candidate_is_listed_until_it_is_read_well_or_its_hop_is_gone_and_to
     let supply = Supply { usable: vec![("entry".into(), "a".into())], ..Supply::default() };
     let mended = status(&valid, &working(&valid), &supply, &Outcome::default(), noon());
     assert_eq!(listed(&mended), ["entry/b"]);
+}
+
+#[test]
+fn the_candidates_left_are_those_that_a_rotation_could_take_and_stay_known_while_the_pool_is_silent() {
+    let listing = Listing { names: ["a", "b", "c", "d"].map(str::to_owned).to_vec(), version: None };
+    let asked = Supply {
+        listings: BTreeMap::from([("entry".to_owned(), listing)]),
+        skipped: vec![("entry".into(), Skipped { name: "d".into(), reason: "bad".into() })],
+        ..Supply::default()
+    };
+    let mut chain = berlin();
+    chain.status = Some(with_berlin(|chain| {
+        let mut observed = working(chain);
+        let mut failed = incident("x", "entry", noon());
+        failed.spec.candidate = CandidateRef { name: "b".into(), version: "1".into() };
+        observed.incidents.push(failed);
+        status(chain, &observed, &asked, &Outcome::default(), noon())
+    }));
+    let left = |status: &VpnChainStatus| status.hops.iter().map(|h| h.candidates_left).collect::<Vec<_>>();
+    // `a` is in use, `b` was refused, `d` cannot be used; the others' pools were never asked.
+    assert_eq!(left(chain.status.as_ref().unwrap()), [Some(1), None, None]);
+    let valid = validate(&chain).unwrap();
+    assert_eq!(left(&of(&valid, &working(&valid))), [Some(1), None, None]);
+}
+
+#[test]
+fn the_last_order_is_answered_by_a_condition_that_stays() {
+    let answered = |answer, message: &str| {
+        let order = Answered { hop: "entry".into(), leave: "a@1".into(), answer, message: message.into() };
+        Outcome { orders: vec![order], ..Outcome::default() }
+    };
+    let mut chain = berlin();
+    for (answer, value) in [(Answer::Waiting, "False"), (Answer::Refused, "False"), (Answer::Obeyed, "True")] {
+        chain.status = Some(with_berlin(|chain| {
+            status(chain, &working(chain), &Supply::default(), &answered(answer, "so it is"), noon())
+        }));
+        let valid = validate(&chain).unwrap();
+        let later = of(&valid, &working(&valid));
+        let condition = condition(&later, "RotationObeyed");
+        assert_eq!((condition.status.as_str(), condition.message.as_str()), (value, "so it is"));
+        assert_eq!(condition.reason, format!("{answer:?}"));
+    }
 }
 
 #[test]

@@ -1,0 +1,111 @@
+//! `hopkeeper explain-incident`: the story of one incident.
+
+use clap::{Args, ValueEnum};
+use kube::ResourceExt;
+use kube::api::ListParams;
+use miette::miette;
+
+use super::cluster::{Cluster, ClusterArgs, block_on, refused};
+use super::output;
+use crate::crd::HopIncident;
+use crate::overview::Story;
+
+mod text;
+
+/// Tells the story of one incident: the line, what it proves, whose fault it was, what was done, and how long that took.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 told; 1 not told (no such incident, no answer from the API server); 2 wrong usage.\n\n\
+    Examples:\n  hopkeeper status berlin                      # lists the incidents\n  \
+    hopkeeper explain-incident berlin-entry-0a1b2c3d4e5f\n  hopkeeper explain-incident 0a1b\n  \
+    hopkeeper explain-incident 0a1b -o json | jq .times"
+)]
+pub(super) struct ExplainIncident {
+    /// The incident's name; a part of it will do where no other one has that part.
+    #[arg(value_name = "ID")]
+    id: String,
+    /// How to print: as text, or everything for programs.
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t, hide_default_value = true)]
+    output: Format,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+/// How a story is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Sentences.
+    #[default]
+    Text,
+    /// JSON.
+    Json,
+    /// YAML.
+    Yaml,
+}
+
+impl ExplainIncident {
+    pub(super) fn run(self) -> miette::Result<()> {
+        let story = block_on(async {
+            let cluster = self.cluster.connect().await?;
+            Ok(Story::of(&find(&cluster, &self.id).await?))
+        })?;
+        output::print(&match self.output {
+            Format::Text => text::story(&story),
+            Format::Json => output::json(&story)?,
+            Format::Yaml => output::yaml(&story)?,
+        })
+    }
+}
+
+async fn find(cluster: &Cluster, id: &str) -> miette::Result<HopIncident> {
+    let listed = cluster.incidents().list(&ListParams::default()).await;
+    let all = listed.map_err(|e| refused("list incidents", &e))?.items;
+    the_one(all, id, &cluster.namespace)
+}
+
+/// The incident of that name, or the only one whose name has it as a part.
+fn the_one(all: Vec<HopIncident>, id: &str, namespace: &str) -> miette::Result<HopIncident> {
+    let (exact, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|incident| incident.name_any() == id);
+    let mut found: Vec<_> = if exact.is_empty() {
+        others.into_iter().filter(|incident| incident.name_any().contains(id)).collect()
+    } else {
+        exact
+    };
+    if found.len() > 1 {
+        let names: Vec<_> = found.iter().map(ResourceExt::name_any).collect();
+        return Err(miette!(help = names.join("\n"), "{} incidents have {id:?} in their names", names.len()));
+    }
+    found.pop().ok_or_else(|| {
+        miette!(
+            help = "`hopkeeper status CHAIN` lists the incidents that are kept; -n chooses the namespace",
+            "no incident {id:?} in namespace {namespace:?}"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::overview::tests::{rotated, symptom};
+
+    fn found(id: &str) -> Result<String, String> {
+        let all = vec![rotated(None), symptom()];
+        the_one(all, id, "vpn").map(|i| i.name_any()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn a_part_of_the_name_will_do_where_it_is_the_only_one() {
+        assert_eq!(found("berlin-exit-112233445566").as_deref(), Ok("berlin-exit-112233445566"));
+        assert_eq!(found("0a1b").as_deref(), Ok("berlin-entry-0a1b2c3d4e5f"));
+        assert_eq!(found("berlin").unwrap_err(), "2 incidents have \"berlin\" in their names");
+        assert_eq!(found("none").unwrap_err(), "no incident \"none\" in namespace \"vpn\"");
+    }
+
+    #[test]
+    fn the_whole_name_is_meant_also_where_it_is_a_part_of_another() {
+        let mut longer = rotated(None);
+        longer.metadata.name = Some("berlin-entry-0a1b2c3d4e5f-2".into());
+        let one = the_one(vec![longer, rotated(None)], "berlin-entry-0a1b2c3d4e5f", "vpn").unwrap();
+        assert_eq!(one.name_any(), "berlin-entry-0a1b2c3d4e5f");
+    }
+}

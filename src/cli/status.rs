@@ -1,0 +1,118 @@
+//! `hopkeeper status`: chains, hops, what is held and why, once or as it changes.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+
+use super::cluster::live::Live;
+use super::cluster::{ClusterArgs, Scope, block_on};
+use super::output;
+use crate::overview::{Overview, overview};
+
+mod text;
+
+/// A terminal's ages go on also while nothing changes.
+const TICK: Duration = Duration::from_secs(1);
+/// What `--check` answers when a chain is not up.
+const NOT_UP: u8 = 3;
+
+/// Shows chains: their path, the state of each hop, what is held and why, and the candidates that are left.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 shown; 1 not shown (no such chain, no answer from the API server); 2 wrong usage; \
+    3 with --check: some chain is not up.\n\n\
+    Examples:\n  hopkeeper status\n  hopkeeper status berlin\n  hopkeeper status -A -o wide\n  \
+    hopkeeper status berlin --watch\n  hopkeeper status berlin -o json | jq '.hops[] | {name, state, candidatesLeft}'\n  \
+    hopkeeper status -A --check >/dev/null || echo 'a chain is down'"
+)]
+pub(super) struct Status {
+    /// One chain, hop by hop and with its incidents; without it, a line for each chain.
+    #[arg(value_name = "CHAIN")]
+    chain: Option<String>,
+    /// The chains of all namespaces.
+    #[arg(short = 'A', long, conflicts_with_all = ["namespace", "chain"])]
+    all_namespaces: bool,
+    /// How to print: a table; with more columns; or everything, for programs.
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t, hide_default_value = true)]
+    output: Format,
+    /// Print again whenever something changes, until interrupted.
+    #[arg(short, long, conflicts_with = "check")]
+    watch: bool,
+    /// Exit with 3 unless every chain that is shown is up.
+    #[arg(long)]
+    check: bool,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+/// How chains are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A table.
+    #[default]
+    Table,
+    /// A table with paths, candidates and ages.
+    Wide,
+    /// JSON: one object with CHAIN, else `{"chains": […]}`.
+    Json,
+    /// The same as YAML.
+    Yaml,
+}
+
+impl Status {
+    pub(super) fn run(self) -> miette::Result<ExitCode> {
+        block_on(async {
+            let cluster = self.cluster.connect().await?;
+            let namespace = (!self.all_namespaces).then(|| cluster.namespace.clone());
+            let scope = Scope { namespace, chain: self.chain.clone() };
+            if self.watch {
+                return self.follow(Live::new(&cluster, scope)).await;
+            }
+            let (chains, incidents) = cluster.read(&scope).await?;
+            let all = overview(&chains, &incidents);
+            output::print(&self.rendered(&all, Timestamp::now())?)?;
+            if all.chains.is_empty() && matches!(self.output, Format::Table | Format::Wide) {
+                let place =
+                    scope.namespace.map_or("the cluster".to_owned(), |namespace| format!("namespace {namespace:?}"));
+                eprintln!("no chains in {place}");
+            }
+            let up = all.chains.iter().all(crate::overview::ChainOverview::is_up);
+            Ok(if self.check && !up { ExitCode::from(NOT_UP) } else { ExitCode::SUCCESS })
+        })
+    }
+
+    async fn follow(&self, mut live: Live) -> miette::Result<ExitCode> {
+        let on_screen = std::io::stdout().is_terminal() && matches!(self.output, Format::Table | Format::Wide);
+        live.changed().await?;
+        loop {
+            let text = self.rendered(&live.overview(), Timestamp::now())?;
+            match live.trouble() {
+                Some(trouble) if !on_screen => eprintln!("{trouble}"),
+                // From the top of an empty screen; into a file, one after the other.
+                trouble if on_screen => {
+                    output::print(&format!("\u{1b}[H\u{1b}[2J{text}{}", trouble.unwrap_or_default()))?;
+                }
+                _ => output::print(&text)?,
+            }
+            if on_screen {
+                tokio::time::timeout(TICK, live.changed()).await.unwrap_or(Ok(()))?;
+            } else {
+                live.changed().await?;
+            }
+        }
+    }
+
+    fn rendered(&self, all: &Overview, now: Timestamp) -> miette::Result<String> {
+        match (self.output, &self.chain, all.chains.first()) {
+            (Format::Json, Some(_), Some(chain)) => output::json(chain),
+            (Format::Json, ..) => output::json(all),
+            (Format::Yaml, Some(_), Some(chain)) => output::yaml(chain),
+            (Format::Yaml, ..) => output::yaml(all),
+            (format, Some(_), Some(chain)) => Ok(text::chain(chain, now, format == Format::Wide)),
+            (format, ..) => Ok(text::chains(all, now, self.all_namespaces, format == Format::Wide)),
+        }
+    }
+}
