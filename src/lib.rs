@@ -8,6 +8,7 @@ pub mod config;
 pub mod controller;
 pub mod crd;
 pub mod domain;
+pub mod elasticsearch;
 pub mod hardening;
 pub mod hop;
 pub mod http;

@@ -97,8 +97,9 @@ impl LogSource {
         Ok(match self {
             Self::Kafka(config) => Connected::Kafka(KafkaSource::connect(config)?),
             Self::Elasticsearch(args, reading, store) => {
-                let config = args.config().map_err(|why| SourceError::Configure(why.into()))?;
-                let source = ElasticsearchSource::new(config, reading.clone(), Arc::clone(store))?;
+                let connection = args.connection.read().map_err(|why| SourceError::Configure(why.into()))?;
+                let index = args.index.clone();
+                let source = ElasticsearchSource::new(connection, index, reading.clone(), Arc::clone(store))?;
                 Connected::Elasticsearch(source)
             }
             Self::PodLogs(client, namespace, store) => {

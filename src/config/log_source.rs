@@ -51,7 +51,7 @@ impl SourceArgs {
     /// When it lacks a setting, or two are meant; what to give is said.
     pub fn kind(&self) -> Result<SourceKind, String> {
         let has_kafka = self.kafka.brokers.is_some();
-        let has_elasticsearch = !self.elasticsearch.urls.is_empty();
+        let has_elasticsearch = !self.elasticsearch.connection.urls.is_empty();
         let lacks = |source: &str, flag: &str, example: &str| {
             Err(format!("--source {source} needs {flag}, for example {flag} {example}"))
         };
