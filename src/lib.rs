@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod controller;
 pub mod crd;
+pub mod documents;
 pub mod domain;
 pub mod elasticsearch;
 pub mod hardening;

@@ -56,7 +56,7 @@ impl LogSource {
                 None => Arc::new(LeaseCursor::new(client.clone(), &config.lease_namespace, lease)),
             }
         };
-        let kind = args.kind().map_err(|why| anyhow!(why))?;
+        let kind = config.source_kind().map_err(|why| anyhow!(why))?;
         tracing::info!(?kind, "Log lines are read from this source.");
         Ok(match kind {
             SourceKind::Kafka => Self::Kafka(KafkaConfig {
