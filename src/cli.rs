@@ -9,6 +9,7 @@ mod pool;
 mod replay;
 mod rules;
 mod run;
+mod setup;
 mod validate;
 
 /// Keeps multi-hop VPN chains on Kubernetes working.
@@ -23,6 +24,7 @@ pub struct Cli {
 enum Command {
     Crd(crd::Crd),
     Run(Box<run::Run>),
+    Setup(setup::Setup),
     Validate(validate::Validate),
     Replay(Box<replay::Replay>),
     #[command(subcommand)]
@@ -41,6 +43,7 @@ impl Cli {
         match self.command {
             Command::Crd(command) => command.run(),
             Command::Run(command) => command.run(),
+            Command::Setup(command) => command.run(),
             Command::Validate(command) => command.run(),
             Command::Replay(command) => command.run(),
             Command::Hop(command) => command.run(),

@@ -2,12 +2,14 @@
 //! of each chain and hop in an index, for whoever looks at chains in Kibana.
 //!
 //! `transition` and `state` make them, purely, from what the reconciler wrote; `sink` is what it tells; `buffer` holds
-//! them, bounded; `writer` sends them. `fields` is the one list of their fields. Nothing here is ever waited for by a decision.
+//! them, bounded; `writer` sends them. `fields` is the one list of their fields, `setup` what Elasticsearch needs to know
+//! of it. Nothing here is ever waited for by a decision.
 
 mod body;
 mod buffer;
 mod bulk;
 pub mod fields;
+pub mod setup;
 pub mod sink;
 mod state;
 mod transition;

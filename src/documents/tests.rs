@@ -1,12 +1,14 @@
 //! The documents of a chain's and an incident's transitions, field by field, and that Elasticsearch knows each field.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use super::fields::{FIELDS, Kind};
+use super::setup::{Wanted, templates};
 use super::transition::{Moment, Servers};
 use super::*;
 use crate::crd::chain::{ChainPhase, HopState};
@@ -184,6 +186,34 @@ fn the_mappings_are_strict_and_nest_the_names() {
     assert_eq!(at("/properties/@timestamp/type"), "date");
     assert_eq!(at("/properties/hopkeeper/properties/incident/properties/seconds_to_detect/type"), "double");
     assert_eq!(at("/properties/orchestrator/properties/resource/properties/name/type"), "keyword");
+}
+
+/// `HOPKEEPER_GENERATE=1` writes the file instead.
+fn committed(path: &str, is: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("HOPKEEPER_GENERATE").is_some() {
+        std::fs::write(&path, is).unwrap();
+    }
+    let there = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(there == is, "{} is old: HOPKEEPER_GENERATE=1 cargo test --lib generated", path.display());
+}
+
+#[test]
+fn the_generated_templates_are_the_committed_ones() {
+    let wanted = Wanted { names: names(), keep: "90d".into() };
+    for (file, template) in templates(&wanted) {
+        committed(&format!("elasticsearch/{file}"), &format!("{}\n", serde_json::to_string_pretty(&template).unwrap()));
+    }
+}
+
+#[test]
+fn the_generated_table_of_fields_is_the_documentations() {
+    const PAGE: &str = "docs/documents.md";
+    let (begin, end) = ("<!-- fields: made from src/documents/fields.rs -->\n", "<!-- /fields -->");
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE)).unwrap();
+    let (before, rest) = page.split_once(begin).expect("the page should mark where the table begins");
+    let (_, after) = rest.split_once(end).expect("the page should mark where the table ends");
+    committed(PAGE, &format!("{before}{begin}{}{end}{after}", fields::table()));
 }
 
 #[test]
