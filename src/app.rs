@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::RunConfig;
 use crate::controller::rules_state::RulesState;
 use crate::controller::{self, Settings};
+use crate::documents::sink::DocumentSink;
 use crate::domain::ruleset::RuleSet;
 use crate::http::{self, Endpoints};
 use crate::internal_event::controller::ControllerMetrics;
@@ -26,6 +27,7 @@ use crate::parameters::vault::Vault;
 use crate::pipeline::{HopDirectory, Pipeline};
 
 pub mod cursor_store;
+pub mod documents;
 pub mod hop_watch;
 pub mod kubernetes_sink;
 pub mod log_source;
@@ -51,6 +53,7 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
     let listener =
         http::listen(config.listen).await.with_context(|| format!("failed to listen on {}", config.listen))?;
     let source = log_source::LogSource::prepare(&config, &client)?;
+    let (documents, writer) = documents::prepare(&config, &registry)?.unzip();
 
     let mut tasks = JoinSet::new();
     let directory = HopDirectory::new();
@@ -101,10 +104,21 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
         }
     }
 
+    if let Some(writer) = writer {
+        let stop = stop.clone();
+        tasks.spawn(named("documents", async move {
+            // Ends after the leader's part, which it takes the last documents from.
+            writer.run().await;
+            stop.cancelled().await;
+            Ok(())
+        }));
+    }
+
     let endpoints = Endpoints { registry, ready: ready.clone() };
     let serve = http::serve(listener, endpoints, stop.clone());
     tasks.spawn(named("http", async { Ok(serve.await?) }));
-    tasks.spawn(named("leader", lead(client, config, vault, controller_metrics, rules_state, leads, stop.clone())));
+    let means = Means { vault, metrics: controller_metrics, rules: rules_state, documents };
+    tasks.spawn(named("leader", lead(client, config, means, leads, stop.clone())));
     let synced = stop.clone();
     tasks.spawn(named("readiness", async move {
         directory.synced().await;
@@ -148,15 +162,21 @@ async fn supervise(
     outcome
 }
 
+/// What the leader works with, besides Kubernetes.
+struct Means {
+    vault: Option<Vault>,
+    metrics: Arc<ControllerMetrics>,
+    rules: watch::Receiver<RulesState>,
+    documents: Option<DocumentSink>,
+}
+
 /// Waits for the lease, then reconciles until the lease is lost: the process ends then, and begins again as a follower.
 ///
 /// The lease only keeps two operators from doing the same work. Safety rests on the guards of each write.
 async fn lead(
     client: Client,
     config: RunConfig,
-    vault: Option<Vault>,
-    metrics: Arc<ControllerMetrics>,
-    rules: watch::Receiver<RulesState>,
+    means: Means,
     leads: watch::Sender<bool>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -180,7 +200,9 @@ async fn lead(
         keep_incidents: config.keep_incidents,
         concurrency: config.concurrency,
     };
-    let ctx = Arc::new(controller::Context::new(client, vault, settings, recorder, metrics).telling(rules));
+    let Means { vault, metrics, rules, documents } = means;
+    let ctx = controller::Context::new(client, vault, settings, recorder, metrics);
+    let ctx = Arc::new(ctx.telling(rules).documenting(documents));
 
     let outcome = async {
         let elected = leading.wait_for(|leads| *leads).await.is_ok();

@@ -19,6 +19,7 @@ mod replay;
 mod rotate;
 mod rules;
 mod run;
+mod setup;
 mod status;
 mod top;
 mod validate;
@@ -35,6 +36,7 @@ pub struct Cli {
 enum Command {
     Crd(crd::Crd),
     Run(Box<run::Run>),
+    Setup(setup::Setup),
     Status(status::Status),
     Top(top::Top),
     ExplainIncident(explain_incident::ExplainIncident),
@@ -88,6 +90,7 @@ impl Cli {
             Command::Resume(chain) => chain.set_paused(false),
             Command::Crd(command) => command.run(),
             Command::Run(command) => command.run(),
+            Command::Setup(command) => command.run(),
             Command::Validate(command) => command.run(),
             Command::Replay(command) => command.run(),
             Command::Hop(command) => command.run(),

@@ -1,5 +1,6 @@
 //! The operator's settings as the user typed them: flags, each also an environment variable.
 
+pub mod documents;
 pub mod elasticsearch;
 pub mod log_source;
 pub mod vault;
@@ -15,7 +16,8 @@ use kube::core::Duration as KubeDuration;
 use crate::controller::build::Images;
 use crate::domain::ruleset::pack::Base;
 use crate::telemetry::LogFormat;
-use log_source::SourceArgs;
+use documents::DocumentsArgs;
+use log_source::{SourceArgs, SourceKind};
 use vault::VaultArgs;
 
 /// Settings of `hopkeeper run`.
@@ -35,6 +37,9 @@ pub struct RunConfig {
     /// The log stream.
     #[command(flatten)]
     pub source: SourceArgs,
+    /// Chain-state documents.
+    #[command(flatten)]
+    pub documents: DocumentsArgs,
     /// Vault.
     #[command(flatten)]
     pub vault: VaultArgs,
@@ -72,6 +77,18 @@ pub struct RunConfig {
 }
 
 impl RunConfig {
+    /// Where the log lines come from.
+    ///
+    /// # Errors
+    /// When a setting is missing, or it is not clear which source is meant; what to give is said.
+    pub fn source_kind(&self) -> Result<SourceKind, String> {
+        if self.documents.enabled && self.source.elasticsearch.connection.urls.is_empty() {
+            return Err("--documents needs --elasticsearch-url, for example --elasticsearch-url                  https://elasticsearch:9200"
+                .to_owned());
+        }
+        self.source.kind(self.documents.enabled)
+    }
+
     /// What the files of `rules` are laid over.
     pub fn base(&self) -> Base {
         if self.no_shipped_rules { Base::Nothing } else { Base::Shipped }
@@ -228,6 +245,20 @@ mod tests {
         let config = parsed(&["--kafka-option", "sasl.password=CANARY"]).unwrap();
         let shown = format!("{config:?}");
         assert!(shown.contains("sasl.password") && !shown.contains("CANARY"), "{shown}");
+    }
+
+    #[test]
+    fn documents_need_an_elasticsearch_which_is_then_not_taken_for_the_log_source_by_itself() {
+        let kind = |arguments: &str| {
+            let line = ["hopkeeper"].into_iter().chain(arguments.split_whitespace());
+            Line::try_parse_from(line).unwrap().config.source_kind()
+        };
+        assert!(kind("--documents").unwrap_err().contains("needs --elasticsearch-url"));
+        let both = "--documents --elasticsearch-url https://e:9200";
+        assert!(kind(both).unwrap_err().contains("--source elasticsearch"));
+        assert_eq!(kind(&format!("{both} --kafka-brokers k:9092")), Ok(SourceKind::Kafka));
+        assert_eq!(kind(&format!("{both} --source pod-logs")), Ok(SourceKind::PodLogs));
+        assert_eq!(kind(&format!("{both} --source elasticsearch")), Ok(SourceKind::Elasticsearch));
     }
 
     #[test]

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::crd::{HopIncident, VpnChain, names};
+use crate::documents::sink::DocumentSink;
 use crate::domain::plan::PlanError;
 use crate::internal_event::controller::{ControllerMetrics, Publishable, ReconcileError};
 use crate::parameters::vault::Vault;
@@ -80,6 +81,8 @@ pub struct Context {
     pub backoff: backoff::Backoff,
     /// How the rules fare, where statuses are to tell it.
     pub rules: Option<watch::Receiver<RulesState>>,
+    /// Chain-state documents, where they are wanted.
+    pub documents: Option<DocumentSink>,
 }
 
 impl Context {
@@ -93,13 +96,19 @@ impl Context {
         metrics: Arc<ControllerMetrics>,
     ) -> Self {
         let (polls, backoff) = Default::default();
-        Self { client, vault, settings, recorder, metrics, polls, backoff, rules: None }
+        Self { client, vault, settings, recorder, metrics, polls, backoff, rules: None, documents: None }
     }
 
     /// Has every chain's status tell how the rules fare.
     #[must_use]
     pub fn telling(self, rules: watch::Receiver<RulesState>) -> Self {
         Self { rules: Some(rules), ..self }
+    }
+
+    /// Has what is written to chains and incidents told as documents too, where there is a sink.
+    #[must_use]
+    pub fn documenting(self, documents: Option<DocumentSink>) -> Self {
+        Self { documents, ..self }
     }
 }
 

@@ -3,5 +3,6 @@
 //! Counters end in `_total` and start at 0, so that a rate is right from the first scrape.
 
 pub mod controller;
+pub mod documents;
 pub mod pipeline;
 pub mod rules;

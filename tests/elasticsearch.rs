@@ -4,6 +4,8 @@
 //! Needs `HOPKEEPER_TEST_ELASTICSEARCH=http://host:port`, the lab's (`tests/lab/lab.sh up es`): one test stops it and
 //! starts it again. Each test makes its own data stream, and removes it.
 
+#[path = "elasticsearch/documents.rs"]
+mod documents;
 #[path = "elasticsearch/harness.rs"]
 mod harness;
 #[path = "shared/lab_lock.rs"]

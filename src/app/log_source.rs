@@ -56,7 +56,7 @@ impl LogSource {
                 None => Arc::new(LeaseCursor::new(client.clone(), &config.lease_namespace, lease)),
             }
         };
-        let kind = args.kind().map_err(|why| anyhow!(why))?;
+        let kind = config.source_kind().map_err(|why| anyhow!(why))?;
         tracing::info!(?kind, "Log lines are read from this source.");
         Ok(match kind {
             SourceKind::Kafka => Self::Kafka(KafkaConfig {
@@ -97,8 +97,9 @@ impl LogSource {
         Ok(match self {
             Self::Kafka(config) => Connected::Kafka(KafkaSource::connect(config)?),
             Self::Elasticsearch(args, reading, store) => {
-                let config = args.config().map_err(|why| SourceError::Configure(why.into()))?;
-                let source = ElasticsearchSource::new(config, reading.clone(), Arc::clone(store))?;
+                let connection = args.connection.read().map_err(|why| SourceError::Configure(why.into()))?;
+                let index = args.index.clone();
+                let source = ElasticsearchSource::new(connection, index, reading.clone(), Arc::clone(store))?;
                 Connected::Elasticsearch(source)
             }
             Self::PodLogs(client, namespace, store) => {

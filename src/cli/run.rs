@@ -23,7 +23,7 @@ impl Run {
         hardening::forbid_core_dumps().into_diagnostic()?;
         telemetry::start(&self.config.log, self.config.log_format).into_diagnostic()?;
         // Before anything is connected: a missing setting is the first thing to hear of.
-        self.config.source.kind().map_err(|why| miette!("{why}"))?;
+        self.config.source_kind().map_err(|why| miette!("{why}"))?;
         let base = self.config.base();
         let rules = match &self.config.rules {
             Some(directory) => {

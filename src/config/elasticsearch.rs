@@ -1,5 +1,5 @@
-//! How to reach Elasticsearch, for the operator and for replays. Secrets come from files or the environment only: the
-//! command line is everybody's to read.
+//! How to reach Elasticsearch, for the operator, for replays and for `setup`. Secrets come from files or the environment
+//! only: the command line is everybody's to read.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,19 +8,19 @@ use clap::Args;
 use secrecy::SecretString;
 
 use super::duration;
+use crate::elasticsearch::{Connection, Credentials};
 use crate::source::elasticsearch::Reading;
-use crate::source::elasticsearch::client::{Credentials, ElasticsearchConfig};
 
 const API_KEY: &str = "HOPKEEPER_ELASTICSEARCH_API_KEY";
 const PASSWORD: &str = "HOPKEEPER_ELASTICSEARCH_PASSWORD";
 
-/// The cluster, and who we are there.
+/// What the log lines are read from.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Log stream (Elasticsearch)")]
 pub struct ElasticsearchArgs {
-    /// Elasticsearch's URL; several nodes of one cluster comma-separated.
-    #[arg(long = "elasticsearch-url", env = "HOPKEEPER_ELASTICSEARCH_URL", value_name = "URL", value_delimiter = ',')]
-    pub urls: Vec<String>,
+    /// The cluster.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
     /// The data stream that Filebeat writes to; a pattern is allowed.
     #[arg(
         long = "elasticsearch-index",
@@ -29,6 +29,21 @@ pub struct ElasticsearchArgs {
         value_name = "NAME"
     )]
     pub index: String,
+}
+
+/// The cluster, and who we are there.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Elasticsearch")]
+pub struct ConnectionArgs {
+    /// Elasticsearch's URL; several nodes of one cluster comma-separated.
+    #[arg(
+        long = "elasticsearch-url",
+        visible_alias = "elasticsearch",
+        env = "HOPKEEPER_ELASTICSEARCH_URL",
+        value_name = "URL",
+        value_delimiter = ','
+    )]
+    pub urls: Vec<String>,
     /// CA certificates (PEM) that the certificate is checked against, besides the system's.
     #[arg(id = "elasticsearch_ca", long = "elasticsearch-ca", env = "HOPKEEPER_ELASTICSEARCH_CA", value_name = "FILE")]
     pub ca: Option<PathBuf>,
@@ -89,16 +104,16 @@ pub struct ReadingArgs {
     poll: Duration,
 }
 
-impl ElasticsearchArgs {
+impl ConnectionArgs {
     /// What a client takes; files are read now.
     ///
     /// # Errors
     /// When a file can't be read, or a user has no password; what to do is said.
-    pub fn config(&self) -> Result<ElasticsearchConfig, String> {
-        self.config_with(|name| std::env::var(name).ok())
+    pub fn read(&self) -> Result<Connection, String> {
+        self.read_with(|name| std::env::var(name).ok())
     }
 
-    fn config_with(&self, variable: impl Fn(&str) -> Option<String>) -> Result<ElasticsearchConfig, String> {
+    fn read_with(&self, variable: impl Fn(&str) -> Option<String>) -> Result<Connection, String> {
         let secret = |file: &Option<PathBuf>, name: &str| -> Result<Option<SecretString>, String> {
             let text = match file {
                 Some(path) => {
@@ -118,8 +133,7 @@ impl ElasticsearchArgs {
             }
             None => secret(&self.api_key_file, API_KEY)?.map_or(Credentials::None, Credentials::ApiKey),
         };
-        let (urls, index, ca) = (self.urls.clone(), self.index.clone(), self.ca.clone());
-        Ok(ElasticsearchConfig { urls, index, credentials, ca })
+        Ok(Connection { urls: self.urls.clone(), credentials, ca: self.ca.clone() })
     }
 }
 
@@ -142,10 +156,10 @@ mod tests {
     #[derive(Parser)]
     struct Line {
         #[command(flatten)]
-        args: ElasticsearchArgs,
+        args: ConnectionArgs,
     }
 
-    fn parsed(arguments: &[&str]) -> Result<ElasticsearchArgs, String> {
+    fn parsed(arguments: &[&str]) -> Result<ConnectionArgs, String> {
         let line = ["x", "--elasticsearch-url", "https://a:9200,https://b:9200"].iter().chain(arguments);
         Line::try_parse_from(line).map(|line| line.args).map_err(|error| error.to_string())
     }
@@ -157,8 +171,8 @@ mod tests {
         std::fs::write(&file, "a2V5\n").unwrap();
         let path = file.display().to_string();
         let shown = |arguments: &[&str], variable: Option<&str>| {
-            let config = parsed(arguments).unwrap().config_with(|_| variable.map(str::to_owned));
-            config.map(|config| match config.credentials {
+            let read = parsed(arguments).unwrap().read_with(|_| variable.map(str::to_owned));
+            read.map(|connection| match connection.credentials {
                 Credentials::None => "none".to_owned(),
                 Credentials::ApiKey(key) => format!("key {}", key.expose_secret()),
                 Credentials::Password(user, password) => format!("{user} {}", password.expose_secret()),
@@ -177,6 +191,6 @@ mod tests {
         let error = shown(&["--elasticsearch-api-key-file", "/none/key"], None).unwrap_err();
         assert!(error.contains("/none/key"), "{error}");
         assert!(parsed(&["--elasticsearch-user", "u", "--elasticsearch-api-key-file", &path]).is_err());
-        assert_eq!(parsed(&[]).unwrap().config_with(|_| None).unwrap().urls, ["https://a:9200", "https://b:9200"]);
+        assert_eq!(parsed(&[]).unwrap().read_with(|_| None).unwrap().urls, ["https://a:9200", "https://b:9200"]);
     }
 }

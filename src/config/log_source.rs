@@ -45,13 +45,13 @@ pub enum SourceKind {
 }
 
 impl SourceArgs {
-    /// Which source is meant.
+    /// Which source is meant. Elasticsearch's address alone says nothing where documents are written there.
     ///
     /// # Errors
     /// When it lacks a setting, or two are meant; what to give is said.
-    pub fn kind(&self) -> Result<SourceKind, String> {
+    pub fn kind(&self, documents: bool) -> Result<SourceKind, String> {
         let has_kafka = self.kafka.brokers.is_some();
-        let has_elasticsearch = !self.elasticsearch.urls.is_empty();
+        let has_elasticsearch = !self.elasticsearch.connection.urls.is_empty();
         let lacks = |source: &str, flag: &str, example: &str| {
             Err(format!("--source {source} needs {flag}, for example {flag} {example}"))
         };
@@ -61,6 +61,12 @@ impl SourceArgs {
                 lacks("elasticsearch", "--elasticsearch-url", "https://elasticsearch:9200")
             }
             Some(kind) => Ok(kind),
+            None if has_kafka && documents => Ok(SourceKind::Kafka),
+            None if has_elasticsearch && documents => {
+                Err("--documents uses --elasticsearch-url: say with --source elasticsearch that the log lines \
+                 are read there too, or with --source pod-logs or stdin that they are not"
+                    .to_owned())
+            }
             None if has_kafka && has_elasticsearch => {
                 Err("--kafka-brokers and --elasticsearch-url are both given: say \
                  with --source which one the log lines come from"
@@ -139,7 +145,7 @@ mod tests {
 
     fn kind(arguments: &str) -> Result<SourceKind, String> {
         let line = ["x"].into_iter().chain(arguments.split_whitespace());
-        Line::try_parse_from(line).map_err(|error| error.to_string())?.args.kind()
+        Line::try_parse_from(line).map_err(|error| error.to_string())?.args.kind(false)
     }
 
     #[test]

@@ -14,6 +14,8 @@ use super::testing::{berlin, closed, incident, pod, pool, profile};
 use super::validate::validate;
 use super::*;
 use crate::crd::incident::IncidentPhase;
+use crate::documents::{Buffer, Names};
+use crate::internal_event::documents::DocumentMetrics;
 
 pub(crate) mod api_server;
 mod orders;
@@ -308,4 +310,36 @@ async fn each_change_of_the_rules_wakes_every_chain_until_nobody_changes_them() 
     drop(rules);
     assert_eq!(wakes.next().await, None);
     assert_eq!(Box::pin(changes(None)).next().await, None);
+}
+
+#[tokio::test]
+async fn only_what_was_written_is_told_as_documents_and_an_unchanged_chain_is_told_once() {
+    let mut scene = Scene::two_candidates().await;
+    let buffer = Arc::new(Buffer::new(1 << 20));
+    let metrics = DocumentMetrics::register(&prometheus::Registry::new()).unwrap();
+    let sink = DocumentSink::new(Names::new("default").unwrap(), Arc::clone(&buffer), metrics);
+    scene.ctx = scene.ctx.documenting(Some(sink));
+    // What was done to a document, or what the transition is that it tells.
+    let told = || {
+        let (lines, _) = buffer.begin(usize::MAX, usize::MAX);
+        buffer.abandon();
+        let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let word = |line: Value| match line["event"]["action"].as_str() {
+            Some(action) => Some(action.to_owned()),
+            None => line["event"]["kind"].as_str().map(|_| line["hopkeeper"]["kind"].as_str().unwrap().to_owned()),
+        };
+        lines.filter_map(word).collect::<Vec<_>>()
+    };
+    scene.server.fail(Fault { method: "PUT", path: "/hopincidents/x/status", code: 409, reason: "Conflict" });
+    assert!(is_conflict(&scene.pass().await));
+    assert_eq!(told(), [""; 0]);
+    scene.pass().await.unwrap();
+    let (incident, states) = (["incident-detected", "incident-acting", "incident-verifying"], ["chain", "hop"]);
+    let all = told();
+    assert!(all.starts_with(&incident.map(str::to_owned)) && all.ends_with(&states.map(str::to_owned)), "{all:?}");
+    assert!(all.iter().any(|word| word == "hop-state-changed"), "{all:?}");
+    scene.pass().await.unwrap();
+    told();
+    scene.pass().await.unwrap();
+    assert_eq!(told(), [""; 0]);
 }

@@ -301,6 +301,9 @@ impl Repair<'_> {
         if let Some(updated) = &updated {
             let event = IncidentDecided { incident: updated };
             event.emit(&self.ctx.metrics);
+            if let Some(documents) = &self.ctx.documents {
+                documents.incident(self.chain.chain, self.incident, updated, self.ctx.now());
+            }
             self.ctx.publish(self.chain.chain, &event).await;
         }
         Ok(updated)

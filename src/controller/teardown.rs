@@ -27,6 +27,9 @@ pub async fn teardown(chain: &VpnChain, ctx: &Context) -> Result<(), Error> {
         .delete_collection(&DeleteParams::background(), &hops)
         .await?;
     ctx.metrics.forget_chain(chain);
+    if let Some(documents) = &ctx.documents {
+        documents.chain_gone(chain, ctx.now());
+    }
     let leaving = pods.list_metadata(&hops).await?.items.len();
     if leaving > 0 {
         return Err(Error::StillLeaving(leaving));

@@ -1,6 +1,6 @@
 //! The chain's status: whole, deterministic, and written only when it differs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -20,6 +20,7 @@ use super::{Context, Error};
 use crate::crd::chain::{ChainPhase, HopState, HopStatus};
 use crate::crd::incident::IncidentPhase;
 use crate::crd::{HopIncident, VpnChain, VpnChainStatus, names};
+use crate::documents::sink::Servers;
 use crate::domain::burned::burned;
 use crate::internal_event::controller::CandidateSkipped;
 
@@ -40,7 +41,11 @@ pub async fn update(
         event.emit(&ctx.metrics);
         ctx.publish(chain.chain, &event).await;
     }
-    write(chain.chain, status(chain, observed, supply, outcome, ctx.now()), ctx).await
+    let servers = observed.secrets.iter().map(|(hop, secret)| {
+        let servers: BTreeSet<_> = secret.plan.endpoints.iter().map(|endpoint| endpoint.ip).collect();
+        (hop.clone(), servers.into_iter().collect())
+    });
+    write(chain.chain, status(chain, observed, supply, outcome, ctx.now()), &servers.collect(), ctx).await
 }
 
 /// The whole status. `now` is only seen where a condition changes, and in how many candidates have rested long enough.
@@ -99,7 +104,7 @@ fn status(
 /// # Errors
 /// When Kubernetes refuses.
 pub async fn invalid(chain: &VpnChain, why: &InvalidChain, ctx: &Context) -> Result<(), Error> {
-    write(chain, invalid_status(chain, why, ctx.now()), ctx).await
+    write(chain, invalid_status(chain, why, ctx.now()), &Servers::new(), ctx).await
 }
 
 fn invalid_status(chain: &VpnChain, why: &InvalidChain, now: Timestamp) -> VpnChainStatus {
@@ -114,21 +119,30 @@ fn invalid_status(chain: &VpnChain, why: &InvalidChain, now: Timestamp) -> VpnCh
     status
 }
 
-async fn write(chain: &VpnChain, mut status: VpnChainStatus, ctx: &Context) -> Result<(), Error> {
+async fn write(chain: &VpnChain, mut status: VpnChainStatus, servers: &Servers, ctx: &Context) -> Result<(), Error> {
     if let Some(rules) = &ctx.rules {
         rules.borrow().set(&mut status.conditions, status.observed_generation, ctx.now());
     }
     ctx.metrics.chain_state(chain, &status);
-    if chain.status.clone().unwrap_or_default() == status {
-        return Ok(());
+    let mut version = None;
+    if chain.status.clone().unwrap_or_default() != status {
+        version = Some(patch(chain, &status, ctx).await?);
     }
+    if let Some(documents) = &ctx.documents {
+        documents.chain(chain, &status, servers, version.as_deref(), ctx.now());
+    }
+    Ok(())
+}
+
+/// Gives the resourceVersion that the status was written as.
+async fn patch(chain: &VpnChain, status: &VpnChainStatus, ctx: &Context) -> Result<String, Error> {
     let api = Api::<VpnChain>::namespaced(ctx.client.clone(), &chain.namespace().unwrap_or_default());
     let patch = json!({
         "apiVersion": VpnChain::api_version(&()), "kind": VpnChain::kind(&()), "status": status,
     });
-    api.patch_status(&chain.name_any(), &PatchParams::apply(names::FIELD_MANAGER).force(), &Patch::Apply(patch))
-        .await?;
-    Ok(())
+    let apply = PatchParams::apply(names::FIELD_MANAGER).force();
+    let written = api.patch_status(&chain.name_any(), &apply, &Patch::Apply(patch)).await?;
+    Ok(written.resource_version().unwrap_or_default())
 }
 
 /// Candidates that cannot be used: those known before, without the ones that were read well since, and the new ones.
@@ -175,7 +189,7 @@ fn candidates_left(
 /// The nodes that links were made on, also those that the pods have left since.
 fn nodes(before: &[String], observed: &Observed) -> Vec<String> {
     let now = observed.pods.values().filter_map(|p| p.spec.as_ref()?.node_name.clone());
-    let all: std::collections::BTreeSet<_> = before.iter().cloned().chain(now).collect();
+    let all: BTreeSet<_> = before.iter().cloned().chain(now).collect();
     all.into_iter().collect()
 }
 

@@ -24,7 +24,8 @@ use super::cursor::CursorStore;
 use super::progress::Progress;
 use super::{Record, Source, SourceError};
 use crate::domain::event::Shard;
-use client::{Elasticsearch, ElasticsearchConfig};
+use crate::elasticsearch::Connection;
+use client::Search;
 use reader::Reader;
 
 /// Storing the last place takes no longer.
@@ -50,7 +51,7 @@ pub struct Reading {
 
 /// A reader that has not begun.
 pub struct ElasticsearchSource {
-    client: Elasticsearch,
+    client: Search,
     reading: Reading,
     store: Arc<dyn CursorStore>,
 }
@@ -62,16 +63,17 @@ struct Cursor {
 }
 
 impl ElasticsearchSource {
-    /// Prepares a reader; nothing is asked yet.
+    /// Prepares a reader of a data stream, index, alias or pattern; nothing is asked yet.
     ///
     /// # Errors
     /// When a setting can't be used.
     pub fn new(
-        config: ElasticsearchConfig,
+        connection: Connection,
+        index: String,
         reading: Reading,
         store: Arc<dyn CursorStore>,
     ) -> Result<Self, SourceError> {
-        let client = Elasticsearch::new(config).map_err(|error| SourceError::Configure(error.into()))?;
+        let client = Search::new(connection, index).map_err(|error| SourceError::Configure(error.into()))?;
         Ok(Self { client, reading, store })
     }
 

@@ -15,10 +15,10 @@ use hopkeeper::domain::event::{HopIdentity, Position, Shard};
 use hopkeeper::domain::incident::{Finding, incident_name};
 use hopkeeper::domain::ruleset::RuleSet;
 use hopkeeper::domain::types::{CandidateRef, HopId, Implementation};
+use hopkeeper::elasticsearch::{Connection, Credentials};
 use hopkeeper::internal_event::pipeline::PipelineMetrics;
 use hopkeeper::pipeline::{Created, FindingsError, HopDirectory, IncidentSink, Pipeline, SinkError};
 use hopkeeper::source::cursor::FileCursor;
-use hopkeeper::source::elasticsearch::client::{Credentials, ElasticsearchConfig};
 use hopkeeper::source::elasticsearch::{ElasticsearchSource, Reading};
 use hopkeeper::source::{Source, SourceError};
 use jiff::{SignedDuration, Timestamp};
@@ -85,14 +85,60 @@ pub(crate) async fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// One data stream on the real Elasticsearch.
-pub(crate) struct Lab {
+/// The real Elasticsearch.
+pub(crate) struct Server {
     url: String,
-    pub(crate) stream: String,
     http: reqwest::Client,
-    cursor: tempfile::TempDir,
     /// Nobody stops the server meanwhile.
     _turn: Option<std::fs::File>,
+}
+
+impl Server {
+    /// None without an Elasticsearch; under CI that is a failure. Who stops it has it `alone`.
+    pub(crate) fn start(alone: bool) -> Option<Self> {
+        let Ok(url) = std::env::var("HOPKEEPER_TEST_ELASTICSEARCH") else {
+            let what = "needs Elasticsearch: set HOPKEEPER_TEST_ELASTICSEARCH=http://host:port";
+            assert!(std::env::var_os("CI").is_none(), "{what}");
+            println!("skipped: {what}");
+            return None;
+        };
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let turn = tokio::task::block_in_place(|| lab_lock::lock(lab_lock::ELASTICSEARCH, alone));
+        Some(Self { url, http: reqwest::Client::new(), _turn: turn })
+    }
+
+    pub(crate) fn connection(&self) -> Connection {
+        Connection { urls: vec![self.url.clone()], credentials: Credentials::None, ca: None }
+    }
+
+    /// The answer's status and body.
+    pub(crate) async fn try_to(&self, method: reqwest::Method, path: &str, body: Option<String>) -> (u16, Value) {
+        let mut request = self.http.request(method, format!("{}/{path}", self.url));
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body);
+        }
+        let answer = request.send().await.expect("Elasticsearch should answer");
+        let (status, text) = (answer.status().as_u16(), answer.text().await.expect("it should answer in full"));
+        (status, serde_json::from_str(&text).unwrap_or_default())
+    }
+
+    pub(crate) async fn ask(&self, method: reqwest::Method, path: &str, body: Option<String>) -> Value {
+        let (status, answer) = self.try_to(method, path, body).await;
+        assert!((200..300).contains(&status), "{path}: {status} {answer}");
+        answer
+    }
+}
+
+/// A name that no other test has; `join` stands between its parts.
+pub(crate) fn unique(name: &str, join: char) -> String {
+    format!("hkt{join}{name}{join}{}{join}{}", std::process::id(), Timestamp::now().as_millisecond())
+}
+
+/// One data stream on the real Elasticsearch.
+pub(crate) struct Lab {
+    server: Server,
+    pub(crate) stream: String,
+    cursor: tempfile::TempDir,
 }
 
 impl Lab {
@@ -107,58 +153,41 @@ impl Lab {
     }
 
     async fn start_with(name: &str, alone: bool) -> Option<Self> {
-        let Ok(url) = std::env::var("HOPKEEPER_TEST_ELASTICSEARCH") else {
-            let what = "needs Elasticsearch: set HOPKEEPER_TEST_ELASTICSEARCH=http://host:port";
-            assert!(std::env::var_os("CI").is_none(), "{what}");
-            println!("skipped: {what}");
-            return None;
-        };
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let turn = tokio::task::block_in_place(|| lab_lock::lock(lab_lock::ELASTICSEARCH, alone));
-        let stream = format!("hkt-{name}-{}-{}", std::process::id(), Timestamp::now().as_millisecond());
+        let server = Server::start(alone)?;
         let cursor = tempfile::tempdir().expect("should make a directory");
-        let lab = Self { url, stream, http: reqwest::Client::new(), cursor, _turn: turn };
+        let lab = Self { server, stream: unique(name, '-'), cursor };
         let mappings = json!({"properties": {"@timestamp": {"type": "date"}}});
         let template = json!({"index_patterns": [lab.stream], "data_stream": {}, "priority": 500,
             "template": {"settings": {"number_of_replicas": 0, "refresh_interval": "100ms"}, "mappings": mappings}});
-        lab.ask(reqwest::Method::PUT, &format!("_index_template/{}", lab.stream), Some(template.to_string())).await;
-        lab.ask(reqwest::Method::PUT, &format!("_data_stream/{}", lab.stream), None).await;
+        lab.server
+            .ask(reqwest::Method::PUT, &format!("_index_template/{}", lab.stream), Some(template.to_string()))
+            .await;
+        lab.server.ask(reqwest::Method::PUT, &format!("_data_stream/{}", lab.stream), None).await;
         Some(lab)
     }
 
-    async fn ask(&self, method: reqwest::Method, path: &str, body: Option<String>) -> Value {
-        let mut request = self.http.request(method, format!("{}/{path}", self.url));
-        if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body);
-        }
-        let answer = request.send().await.expect("Elasticsearch should answer");
-        let (status, text) = (answer.status(), answer.text().await.expect("it should answer in full"));
-        assert!(status.is_success(), "{path}: {status} {text}");
-        serde_json::from_str(&text).unwrap_or_default()
-    }
-
     pub(crate) async fn stop(self) {
-        self.ask(reqwest::Method::DELETE, &format!("_data_stream/{}", self.stream), None).await;
-        self.ask(reqwest::Method::DELETE, &format!("_index_template/{}", self.stream), None).await;
+        self.server.ask(reqwest::Method::DELETE, &format!("_data_stream/{}", self.stream), None).await;
+        self.server.ask(reqwest::Method::DELETE, &format!("_index_template/{}", self.stream), None).await;
     }
 
     /// Indexes documents; they show themselves within the refresh interval.
     pub(crate) async fn send(&self, lines: &[Value]) {
         for lines in lines.chunks(10_000) {
             let body: String = lines.iter().map(|line| format!("{{\"create\":{{}}}}\n{line}\n")).collect();
-            let answer = self.ask(reqwest::Method::POST, &format!("{}/_bulk", self.stream), Some(body)).await;
+            let answer = self.server.ask(reqwest::Method::POST, &format!("{}/_bulk", self.stream), Some(body)).await;
             assert_eq!(answer["errors"], json!(false), "{}", answer["items"][0]);
         }
     }
 
     /// The data stream goes on in another index.
     pub(crate) async fn roll_over(&self) {
-        self.ask(reqwest::Method::POST, &format!("{}/_rollover", self.stream), None).await;
+        self.server.ask(reqwest::Method::POST, &format!("{}/_rollover", self.stream), None).await;
     }
 
     /// Open points in time of all readers.
     pub(crate) async fn open_contexts(&self) -> u64 {
-        let stats = self.ask(reqwest::Method::GET, "_stats/search", None).await;
+        let stats = self.server.ask(reqwest::Method::GET, "_stats/search", None).await;
         stats["_all"]["total"]["search"]["open_contexts"].as_u64().expect("should be a number")
     }
 
@@ -174,11 +203,6 @@ impl Lab {
         run(&["up", "es"]);
     }
 
-    pub(crate) fn config(&self) -> ElasticsearchConfig {
-        let (urls, index) = (vec![self.url.clone()], self.stream.clone());
-        ElasticsearchConfig { urls, index, credentials: Credentials::None, ca: None }
-    }
-
     pub(crate) fn source(&self) -> ElasticsearchSource {
         let reading = Reading {
             field: "@timestamp".into(),
@@ -190,7 +214,8 @@ impl Lab {
             patience: PATIENCE,
         };
         let store = Arc::new(FileCursor(self.cursor.path().join("cursor")));
-        ElasticsearchSource::new(self.config(), reading, store).expect("should be prepared")
+        ElasticsearchSource::new(self.server.connection(), self.stream.clone(), reading, store)
+            .expect("should be prepared")
     }
 
     /// The time that is stored.

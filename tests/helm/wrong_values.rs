@@ -14,6 +14,7 @@ fn a_misspelt_or_impossible_value_is_named() {
         ("image.tag=1", "additional properties 'image' not allowed"),
         ("kafka.brokers={kafka}", "at '/kafka/brokers/0'"),
         ("elasticsearch.urls={es:9200}", "at '/elasticsearch/urls/0'"),
+        ("documents.namespace=Mine", "at '/documents/namespace'"),
         ("networkPolicy.dnsPorts={}", "at '/networkPolicy/dnsPorts"),
         ("rules.extra.mine=x", "at '/rules/extra'"),
         ("embedded.kafka.storage=big", "at '/embedded/kafka/storage'"),
@@ -39,6 +40,10 @@ fn settings_that_need_one_another_say_so() {
         (
             vec!["--set", "stack.mode=external,stack.transport=elasticsearch"],
             "elasticsearch.urls is empty: with stack.mode=external",
+        ),
+        (
+            vec!["--set", "documents.enabled=true"],
+            "elasticsearch.urls is empty: with documents.enabled it must name your Elasticsearch",
         ),
         (vec!["--set-json", CHAIN], "chains.berlin.spec.hops[0].parameters.vault is set, but vault.address is empty"),
         (

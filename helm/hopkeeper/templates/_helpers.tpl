@@ -78,6 +78,15 @@ imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- $all | uniq | sortAlpha | toJson -}}
 {{- end -}}
 
+{{/* The mode that brings an Elasticsearch: embedded, eck, or nothing. */}}
+{{- define "hopkeeper.ownElasticsearch" -}}
+{{- if and (has .Values.stack.mode (list "embedded" "eck")) (eq .Values.stack.transport "elasticsearch") -}}{{ .Values.stack.mode }}{{- end -}}
+{{- end -}}
+{{/* Whether the operator talks to Elasticsearch: log lines come from there, or documents go there. */}}
+{{- define "hopkeeper.usesElasticsearch" -}}
+{{- if or (eq (include "hopkeeper.source" .) "elasticsearch") .Values.documents.enabled -}}yes{{- end -}}
+{{- end -}}
+
 {{/* Where the log source and Vault are, whatever the mode. */}}
 {{- define "hopkeeper.brokers" -}}
 {{- $name := include "hopkeeper.fullname" . -}}
@@ -87,8 +96,9 @@ imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- end -}}
 {{- define "hopkeeper.elasticsearchUrls" -}}
 {{- $name := include "hopkeeper.fullname" . -}}
-{{- if eq .Values.stack.mode "embedded" -}}https://{{ $name }}-elasticsearch.{{ .Release.Namespace }}.svc:9200
-{{- else if eq .Values.stack.mode "eck" -}}https://{{ $name }}-es-http.{{ .Release.Namespace }}.svc:9200
+{{- $own := include "hopkeeper.ownElasticsearch" . -}}
+{{- if eq $own "embedded" -}}https://{{ $name }}-elasticsearch.{{ .Release.Namespace }}.svc:9200
+{{- else if eq $own "eck" -}}https://{{ $name }}-es-http.{{ .Release.Namespace }}.svc:9200
 {{- else -}}{{ join "," .Values.elasticsearch.urls }}{{- end -}}
 {{- end -}}
 {{- define "hopkeeper.vaultAddress" -}}

@@ -54,9 +54,16 @@
 - { name: HOPKEEPER_KAFKA_GROUP, value: {{ .Values.kafka.group | quote }} }
 {{- end }}
 {{- if eq $source "elasticsearch" }}
+- { name: HOPKEEPER_ELASTICSEARCH_INDEX, value: {{ .Values.elasticsearch.index | quote }} }
+{{- end }}
+{{- if .Values.documents.enabled }}
+- { name: HOPKEEPER_DOCUMENTS, value: "true" }
+- { name: HOPKEEPER_DOCUMENTS_NAMESPACE, value: {{ .Values.documents.namespace | quote }} }
+- { name: HOPKEEPER_DOCUMENTS_BUFFER, value: {{ .Values.documents.buffer | quote }} }
+{{- end }}
+{{- if include "hopkeeper.usesElasticsearch" . }}
 {{- $es := include "hopkeeper.elasticsearchLogin" . | fromJson }}
 - { name: HOPKEEPER_ELASTICSEARCH_URL, value: {{ include "hopkeeper.elasticsearchUrls" . | quote }} }
-- { name: HOPKEEPER_ELASTICSEARCH_INDEX, value: {{ .Values.elasticsearch.index | quote }} }
 {{- if $es.apiKey }}
 - { name: HOPKEEPER_ELASTICSEARCH_API_KEY_FILE, value: /etc/hopkeeper/elasticsearch/api-key }
 {{- end }}
@@ -96,9 +103,10 @@
 
 {{/* How to log in to Elasticsearch: a Secret, and which of its keys hold what. */}}
 {{- define "hopkeeper.elasticsearchLogin" -}}
-{{- if eq .Values.stack.mode "embedded" -}}
+{{- $own := include "hopkeeper.ownElasticsearch" . -}}
+{{- if eq $own "embedded" -}}
 {{- dict "secret" (include "hopkeeper.credentials" .) "user" "hopkeeper" "password" "elasticsearch-hopkeeper" | toJson -}}
-{{- else if eq .Values.stack.mode "eck" -}}
+{{- else if eq $own "eck" -}}
 {{- dict "secret" (printf "%s-es-hopkeeper" (include "hopkeeper.fullname" .)) "user" "hopkeeper" "password" "password" | toJson -}}
 {{- else if .Values.elasticsearch.apiKeySecret.name -}}
 {{- dict "secret" .Values.elasticsearch.apiKeySecret.name "apiKey" .Values.elasticsearch.apiKeySecret.key | toJson -}}
@@ -109,9 +117,10 @@
 
 {{/* A volume's source with the CA certificates as ca.crt; nothing where the system's suffice. */}}
 {{- define "hopkeeper.elasticsearchCa" -}}
-{{- if eq .Values.stack.mode "embedded" -}}
+{{- $own := include "hopkeeper.ownElasticsearch" . -}}
+{{- if eq $own "embedded" -}}
 secret: { secretName: {{ include "hopkeeper.tls" . }}, items: [{ key: ca.crt, path: ca.crt }] }
-{{- else if eq .Values.stack.mode "eck" -}}
+{{- else if eq $own "eck" -}}
 secret: { secretName: {{ include "hopkeeper.fullname" . }}-es-http-certs-public, items: [{ key: ca.crt, path: ca.crt }] }
 {{- else if .Values.elasticsearch.caConfigMap.name -}}
 configMap: { name: {{ .Values.elasticsearch.caConfigMap.name }}, items: [{ key: {{ .Values.elasticsearch.caConfigMap.key }}, path: ca.crt }] }
@@ -141,7 +150,7 @@ secret: { secretName: {{ include "hopkeeper.tls" . }}, items: [{ key: ca.crt, pa
       - { key: {{ $key }}, path: {{ $path }} }
       {{- end }}
 {{- end }}
-{{- if eq (include "hopkeeper.source" .) "elasticsearch" }}
+{{- if include "hopkeeper.usesElasticsearch" . }}
 {{- $es := include "hopkeeper.elasticsearchLogin" . | fromJson }}
 {{- with $es.secret }}
 - name: elasticsearch

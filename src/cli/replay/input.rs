@@ -15,7 +15,7 @@ use crate::domain::event::{Position, Shard};
 use crate::replay::stream::Stream;
 use crate::replay::{Chain, Record, kafka, logs};
 use crate::source::compressed;
-use crate::source::elasticsearch::client::Elasticsearch;
+use crate::source::elasticsearch::client::Search;
 use crate::source::elasticsearch::range;
 use crate::telemetry::error_chain;
 
@@ -92,8 +92,8 @@ impl Input {
 
     fn data_stream(&self, chain: &mut Chain) -> miette::Result<Vec<Record>> {
         let told = |error: &dyn std::error::Error| miette!("{}", error_chain(error));
-        let config = self.elasticsearch.config().map_err(|why| miette!("{why}"))?;
-        let client = Elasticsearch::new(config).map_err(|error| told(&error))?;
+        let connection = self.elasticsearch.connection.read().map_err(|why| miette!("{why}"))?;
+        let client = Search::new(connection, self.elasticsearch.index.clone()).map_err(|error| told(&error))?;
         let (mut stream, progress) = (Stream::default(), bar(Some(0)));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()?;
         let read = range::read(&client, self.from, self.to, |payload, position, total| {

@@ -2,12 +2,13 @@
 
 use serde_json::Value;
 
-use super::client::{Elasticsearch, ElasticsearchError, Hit};
+use super::client::{Hit, Search};
 use super::query::search;
+use crate::elasticsearch::error::ElasticsearchError;
 
 /// Pages of one query.
 pub(super) struct Pages<'a> {
-    pub(super) client: &'a Elasticsearch,
+    pub(super) client: &'a Search,
     pub(super) query: &'a Value,
     pub(super) field: &'a str,
     /// Documents of a page; fewer where they are long.
@@ -20,7 +21,7 @@ pub(super) struct Pages<'a> {
 }
 
 impl<'a> Pages<'a> {
-    pub(super) fn new(client: &'a Elasticsearch, query: &'a Value, field: &'a str, size: usize) -> Self {
+    pub(super) fn new(client: &'a Search, query: &'a Value, field: &'a str, size: usize) -> Self {
         Self { client, query, field, size, with_source: true, after: None, at_end: false }
     }
 

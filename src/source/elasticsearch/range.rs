@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::client::{Elasticsearch, ElasticsearchError};
+use super::client::Search;
 use super::pages::Pages;
 use super::query::Span;
 use crate::domain::event::{Position, Shard};
+use crate::elasticsearch::error::ElasticsearchError;
 
 const PAGE: usize = 2_000;
 const TRIES: u32 = 5;
@@ -20,7 +21,7 @@ const FIELD: &str = "@timestamp";
 /// # Errors
 /// When Elasticsearch does not answer for some seconds, or refuses.
 pub async fn read(
-    client: &Elasticsearch,
+    client: &Search,
     from: Option<Timestamp>,
     to: Option<Timestamp>,
     each: impl FnMut(&[u8], Position, u64),
@@ -33,7 +34,7 @@ pub async fn read(
 }
 
 async fn pages(
-    client: &Elasticsearch,
+    client: &Search,
     pit: &mut String,
     span: Span,
     mut each: impl FnMut(&[u8], Position, u64),

@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::client::{Elasticsearch, ElasticsearchError, Hit};
+use super::client::{Hit, Search};
 use super::pages::Pages;
 use super::query::Span;
 use super::seen::{CAPACITY, Seen};
 use super::{Cursor, Reading};
+use crate::elasticsearch::error::ElasticsearchError;
 use crate::source::cursor::CursorStore;
 use crate::source::progress::Progress;
 use crate::source::{Payload, Record, ShardHandle};
@@ -48,7 +49,7 @@ impl From<ElasticsearchError> for Stop {
 }
 
 pub(super) struct Reader {
-    client: Arc<Elasticsearch>,
+    client: Arc<Search>,
     reading: Reading,
     store: Arc<dyn CursorStore>,
     progress: Arc<Progress>,
@@ -66,7 +67,7 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(
-        client: Elasticsearch,
+        client: Search,
         reading: Reading,
         store: Arc<dyn CursorStore>,
         progress: Arc<Progress>,

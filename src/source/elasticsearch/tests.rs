@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
-use wiremock::matchers::{any, header, method};
+use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
-use super::client::{Credentials, ElasticsearchError, MAX_ANSWER_BYTES};
 use super::*;
+use crate::elasticsearch::{Credentials, MAX_ANSWER_BYTES};
 use crate::source::Payload;
 use crate::source::cursor::CursorError;
 
@@ -26,13 +26,10 @@ impl CursorStore for Nowhere {
     }
 }
 
-fn config(server: &MockServer, credentials: Credentials) -> ElasticsearchConfig {
+fn source(server: &MockServer, reading: Reading) -> ElasticsearchSource {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    ElasticsearchConfig { urls: vec![server.uri()], index: "logs-*".into(), credentials, ca: None }
-}
-
-fn client(server: &MockServer) -> Elasticsearch {
-    Elasticsearch::new(config(server, Credentials::None)).unwrap()
+    let connection = Connection { urls: vec![server.uri()], credentials: Credentials::None, ca: None };
+    ElasticsearchSource::new(connection, "logs-*".into(), reading, Arc::new(Nowhere)).unwrap()
 }
 
 /// Ten documents, one a second, and what happens before a search is answered.
@@ -110,7 +107,7 @@ async fn read(server: &MockServer, script: &Script, number: usize) -> Vec<Payloa
         sweep: Duration::from_millis(50),
         patience: Duration::from_secs(60),
     };
-    let source = ElasticsearchSource::new(config(server, Credentials::None), reading, Arc::new(Nowhere)).unwrap();
+    let source = source(server, reading);
     let (sender, mut records) = mpsc::channel::<Record>(2);
     let stop = CancellationToken::new();
     let worker = async {
@@ -157,11 +154,10 @@ async fn refusals_half_answers_and_expired_points_in_time_lose_and_repeat_nothin
 #[tokio::test]
 async fn what_does_not_pass_ends_the_reading_with_the_remedy() {
     let (server, script) = server(vec![error(403, "security_exception")]).await;
-    let store = Arc::new(Nowhere);
     let second = Duration::from_secs(1);
     let field = "@timestamp".to_owned();
     let reading = Reading { field, lag: second, settle: second, poll: second, sweep: second, patience: second };
-    let source = ElasticsearchSource::new(config(&server, Credentials::None), reading, store).unwrap();
+    let source = source(&server, reading);
     let (sender, records) = mpsc::channel(1);
     let stop = CancellationToken::new();
     // The worker ends with the records, and then the source is stopped.
@@ -200,58 +196,4 @@ async fn an_answer_that_is_too_long_is_asked_for_in_smaller_pages() {
     long.with_priority(1).mount(&server).await;
     let payloads = read(&server, &script, 10).await;
     assert_eq!(numbers(&payloads), [0, 1, 2, -1, 4, 5, 6, 7, 8, 9]);
-}
-
-#[tokio::test]
-async fn who_we_are_is_told_and_never_shown() {
-    for (credentials, expected) in [
-        (Credentials::ApiKey("Q0FOQVJZ".to_owned().into()), "ApiKey Q0FOQVJZ"),
-        (Credentials::Password("u".into(), "CANARY".to_owned().into()), "Basic dTpDQU5BUlk="),
-    ] {
-        let server = MockServer::start().await;
-        let opened = ResponseTemplate::new(200).set_body_json(json!({ "id": "p" }));
-        let known = Mock::given(method("POST")).and(header("authorization", expected));
-        known.respond_with(opened).mount(&server).await;
-        Mock::given(any()).respond_with(error(401, "security_exception")).with_priority(9).mount(&server).await;
-        let client = Elasticsearch::new(config(&server, credentials)).unwrap();
-        assert_eq!(client.open_pit().await.unwrap(), "p");
-        assert!(!format!("{client:?}").contains("CANARY"));
-        let refused = self::client(&server).open_pit().await.unwrap_err();
-        assert!(refused.to_string().contains("check the API key"), "{refused}");
-    }
-}
-
-#[tokio::test]
-async fn another_node_is_asked_when_one_does_not_answer() {
-    let (server, _) = server(Vec::new()).await;
-    let mut config = config(&server, Credentials::None);
-    config.urls.insert(0, "http://127.0.0.1:9".into());
-    let client = Elasticsearch::new(config).unwrap();
-    let away = client.open_pit().await.unwrap_err();
-    assert!(matches!(away, ElasticsearchError::Unreachable { .. }) && away.is_passing(), "{away}");
-    assert_eq!(client.open_pit().await.unwrap(), "pit-0");
-}
-
-#[test]
-fn settings_that_cannot_be_used_are_refused_with_the_remedy() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let directory = tempfile::tempdir().unwrap();
-    let empty = directory.path().join("ca.pem");
-    std::fs::write(&empty, "").unwrap();
-    let config = |url: &str, ca: Option<&std::path::Path>| ElasticsearchConfig {
-        urls: vec![url.to_owned()],
-        index: "x".into(),
-        credentials: Credentials::None,
-        ca: ca.map(Into::into),
-    };
-    for (config, expected) in [
-        (config("elasticsearch:9200", None), "https://elasticsearch:9200"),
-        (config("ftp://elasticsearch", None), "https://elasticsearch:9200"),
-        (config("https://u:p@elasticsearch", None), "--elasticsearch-user"),
-        (config("https://e", Some(&empty)), "ca.pem"),
-        (config("https://e", Some(std::path::Path::new("/none/ca"))), "/none/ca"),
-    ] {
-        let refused = Elasticsearch::new(config).unwrap_err().to_string();
-        assert!(refused.contains(expected), "{refused}");
-    }
 }

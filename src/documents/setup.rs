@@ -1,0 +1,105 @@
+//! What Elasticsearch needs before documents are written: mappings, templates with a lifecycle, the data stream and the
+//! index. Each part is looked at, and written only where it is missing or differs, so that it may be run at any time.
+
+mod parts;
+
+use reqwest::Method;
+use serde::Serialize;
+use serde_json::Value;
+
+use self::parts::{Part, Rule};
+use super::Names;
+use crate::elasticsearch::error::ElasticsearchError;
+use crate::elasticsearch::{Body, Connection, Elasticsearch};
+
+pub use self::parts::templates;
+
+/// What a refusal means here.
+fn remedies(status: u16) -> &'static str {
+    match status {
+        400 => {
+            "; a field of the index may have another type: `hopkeeper setup` cannot change that, only a new index can"
+        }
+        403 => {
+            "; setup needs the cluster privilege manage_index_templates, and manage on the indices \
+             logs-hopkeeper.transition-* and hopkeeper-state-*"
+        }
+        _ => "",
+    }
+}
+
+/// What is to be set up.
+pub struct Wanted {
+    /// The names.
+    pub names: Names,
+    /// How long transitions are kept, as Elasticsearch writes it: `90d`.
+    pub keep: String,
+}
+
+/// What was, or would be, done about one part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    /// It was missing.
+    Create,
+    /// It was different.
+    Update,
+    /// It was right.
+    None,
+}
+
+/// One part, and what was, or would be, done about it.
+#[derive(Debug, Serialize)]
+pub struct Done {
+    /// What it is: `component template`, `index template`, `data stream` ….
+    pub part: &'static str,
+    /// Its name.
+    pub name: String,
+    /// What was, or would be, done.
+    pub change: Change,
+    /// How: method and path.
+    pub request: String,
+    /// What is sent.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub body: Value,
+}
+
+/// Sets everything up, or with `dry_run` only says what it would do.
+///
+/// # Errors
+/// When Elasticsearch does not answer or refuses: what was done before stays, and running it again goes on from there.
+pub async fn run(connection: Connection, wanted: &Wanted, dry_run: bool) -> Result<Vec<Done>, ElasticsearchError> {
+    let client = Elasticsearch::new(connection, remedies)?;
+    let mut done = Vec::new();
+    for part in parts::all(wanted) {
+        let there = look(&client, &part).await?;
+        let change = match (&there, part.rule) {
+            // What a template gives to a new index need not be given twice.
+            (None, Rule::Adjust) => continue,
+            (None, _) => Change::Create,
+            (Some(_), Rule::OnlyCreate) => Change::None,
+            (Some(there), _) if part.is_as_wanted(there) => Change::None,
+            (Some(_), _) => Change::Update,
+        };
+        if change != Change::None && !dry_run {
+            let body = if part.body.is_null() { Body::None } else { Body::Json(part.body.clone()) };
+            let path: Vec<&str> = part.path.iter().map(String::as_str).collect();
+            let _: Value = client.send(part.what, Method::PUT, &path, part.query, body).await?;
+        }
+        let request = format!("PUT /{}", part.path.join("/"));
+        done.push(Done { part: part.kind, name: part.name, change, request, body: part.body });
+    }
+    Ok(done)
+}
+
+async fn look(client: &Elasticsearch, part: &Part) -> Result<Option<Value>, ElasticsearchError> {
+    let path: Vec<&str> = part.path.iter().map(String::as_str).collect();
+    match client.send("look at what is set up", Method::GET, &path, &[], Body::None).await {
+        Ok(there) => Ok(Some(there)),
+        Err(error) if error.status() == Some(404) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! The task that writes what the buffer holds, for as long as anybody puts something in, and a moment longer.
+//!
+//! Elasticsearch may be away, busy, not set up, or refuse: documents wait, bounded, and decisions never do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use reqwest::Method;
+use serde_json::Value;
+use thiserror::Error;
+
+use super::buffer::Fate;
+use super::{Buffer, Names, bulk};
+use crate::elasticsearch::error::ElasticsearchError;
+use crate::elasticsearch::{Body, Connection, Elasticsearch};
+use crate::internal_event::documents::{
+    DocumentMetrics, DocumentRefused, DocumentsConnected, DocumentsDropped, DocumentsWriteFailed, DocumentsWritten,
+};
+
+/// What comes within this time goes out in one request.
+const GATHER: Duration = Duration::from_millis(200);
+const MOST_DOCUMENTS: usize = 500;
+const MOST_BYTES: usize = 1024 * 1024;
+/// The process waits so long for the last documents to be written.
+const LAST: Duration = Duration::from_secs(4);
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const MAX_PAUSE: Duration = Duration::from_secs(15);
+
+/// What a refusal of these requests means.
+fn remedies(status: u16) -> &'static str {
+    match status {
+        403 => {
+            "; the key or user needs the privileges create_doc and view_index_metadata on the data stream of \
+             transitions, and index, delete and view_index_metadata on the index of states"
+        }
+        404 => "; run `hopkeeper setup` first, with the same --documents-namespace",
+        _ => "",
+    }
+}
+
+/// Why documents were not written.
+#[derive(Debug, Error)]
+enum WriteError {
+    /// A setting can't be used; files may be replaced.
+    #[error("failed to set up the elasticsearch client: {0}")]
+    Settings(String),
+    /// The request failed.
+    #[error(transparent)]
+    Request(#[from] ElasticsearchError),
+    /// Some of the documents are to be sent again.
+    #[error("elasticsearch is too busy for {0} of the documents")]
+    Busy(usize),
+    /// What they are written to is gone.
+    #[error("the data stream or the index of {0} of the documents is gone; run `hopkeeper setup` again")]
+    Gone(usize),
+}
+
+impl WriteError {
+    fn category(&self) -> &'static str {
+        match self {
+            Self::Settings(_) => "settings",
+            Self::Busy(_) => "busy",
+            Self::Gone(_) => "not_set_up",
+            Self::Request(error) => match error.status() {
+                Some(429) => "busy",
+                Some(401 | 403) => "forbidden",
+                Some(404) => "not_set_up",
+                Some(..500) => "refused",
+                Some(500..) => "unreachable",
+                None if error.is_passing() => "unreachable",
+                None => "settings",
+            },
+        }
+    }
+}
+
+/// Reads the settings, and the files that they name: keys and passwords are replaced.
+pub type Connect = Box<dyn Fn() -> Result<Connection, String> + Send + Sync>;
+
+/// Writes a buffer's documents.
+pub struct Writer {
+    connect: Connect,
+    names: Names,
+    buffer: Arc<Buffer>,
+    metrics: DocumentMetrics,
+    client: Option<Elasticsearch>,
+    /// Fewer where a request was too large.
+    most: usize,
+    /// See [`LAST`].
+    last: Duration,
+}
+
+impl Writer {
+    /// Nothing is asked yet.
+    #[must_use]
+    pub fn new(connect: Connect, names: Names, buffer: Arc<Buffer>, metrics: DocumentMetrics) -> Self {
+        Self { connect, names, buffer, metrics, client: None, most: MOST_DOCUMENTS, last: LAST }
+    }
+
+    /// Writes until the buffer's sink is dropped and what it left is written, or a few seconds have passed.
+    pub async fn run(mut self) {
+        let (buffer, metrics, last) = (Arc::clone(&self.buffer), self.metrics.clone(), self.last);
+        let limit = async {
+            buffer.closed().cancelled().await;
+            tokio::time::sleep(last).await;
+        };
+        tokio::select! {
+            () = self.write_all() => {}
+            () = limit => {}
+        }
+        DocumentsDropped { documents: buffer.abandon(), reason: "shutdown" }.emit(&metrics);
+        metrics.waiting(buffer.size());
+    }
+
+    async fn write_all(&mut self) {
+        let mut pauses = pauses();
+        while self.buffer.has_documents().await {
+            self.buffer.closed().run_until_cancelled(tokio::time::sleep(GATHER)).await;
+            let result = self.write().await;
+            self.metrics.waiting(self.buffer.size());
+            let Err(error) = result else {
+                pauses = self::pauses();
+                continue;
+            };
+            let wanted = match &error {
+                WriteError::Request(error) => error.retry_after().unwrap_or_default().min(MAX_PAUSE),
+                _ => Duration::ZERO,
+            };
+            let (category, waiting) = (error.category(), self.buffer.size().0);
+            let pause = pauses.next().unwrap_or(MAX_PAUSE).max(wanted);
+            DocumentsWriteFailed { error: &error, category, waiting, pause }.emit(&self.metrics);
+            self.rest(pause).await;
+        }
+    }
+
+    /// Waits; at the end only for a moment, so that there are some tries.
+    async fn rest(&self, pause: Duration) {
+        let closed = self.buffer.closed();
+        if closed.is_cancelled() {
+            tokio::time::sleep(pause.min(FIRST_PAUSE)).await;
+        } else {
+            closed.run_until_cancelled(tokio::time::sleep(pause)).await;
+        }
+    }
+
+    /// One request.
+    async fn write(&mut self) -> Result<(), WriteError> {
+        let client = match self.client.take() {
+            Some(client) => client,
+            None => self.connected().await?,
+        };
+        let (lines, sent) = self.buffer.begin(self.most, MOST_BYTES);
+        let answers = match bulk::send(&client, lines).await {
+            Ok(answers) => answers,
+            Err(error) => return self.failed(error, sent, client),
+        };
+        let fate = |index: usize| answers.get(index).map_or(Fate::Again, bulk::Answer::fate);
+        self.settle(fate);
+        let count = |wanted: Fate| (0..sent).filter(|index| fate(*index) == wanted).count();
+        DocumentsWritten { documents: count(Fate::Settled) }.emit(&self.metrics);
+        for answer in answers.iter().filter(|answer| answer.fate() == Fate::Refused) {
+            DocumentRefused { status: answer.status(), kind: answer.kind() }.emit(&self.metrics);
+        }
+        self.most = MOST_DOCUMENTS;
+        let gone = answers.iter().filter(|answer| answer.lacks_its_index()).count();
+        if gone > 0 {
+            return Err(WriteError::Gone(gone));
+        }
+        self.client = Some(client);
+        match count(Fate::Again) {
+            0 => Ok(()),
+            again => Err(WriteError::Busy(again)),
+        }
+    }
+
+    /// A request that failed as a whole: its documents go out again, in smaller requests where this one was at fault.
+    fn failed(&mut self, error: ElasticsearchError, sent: usize, client: Elasticsearch) -> Result<(), WriteError> {
+        match error.status() {
+            Some(status @ (400 | 413)) if sent == 1 => {
+                self.settle(|_| Fate::Refused);
+                DocumentRefused { status, kind: "" }.emit(&self.metrics);
+                (self.most, self.client) = (MOST_DOCUMENTS, Some(client));
+                return Ok(());
+            }
+            Some(400 | 413) => (self.most, self.client) = (sent.div_ceil(2), Some(client)),
+            // Another node, another key: what is wrong may be mended in the files that the settings name.
+            Some(401 | 403 | 404) => {}
+            _ => self.client = Some(client),
+        }
+        self.settle(|_| Fate::Again);
+        Err(error.into())
+    }
+
+    fn settle(&self, fate: impl Fn(usize) -> Fate) {
+        DocumentsDropped { documents: self.buffer.settle(fate), reason: "overflow" }.emit(&self.metrics);
+    }
+
+    /// A client, once the cluster was seen to be set up: nothing is ever made there by accident.
+    async fn connected(&self) -> Result<Elasticsearch, WriteError> {
+        let connection = (self.connect)().map_err(WriteError::Settings)?;
+        let client = Elasticsearch::new(connection, remedies)?;
+        let Names { transitions, state, .. } = &self.names;
+        for name in [transitions, state] {
+            let what = "look at what the documents are written to";
+            let query = [("filter_path", "*.mappings.dynamic")];
+            let _: Value = client.send(what, Method::GET, &[name, "_mapping"], &query, Body::None).await?;
+        }
+        DocumentsConnected { transitions, state }.emit();
+        Ok(client)
+    }
+}
+
+fn pauses() -> impl Iterator<Item = Duration> + Send {
+    let pauses = ExponentialBuilder::new().with_min_delay(FIRST_PAUSE).with_max_delay(MAX_PAUSE);
+    pauses.with_jitter().without_max_times().build()
+}
+
+#[cfg(test)]
+mod tests;

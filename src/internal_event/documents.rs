@@ -1,0 +1,154 @@
+//! What happens to chain-state documents on their way to Elasticsearch. No line here holds a document's content.
+
+use std::time::Duration;
+
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use tracing::{info, warn};
+
+use crate::telemetry::error_chain;
+
+const DROP_REASONS: [&str; 3] = ["overflow", "refused", "shutdown"];
+const ERROR_CATEGORIES: [&str; 6] = ["unreachable", "busy", "forbidden", "not_set_up", "refused", "settings"];
+
+/// The metrics of the documents.
+#[derive(Clone, Debug)]
+pub struct DocumentMetrics {
+    written: IntCounter,
+    dropped: IntCounterVec,
+    errors: IntCounterVec,
+    waiting: IntGauge,
+    waiting_bytes: IntGauge,
+}
+
+impl DocumentMetrics {
+    /// Registers the metrics, all at 0.
+    ///
+    /// # Errors
+    /// When a name is taken.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let metrics = Self {
+            written: IntCounter::new(
+                "hopkeeper_documents_written_total",
+                "Chain-state documents that Elasticsearch has.",
+            )?,
+            dropped: IntCounterVec::new(
+                Opts::new("hopkeeper_documents_dropped_total", "Chain-state documents that were never written."),
+                &["reason"],
+            )?,
+            errors: IntCounterVec::new(
+                Opts::new("hopkeeper_documents_write_errors_total", "Failed tries to write chain-state documents."),
+                &["category"],
+            )?,
+            waiting: IntGauge::new("hopkeeper_documents_waiting", "Chain-state documents that wait to be written.")?,
+            waiting_bytes: IntGauge::new("hopkeeper_documents_waiting_bytes", "What they take in memory.")?,
+        };
+        registry.register(Box::new(metrics.written.clone()))?;
+        registry.register(Box::new(metrics.dropped.clone()))?;
+        registry.register(Box::new(metrics.errors.clone()))?;
+        registry.register(Box::new(metrics.waiting.clone()))?;
+        registry.register(Box::new(metrics.waiting_bytes.clone()))?;
+        for reason in DROP_REASONS {
+            metrics.dropped.with_label_values(&[reason]);
+        }
+        for category in ERROR_CATEGORIES {
+            metrics.errors.with_label_values(&[category]);
+        }
+        Ok(metrics)
+    }
+
+    /// How many documents wait, and what they take.
+    pub(crate) fn waiting(&self, (documents, bytes): (usize, usize)) {
+        self.waiting.set(i64::try_from(documents).unwrap_or(i64::MAX));
+        self.waiting_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+}
+
+/// Elasticsearch is there, and set up.
+pub(crate) struct DocumentsConnected<'a> {
+    pub(crate) transitions: &'a str,
+    pub(crate) state: &'a str,
+}
+
+impl DocumentsConnected<'_> {
+    pub(crate) fn emit(self) {
+        info!(data_stream = self.transitions, index = self.state, "Writing chain-state documents to Elasticsearch.");
+    }
+}
+
+/// Documents are written.
+pub(crate) struct DocumentsWritten {
+    pub(crate) documents: usize,
+}
+
+impl DocumentsWritten {
+    pub(crate) fn emit(self, metrics: &DocumentMetrics) {
+        metrics.written.inc_by(self.documents as u64);
+    }
+}
+
+/// Documents are given up: more came than the buffer holds, or the process ends.
+pub(crate) struct DocumentsDropped {
+    pub(crate) documents: usize,
+    pub(crate) reason: &'static str,
+}
+
+impl DocumentsDropped {
+    pub(crate) fn emit(self, metrics: &DocumentMetrics) {
+        if self.documents == 0 {
+            return;
+        }
+        let counter = metrics.dropped.with_label_values(&[self.reason]);
+        let before = counter.get();
+        counter.inc_by(self.documents as u64);
+        // An outage drops one for each that comes: each doubling is worth a line.
+        if before.checked_ilog2() != counter.get().checked_ilog2() {
+            let (reason, so_far) = (self.reason, counter.get());
+            warn!(
+                reason,
+                so_far, "Chain-state documents were dropped, the oldest first. Decisions do not depend on them."
+            );
+        }
+    }
+}
+
+/// Elasticsearch refuses a document for good.
+pub(crate) struct DocumentRefused<'a> {
+    pub(crate) status: u16,
+    pub(crate) kind: &'a str,
+}
+
+impl DocumentRefused<'_> {
+    pub(crate) fn emit(self, metrics: &DocumentMetrics) {
+        let counter = metrics.dropped.with_label_values(&["refused"]);
+        counter.inc();
+        if counter.get().is_power_of_two() {
+            warn!(
+                status = self.status,
+                error = self.kind,
+                so_far = counter.get(),
+                "Elasticsearch refused a chain-state document: is it set up for this version? `hopkeeper setup` says so."
+            );
+        }
+    }
+}
+
+/// Nothing could be written; it is tried again.
+pub(crate) struct DocumentsWriteFailed<'a> {
+    pub(crate) error: &'a (dyn std::error::Error + 'static),
+    pub(crate) category: &'static str,
+    pub(crate) waiting: usize,
+    pub(crate) pause: Duration,
+}
+
+impl DocumentsWriteFailed<'_> {
+    pub(crate) fn emit(self, metrics: &DocumentMetrics) {
+        warn!(
+            error = error_chain(self.error),
+            category = self.category,
+            waiting = self.waiting,
+            pause_seconds = self.pause.as_secs_f64(),
+            "Chain-state documents were not written; trying again."
+        );
+        metrics.errors.with_label_values(&[self.category]).inc();
+    }
+}
