@@ -71,7 +71,7 @@ generate: build lab-tests ## the generated files that are committed: CRDs, rule 
 	$(BIN) rules schema > rules/schema.json
 	INSTA_UPDATE=always HOPKEEPER_GENERATE=1 cargo test $(CARGO_FLAGS) --lib
 	HOPKEEPER_GENERATE=1 cargo test $(CARGO_FLAGS) --test docs reference
-	HOPKEEPER_GENERATE=1 cargo test --test helm generated
-	HOPKEEPER_GENERATE=1 cargo test --test helm readme
+	HOPKEEPER_GENERATE=1 cargo test $(CARGO_FLAGS) --test helm generated
+	HOPKEEPER_GENERATE=1 cargo test $(CARGO_FLAGS) --test helm readme
 
 .PHONY: help demo test unit lint build lab-up lab-core lab-tests lab-deps lab-down bench bench-engine generate
