@@ -8,6 +8,7 @@ mod frequency;
 pub mod literal;
 pub mod matcher;
 mod needles;
+mod numbers;
 pub mod pack;
 mod prefilter;
 pub mod samples;

@@ -106,12 +106,8 @@ impl Matcher {
         let mut budget = Budget::of(text.len());
         self.find_windows(text, |owner, at| {
             let branch = &self.branches[owner.branch as usize];
-            let matches = match branch.verify(text.as_bytes(), at, Bounds::Line, &mut budget) {
-                Verdict::No => false,
-                Verdict::Matches => true,
-                Verdict::Unknown => self.pattern_matches(owner.number, text),
-            };
-            if matches {
+            let verdict = branch.verify(text.as_bytes(), at, Bounds::Line, &mut budget);
+            if self.settle(verdict, owner.number, text) == Some(true) {
                 found(owner.number);
             }
         });
@@ -237,11 +233,7 @@ impl Matcher {
                     if self.has_besides(owner.number, line) { Verdict::Unknown } else { Verdict::No }
                 }
             };
-            let matches = match verdict {
-                Verdict::No => continue,
-                Verdict::Matches => true,
-                Verdict::Unknown => self.pattern_matches(owner.number, line),
-            };
+            let Some(matches) = self.settle(verdict, owner.number, line) else { continue };
             decided[owner.number as usize] = start + 1;
             if matches {
                 numbers.push(owner.number);
@@ -249,8 +241,15 @@ impl Matcher {
         }
     }
 
-    fn pattern_matches(&self, number: u32, line: &str) -> bool {
-        self.patterns[number as usize].as_ref().is_some_and(|pattern| pattern.is_match(line))
+    /// Whether a pattern matches a line, after a look at one place of it; none where it may still match at another place.
+    fn settle(&self, verdict: Verdict, number: u32, line: &str) -> Option<bool> {
+        match verdict {
+            Verdict::No => None,
+            Verdict::Matches => Some(true),
+            Verdict::Unknown => {
+                Some(self.patterns[number as usize].as_ref().is_some_and(|pattern| pattern.is_match(line)))
+            }
+        }
     }
 
     /// Whether what else the pattern's matches contain is there too; quicker to ask than the pattern.

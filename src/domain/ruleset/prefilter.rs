@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use super::frequency::{FOLD, Frequency};
+use super::numbers::small;
 
 /// 2^11 words of 64 bits, 16 KiB: stays in the first-level cache beside the text.
 const WORD_BITS: u32 = 11;
@@ -220,11 +221,6 @@ const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 fn tiny(number: usize) -> u16 {
     u16::try_from(number).expect("should fit: literals are cut")
-}
-
-/// The number of a thing of which rule files hold a bounded number.
-pub(super) fn small(number: usize) -> u32 {
-    u32::try_from(number).expect("should fit: rule files are bounded")
 }
 
 /// Where the piece begins whose grams are rarest: in logs, and among the literals themselves, for what many rules name

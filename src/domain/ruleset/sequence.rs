@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use memchr::memmem::Finder;
 use regex_syntax::hir::Look;
 
-use super::prefilter::small;
+use super::numbers::small;
 
 /// One way in which a pattern matches.
 #[derive(Clone, Debug)]

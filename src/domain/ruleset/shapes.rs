@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::prefilter::small;
+use super::numbers::small;
 use super::sequence::{LENGTH, Window};
 
 /// Kinds of characters.

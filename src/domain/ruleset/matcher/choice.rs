@@ -10,7 +10,8 @@ use crate::domain::ruleset::combined::Combined;
 use crate::domain::ruleset::frequency::Frequency;
 use crate::domain::ruleset::literal::{self, Literals};
 use crate::domain::ruleset::needles::Needles;
-use crate::domain::ruleset::prefilter::{self, Prefilter, small};
+use crate::domain::ruleset::numbers::small;
+use crate::domain::ruleset::prefilter::{self, Prefilter};
 use crate::domain::ruleset::sequence::{self, Branch, Window};
 use crate::domain::ruleset::shapes::{self, Shapes};
 
