@@ -13,6 +13,9 @@ use smallvec::SmallVec;
 /// Longer lines are cut here: no program's message is longer, and cost stays bounded.
 pub const MAX_LINE_BYTES: usize = 64 * 1024;
 
+/// All prefixes of a line together: a line of nothing but timestamps is not read as one prefix.
+const MAX_PREFIX_BYTES: usize = 1024;
+
 /// The logical lines of a record, mostly one.
 pub type Lines<'a> = SmallVec<[Cow<'a, str>; 1]>;
 
@@ -123,9 +126,16 @@ pub fn program_text(line: &str) -> &str {
         Regex::new(&format!(r#"^\s*(?:(?:{prefix})(?:\s+|$))*(?:msg="|P:|>LOG:\d+,[A-Z]*,)?"#))
             .expect("should be a valid pattern")
     });
-    // Prefixes are short: a huge line is not scanned beyond its start.
-    let found = PREFIXES.find(line).map_or(0, |m| m.end());
+    let found = PREFIXES.find(start(line)).map_or(0, |m| m.end());
     line[found..].trim_end()
+}
+
+/// The part of a line in which prefixes stand, up to a space: what is cut off must not look like the end of a prefix.
+fn start(line: &str) -> &str {
+    if line.len() <= MAX_PREFIX_BYTES {
+        return line;
+    }
+    line[..line.floor_char_boundary(MAX_PREFIX_BYTES)].trim_end_matches(|c: char| !c.is_whitespace())
 }
 
 fn capped(line: &str) -> &str {
@@ -259,6 +269,18 @@ mod tests {
         ] {
             assert_eq!(program_text(line), line);
         }
+    }
+
+    #[test]
+    fn prefixes_end_with_the_start_of_a_long_line_and_with_a_whole_one() {
+        let time = "2026-11-22 16:25:43 ";
+        let times = time.repeat(2 * MAX_PREFIX_BYTES / time.len());
+        let text = program_text(&times);
+        assert!(text.starts_with(time) && text.len() > times.len() - MAX_PREFIX_BYTES - time.len());
+        let number = format!("time={}AUTH: x", "1".repeat(MAX_PREFIX_BYTES - 5));
+        assert_eq!(program_text(&number), number);
+        let long = format!("{time}AUTH: {}", "x".repeat(2 * MAX_PREFIX_BYTES));
+        assert_eq!(program_text(&long), &long[time.len()..]);
     }
 
     #[test]

@@ -87,18 +87,14 @@ impl RuleSet {
     /// The rule that decides a logical line (see `line::logical_lines`), if any does.
     pub fn decide(&self, client: Client, logical: &str) -> Option<&Rule> {
         let mut line = Line::new(client, logical)?;
-        // Not filled, and so not allocated, for a line that no rule can match.
-        let mut candidates: Vec<u32> = Vec::new();
-        self.matcher.candidates(logical, |number| candidates.push(number));
+        let mut candidates = self.matcher.candidates(logical);
         if self.matcher.has_patterns_without_literal() {
-            self.matcher.matching_without_literal(line.text(), |number| candidates.push(number));
+            self.matcher.matching_without_literal(line.text(), |number| candidates.add(number));
         }
         if client == Client::Health {
-            candidates.extend(&self.by_fields);
+            self.by_fields.iter().for_each(|number| candidates.add(*number));
         }
-        candidates.sort_unstable();
-        candidates.dedup();
-        let mut candidates = candidates.into_iter().map(|number| &self.rules[number as usize]);
+        let mut candidates = candidates.in_order().map(|number| &self.rules[number as usize]);
         candidates.find(|rule| rule.absent.is_none() && line.meets(rule))
     }
 

@@ -3,12 +3,15 @@
 //! The prefilter names the few places and patterns that can match; only those meet, at that place where `sequence` can
 //! tell, else by a search over the line. What a match means is left to `ruleset`.
 
+mod candidates;
 mod choice;
 mod signs;
 
 use std::ops::Range;
 
 use regex::Regex;
+
+pub use candidates::Candidates;
 
 use super::combined::Combined;
 use super::needles::Needles;
@@ -65,31 +68,23 @@ impl Matcher {
         choice::matcher(patterns)
     }
 
-    /// Calls `found` with the number of each pattern that may match the text or a part of it that lost something at its
-    /// ends; one may come more than once. Those without a literal are left out.
-    pub fn candidates(&self, text: &str, mut found: impl FnMut(u32)) {
-        if let Some(plain) = signs::as_letters(text) {
-            return self
-                .prefilter
-                .find(plain.as_bytes(), |literal, _| self.owners[literal].iter().for_each(|o| found(o.number)));
-        }
-        let bytes = text.as_bytes();
-        let (mut ascii, mut budget) = (None, Budget::of(bytes.len()));
-        self.prefilter.find(bytes, |literal, at| {
-            for owner in &self.owners[literal] {
-                let may_match = match self.branches.get(owner.branch as usize) {
-                    Some(branch) => {
-                        branch.is_at(bytes, at)
-                            && (!*ascii.get_or_insert_with(|| text.is_ascii())
-                                || branch.verify(bytes, at, Bounds::Anywhere, &mut budget) != Verdict::No)
+    /// The patterns that may match the text or a part of it that lost something at its ends. Those without a literal are
+    /// left out.
+    pub fn candidates<'t>(&self, text: &'t str) -> Candidates<'_, 't> {
+        let mut candidates = Candidates::new(self, text, Bounds::Anywhere);
+        match signs::as_letters(text) {
+            Some(plain) => self.prefilter.find(plain.as_bytes(), |literal, _| {
+                self.owners[literal].iter().for_each(|owner| candidates.add(owner.number));
+            }),
+            None => self.prefilter.find(text.as_bytes(), |literal, at| {
+                for owner in &self.owners[literal] {
+                    if owner.branch != NO_BRANCH || self.prefilter.is_at(literal, text.as_bytes(), at) {
+                        candidates.push(*owner, at);
                     }
-                    None => self.prefilter.is_at(literal, bytes, at) && self.has_besides(owner.number, text),
-                };
-                if may_match {
-                    found(owner.number);
                 }
-            }
-        });
+            }),
+        }
+        candidates
     }
 
     /// True when some patterns require no literal, so that each line must meet them.
@@ -103,14 +98,9 @@ impl Matcher {
         if !text.is_ascii() {
             return self.beyond_ascii.matching(text, found);
         }
-        let mut budget = Budget::of(text.len());
-        self.find_windows(text, |owner, at| {
-            let branch = &self.branches[owner.branch as usize];
-            let verdict = branch.verify(text.as_bytes(), at, Bounds::Line, &mut budget);
-            if self.settle(verdict, owner.number, text) == Some(true) {
-                found(owner.number);
-            }
-        });
+        let mut matching = Candidates::new(self, text, Bounds::Line);
+        self.find_windows(text, |owner, at| matching.push(owner, at));
+        matching.in_order().for_each(found);
     }
 
     /// Calls `found` for each window of a text in ASCII.
@@ -230,6 +220,8 @@ impl Matcher {
                 Some(_) => Verdict::Unknown,
                 None => {
                     let line = plain.get_or_insert_with(|| signs::as_letters(line)).as_deref().unwrap_or(line);
+                    // What is nowhere in the line is not asked for again at the next place.
+                    decided[owner.number as usize] = start + 1;
                     if self.has_besides(owner.number, line) { Verdict::Unknown } else { Verdict::No }
                 }
             };

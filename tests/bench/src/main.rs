@@ -42,7 +42,9 @@ fn main() {
             detectors(&work, lines, seed);
         }
     }
-    records::hostile(&Corpus::new(&Wanted { lines: 1000, ..RECORDS }));
+    for without_literal in [0, 10] {
+        records::hostile(&Corpus::new(&Wanted { lines: 1000, without_literal, ..RECORDS }));
+    }
     for entropy in Entropy::ALL {
         records::envelopes(&Corpus::new(&Wanted { entropy, ..RECORDS }), entropy);
     }

@@ -95,12 +95,29 @@ proptest! {
     #[test]
     fn a_line_that_a_pattern_matches_is_a_candidate(patterns in prop::collection::vec(pattern(), 1..12), line in line()) {
         let (matcher, patterns) = compiled(&patterns);
-        let mut numbers = std::collections::HashSet::new();
-        matcher.candidates(&line, |number| { numbers.insert(number); });
-        matcher.matching_without_literal(&line, |number| { numbers.insert(number); });
+        let mut candidates = matcher.candidates(&line);
+        matcher.matching_without_literal(&line, |number| candidates.add(number));
+        let numbers: Vec<u32> = candidates.in_order().collect();
+        prop_assert!(numbers.is_sorted_by(|a, b| a < b), "{:?}", numbers);
         for (number, pattern) in (0u32..).zip(&patterns) {
             prop_assert!(!pattern.is_match(&line) || numbers.contains(&number), "{} in {:?}", pattern, line);
         }
+    }
+}
+
+#[test]
+fn a_line_with_more_places_than_are_kept_is_decided_as_any_other() {
+    let patterns = ["kiss me", "kiss.*you", "you.*kiss", "kiss [^k]", "(?:kiss )+(?:kiss )+you", "[0-9]@%[a-f]", "[0-9]@%[x-z]"];
+    let (matcher, patterns) = compiled(&patterns.map(str::to_owned));
+    for end in ["kiss you", "kiss me", "7@%a", "you 7@%z kiss"] {
+        let line = "kiss 7@% ".repeat(20_000) + end;
+        let mut candidates = matcher.candidates(&line);
+        matcher.matching_without_literal(&line, |number| candidates.add(number));
+        let candidates: Vec<u32> = candidates.in_order().collect();
+        let found: Vec<u32> = found(&matcher, &line, &mut Scratch::default()).into_iter().map(|found| found.1).collect();
+        let naively: Vec<u32> = found_naively(&patterns, &line).into_iter().map(|found| found.1).collect();
+        assert_eq!(found, naively, "{end}");
+        assert!(naively.iter().all(|number| candidates.contains(number)), "{end}: {candidates:?}");
     }
 }
 

@@ -19,6 +19,9 @@ pub(in crate::domain::ruleset) enum Verdict {
 /// In lines longer than this it is noted where a text stands last, since many patterns may look for it.
 const LONG_LINE: usize = 2048;
 
+/// The last place of a text is looked for in so many bytes at a time, from the end on.
+const LAST_PIECE: usize = 4096;
+
 /// How many steps may be spent on a line, whatever is in it: what is dearer is left to the regex, whose time is linear.
 #[derive(Debug)]
 pub(in crate::domain::ruleset) struct Budget {
@@ -274,9 +277,23 @@ impl Text {
 
     /// Where it stands last.
     fn find_last(&self, line: &[u8]) -> Option<usize> {
-        let (lower, upper) = self.rare_byte()?;
-        let places = memchr::memchr2_iter(lower, upper, line).rev();
-        places.filter_map(|at| at.checked_sub(self.rare)).find(|at| self.is_at(line, *at))
+        let mut end = line.len();
+        while end > 0 {
+            // What begins in this piece of the line may end in the next.
+            let start = end.saturating_sub(LAST_PIECE);
+            let piece = &line[..line.len().min(end + self.bytes.len() - 1)];
+            let mut last = None;
+            let mut from = start;
+            while let Some(found) = self.find(piece, from) {
+                last = Some(found);
+                from = found + 1;
+            }
+            if last.is_some() {
+                return last;
+            }
+            end = start;
+        }
+        None
     }
 
     /// The rarest byte, in both cases where case is ignored.
