@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use hopkeeper_fuzz::domain::line::{MAX_LINE_BYTES, logical_lines, program_text};
 use hopkeeper_fuzz::domain::rule::Client;
-use hopkeeper_fuzz::domain::ruleset::RuleSet;
+use hopkeeper_fuzz::domain::ruleset::{Line, RuleSet};
 use libfuzzer_sys::fuzz_target;
 
 static RULES: LazyLock<RuleSet> = LazyLock::new(RuleSet::shipped);
@@ -16,7 +16,8 @@ fuzz_target!(|text: &str| {
         assert!(line.contains(program_text(&line)));
         for client in Client::SOURCES {
             let id = |rule: Option<&hopkeeper_fuzz::domain::rule::Rule>| rule.map(|rule| rule.id.to_string());
-            assert_eq!(id(RULES.decide(client, &line)), id(RULES.decide_naively(client, &line)), "{client}: {line:?}");
+            let line = Line::new(client, &*line);
+            assert_eq!(id(RULES.decide(&line)), id(RULES.decide_naively(&line)), "{line:?}");
         }
     }
 });

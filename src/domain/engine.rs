@@ -18,10 +18,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::event::{HopIdentity, LineRef, LogEvent, Position, Shard};
 use super::incident::Finding;
-use super::line;
 use super::redact;
 use super::rule::{Client, Rule, RuleId};
-use super::ruleset::{RuleSet, health_fields};
+use super::ruleset::{Line, RuleSet};
 use super::types::{Evidence, Verdict};
 use super::window::{Hit, nanos, rests_until, span};
 pub use store::Limits;
@@ -137,17 +136,17 @@ impl Engine {
         let Some(client) = Client::of(hop.implementation, &event.container) else { return detections };
         let rules = Arc::clone(&self.rules);
         let (pod, at) = (self.store.pod(hop), nanos(event.time));
-        let runs_these = self.runs_these(client, event, hop, pod);
+        let lines = Line::of_record(client, &event.text);
+        let runs_these = self.runs_these(client, &lines, event, hop, pod);
         if is_stale(event, hop) || (client != Client::Health && !runs_these) {
             self.tally.stale += 1;
             return detections;
         }
         self.store.saw(pod, at);
         let seen = Seen { event, hop, at, pod, runs_these };
-        let lines = rules.decide_record(client, &event.text);
-        for (number, (line, rule)) in lines.iter().enumerate() {
-            self.expect(&rules, &seen, client, line, number);
-            let Some(rule) = rule else { continue };
+        for (number, line) in lines.iter().enumerate() {
+            self.expect(&rules, &seen, line, number);
+            let Some(rule) = rules.decide(line) else { continue };
             self.tally.matched += 1;
             // A fault inside the pod is one whatever the client runs with.
             if rule.evidence == Evidence::Path && !runs_these {
@@ -156,7 +155,7 @@ impl Engine {
             }
             detections.extend(self.count(&seen, rule, line, number));
         }
-        if let Some((line, _)) = lines.last()
+        if let Some(line) = lines.last()
             && runs_these
         {
             self.miss(&rules, &seen, line, &mut detections);
@@ -166,11 +165,18 @@ impl Engine {
     }
 
     /// Whether a line is about the hop's parameters: health lines say which ones the client runs with.
-    fn runs_these(&mut self, client: Client, event: &LogEvent, hop: &HopIdentity, pod: u32) -> bool {
+    fn runs_these(
+        &mut self,
+        client: Client,
+        lines: &[Line<'_>],
+        event: &LogEvent,
+        hop: &HopIdentity,
+        pod: u32,
+    ) -> bool {
         if client != Client::Health {
             return self.store.get(pod).runs_these(nanos(event.time));
         }
-        let Some(applied) = applied(&event.text) else { return true };
+        let Some(applied) = applied(lines) else { return true };
         let these = applied == hop.plan_id;
         let line = self.hit(event, 0);
         self.store.says(pod, line, these);
@@ -182,7 +188,7 @@ impl Engine {
         Hit { at: nanos(event.time), sequence: *sequence, shard: self.store.shards.number(shard), fingerprint }
     }
 
-    fn count(&mut self, seen: &Seen<'_>, rule: &Rule, line: &str, number: usize) -> Option<Detection> {
+    fn count(&mut self, seen: &Seen<'_>, rule: &Rule, line: &Line<'_>, number: usize) -> Option<Detection> {
         let pod = self.store.get(seen.pod);
         if pod.is_history(seen.at) {
             self.tally.stale += 1;
@@ -200,29 +206,29 @@ impl Engine {
             self.tally.explained += 1;
             return None;
         }
-        let hit = self.hit(seen.event, fingerprint(seen.event, line, number));
+        let hit = self.hit(seen.event, fingerprint(seen.event, line.logical(), number));
         let first = self.store.count(seen.pod, self.numbers[&rule.id], rule, hit);
         self.blame(seen, rule, first.is_some());
         Some(self.detection(seen, rule, first?, line))
     }
 
     /// Takes note of a line that rules expect, whatever else it is.
-    fn expect(&mut self, rules: &RuleSet, seen: &Seen<'_>, client: Client, line: &str, number: usize) {
+    fn expect(&mut self, rules: &RuleSet, seen: &Seen<'_>, line: &Line<'_>, number: usize) {
         for index in 0..self.expecting.len() {
             let rule_number = self.expecting[index];
             let rule = &rules.rules()[rule_number as usize];
             let Some(absent) = rule.absent else { continue };
             let counts = rule.evidence == Evidence::Own || seen.runs_these;
-            if counts && RuleSet::meets(rule, client, line) {
+            if counts && line.meets(rule) {
                 self.tally.matched += 1;
-                let hit = self.hit(seen.event, fingerprint(seen.event, line, number));
+                let hit = self.hit(seen.event, fingerprint(seen.event, line.logical(), number));
                 self.store.expect(seen.pod, rule_number, span(absent), hit);
             }
         }
     }
 
     /// A line of the pod proves that time has passed there: tells the rules whose line has not come within theirs.
-    fn miss(&mut self, rules: &RuleSet, seen: &Seen<'_>, line: &str, detections: &mut Vec<Detection>) {
+    fn miss(&mut self, rules: &RuleSet, seen: &Seen<'_>, line: &Line<'_>, detections: &mut Vec<Detection>) {
         let (missed, explained) = self.store.missed(seen.pod, rules.rules(), seen.at);
         self.tally.explained += explained;
         for (number, last) in missed {
@@ -238,7 +244,7 @@ impl Engine {
         }
     }
 
-    fn detection(&self, seen: &Seen<'_>, rule: &Rule, first: Hit, line: &str) -> Detection {
+    fn detection(&self, seen: &Seen<'_>, rule: &Rule, first: Hit, line: &Line<'_>) -> Detection {
         let first = self.store.shards.line(first);
         Detection {
             hop: seen.hop.clone(),
@@ -249,7 +255,7 @@ impl Engine {
             window_start: first.time,
             first,
             last: LineRef { time: seen.event.time, position: seen.event.position.clone() },
-            trigger: redact::excerpt(line::program_text(line), MAX_TRIGGER_CHARS),
+            trigger: redact::excerpt(line.text(), MAX_TRIGGER_CHARS),
         }
     }
 
@@ -299,10 +305,9 @@ fn number(rules: &RuleSet) -> (HashMap<RuleId, u32>, Vec<u32>) {
 }
 
 /// What the client runs with, by the last health line that says so.
-fn applied(text: &str) -> Option<String> {
-    let lines = line::logical_lines(text);
-    let mut said = lines.iter().rev().filter_map(|line| health_fields(line));
-    said.find_map(|fields| fields.get("applied")?.as_str().filter(|id| !id.is_empty()).map(str::to_owned))
+fn applied<'a>(lines: &'a [Line<'_>]) -> Option<&'a str> {
+    let mut said = lines.iter().rev().filter_map(Line::fields);
+    said.find_map(|fields| fields.get("applied")?.as_str().filter(|id| !id.is_empty()))
 }
 
 /// True when the event is older than the parameters that the hop runs with.

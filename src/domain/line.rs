@@ -4,6 +4,7 @@
 //! client logs, and must not be able to move its own text to the start of the line, where rules are anchored.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -68,6 +69,11 @@ pub fn unwrap_json(text: &str) -> Cow<'_, str> {
 /// The text that the program itself printed: a logical line without the timestamps, levels and names that the program's
 /// logger, the container runtime, syslog or a supervisor put before it.
 pub fn program_text(line: &str) -> &str {
+    &line[program_span(line)]
+}
+
+/// Where that text stands: before it are its prefixes, after it blanks.
+pub fn program_span(line: &str) -> Range<usize> {
     /// Each alternative is one prefix, of fixed shape; they come in any order and number.
     static PREFIXES: LazyLock<Regex> = LazyLock::new(|| {
         let prefix = [
@@ -126,8 +132,9 @@ pub fn program_text(line: &str) -> &str {
         Regex::new(&format!(r#"^\s*(?:(?:{prefix})(?:\s+|$))*(?:msg="|P:|>LOG:\d+,[A-Z]*,)?"#))
             .expect("should be a valid pattern")
     });
-    let found = PREFIXES.find(start(line)).map_or(0, |m| m.end());
-    line[found..].trim_end()
+    // Prefixes are short: a huge line is not scanned beyond its start.
+    let start = PREFIXES.find(start(line)).map_or(0, |m| m.end());
+    start..start + line[start..].trim_end().len()
 }
 
 /// The part of a line in which prefixes stand, up to a space: what is cut off must not look like the end of a prefix.

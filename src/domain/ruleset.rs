@@ -5,6 +5,7 @@
 
 mod combined;
 mod frequency;
+mod line;
 pub mod literal;
 pub mod matcher;
 mod needles;
@@ -15,19 +16,17 @@ pub mod samples;
 mod sequence;
 mod shapes;
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
-use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
-use super::line;
 use super::rule::error::{Place, RuleError};
 use super::rule::{Client, Origin, Rule, RuleId};
+pub use line::Line;
 use matcher::Matcher;
 
 /// The logical lines of a record, mostly one, and the rule that decides each.
-pub type Decided<'s, 't> = SmallVec<[(Cow<'t, str>, Option<&'s Rule>); 1]>;
+pub type Decided<'s, 't> = SmallVec<[(Line<'t>, Option<&'s Rule>); 1]>;
 
 /// A compiled rule set; cheap to share behind an `Arc`.
 #[derive(Debug)]
@@ -72,26 +71,23 @@ impl RuleSet {
     }
 
     /// What a client's record comes to, line by line: each logical line and the rule that decides it.
-    ///
-    /// This is the way of every line, in production, in `rules explain` and for samples.
     pub fn decide_record<'s, 't>(&'s self, client: Client, text: &'t str) -> Decided<'s, 't> {
-        // The health sidecar's lines are JSON themselves.
-        let text = if client == Client::Health { Cow::Borrowed(text) } else { line::unwrap_json(text) };
-        let lines = match text {
-            Cow::Borrowed(text) => line::logical_lines(text),
-            Cow::Owned(text) => line::logical_lines(&text).into_iter().map(|l| Cow::Owned(l.into_owned())).collect(),
-        };
-        lines.into_iter().map(|line| (self.decide(client, &line), line)).map(|(rule, line)| (line, rule)).collect()
+        let decided = |line| (self.decide(&line), line);
+        Line::of_record(client, text).into_iter().map(decided).map(|(rule, line)| (line, rule)).collect()
     }
 
-    /// The rule that decides a logical line (see `line::logical_lines`), if any does.
-    pub fn decide(&self, client: Client, logical: &str) -> Option<&Rule> {
-        let mut line = Line::new(client, logical)?;
-        let mut candidates = self.matcher.candidates(logical);
+    /// The rule that decides a line, if any does.
+    ///
+    /// This is the way of every line, in production, in `rules explain` and for samples.
+    pub fn decide(&self, line: &Line<'_>) -> Option<&Rule> {
+        if !line.is_of_client() {
+            return None;
+        }
+        let mut candidates = self.matcher.candidates(line.logical());
         if self.matcher.has_patterns_without_literal() {
             self.matcher.matching_without_literal(line.text(), |number| candidates.add(number));
         }
-        if client == Client::Health {
+        if line.client() == Client::Health {
             self.by_fields.iter().for_each(|number| candidates.add(*number));
         }
         let mut candidates = candidates.in_order().map(|number| &self.rules[number as usize]);
@@ -99,14 +95,8 @@ impl RuleSet {
     }
 
     /// The same without the prefilter, rule by rule: what `decide` is tested against.
-    pub fn decide_naively(&self, client: Client, logical: &str) -> Option<&Rule> {
-        let mut line = Line::new(client, logical)?;
+    pub fn decide_naively(&self, line: &Line<'_>) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.absent.is_none() && line.meets(rule))
-    }
-
-    /// Whether a rule is about a logical line, whatever others are: how rules with `absent` see it, which decide nothing.
-    pub fn meets(rule: &Rule, client: Client, logical: &str) -> bool {
-        rule.client.reads(client) && Line::new(client, logical).is_some_and(|mut line| line.meets(rule))
     }
 }
 
@@ -124,39 +114,6 @@ fn used_before(id: &RuleId, origin: &Origin, source: &str, first: &Origin) -> Ru
     );
     let place = Place { line: origin.line, column: origin.column, width: id.as_str().len() };
     RuleError::at(&origin.file, source, place, message)
-}
-
-/// A line that rules are tried on; what several rules need is worked out once.
-struct Line<'a> {
-    client: Client,
-    logical: &'a str,
-    text: Option<&'a str>,
-    fields: Option<Map<String, Value>>,
-}
-
-impl<'a> Line<'a> {
-    /// None when it can't be a line of this client: the health sidecar writes only marked JSON objects.
-    fn new(client: Client, logical: &'a str) -> Option<Self> {
-        let fields = if client == Client::Health { Some(health_fields(logical)?) } else { None };
-        Some(Self { client, logical, text: None, fields })
-    }
-
-    /// What the program printed.
-    fn text(&mut self) -> &'a str {
-        let (logical, health) = (self.logical, self.fields.is_some());
-        self.text.get_or_insert_with(|| if health { logical } else { line::program_text(logical) })
-    }
-
-    fn meets(&mut self, rule: &Rule) -> bool {
-        rule.client.reads(self.client) && rule.matches(self.text(), self.fields.as_ref())
-    }
-}
-
-/// The fields of a health sidecar's line; none for any other line.
-pub fn health_fields(logical: &str) -> Option<Map<String, Value>> {
-    let json = &logical[logical.find('{')?..];
-    let fields: Map<String, Value> = serde_json::from_str(json).ok()?;
-    (fields.get("hopkeeper").and_then(Value::as_str) == Some("health")).then_some(fields)
 }
 
 #[cfg(test)]

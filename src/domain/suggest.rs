@@ -10,10 +10,9 @@ pub mod template;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use super::line;
 use super::redact::redact;
 use super::rule::Client;
-use super::ruleset::RuleSet;
+use super::ruleset::{Line, RuleSet};
 use template::Template;
 
 /// A sample is no longer than this, in characters.
@@ -128,15 +127,15 @@ impl<'r> Miner<'r> {
 
     /// Takes one record: a line as it stands in the log.
     pub fn take(&mut self, record: &str) {
-        for (logical, rule) in self.rules.decide_record(self.client, record) {
+        for (line, rule) in self.rules.decide_record(self.client, record) {
             self.summary.lines += 1;
             if rule.is_none() {
                 self.summary.unknown += 1;
-                self.gather(&logical);
+                self.gather(line.logical());
             } else {
                 self.summary.known += 1;
                 if self.known_lines.len() < KNOWN_LINES {
-                    let sample = sample_of(&logical);
+                    let sample = sample_of(line.logical());
                     if !self.known_lines.contains(&sample) {
                         self.known_lines.push(sample);
                     }
@@ -147,7 +146,8 @@ impl<'r> Miner<'r> {
 
     fn gather(&mut self, logical: &str) {
         let sample = sample_of(logical);
-        let text = line::program_text(&sample);
+        let shown = Line::new(self.client, sample.as_str());
+        let text = shown.text();
         let template = Template::of(text);
         let first = self.summary.lines;
         let cluster = self.clusters.entry(template).or_insert_with_key(|template| Cluster {

@@ -9,9 +9,9 @@ use regex::Regex;
 
 use super::Record;
 use crate::domain::engine::Detection;
-use crate::domain::line::{self, program_text};
+use crate::domain::line;
 use crate::domain::rule::{Client, Rule};
-use crate::domain::ruleset::{RuleSet, health_fields};
+use crate::domain::ruleset::{Line, RuleSet};
 use crate::domain::types::{Evidence, Implementation, Verdict};
 
 /// What a record says.
@@ -65,12 +65,12 @@ pub(super) fn read(rules: &RuleSet, record: &Record) -> Sign {
     let mut sign = Sign::default();
     let container = if record.is_health { "health" } else { "vpn" };
     let Some(client) = Client::of(record.implementation, container) else { return sign };
-    for (text, rule) in rules.decide_record(client, &record.text) {
+    for (line, rule) in rules.decide_record(client, &record.text) {
         if client == Client::Health {
-            read_health(&text, &mut sign);
+            read_health(&line, &mut sign);
             continue;
         }
-        read_lifecycle(record.implementation, &text, &mut sign);
+        read_lifecycle(record.implementation, &line, &mut sign);
         match rule.map(|rule| (rule.verdict, rule)) {
             Some((Verdict::Recovered, _)) => {
                 // What came before in the same record is history.
@@ -85,14 +85,14 @@ pub(super) fn read(rules: &RuleSet, record: &Record) -> Sign {
     sign
 }
 
-fn read_health(text: &str, sign: &mut Sign) {
-    let Some(fields) = health_fields(text) else { return };
+fn read_health(line: &Line<'_>, sign: &mut Sign) {
+    let Some(fields) = line.fields() else { return };
     let word = |key: &str| fields.get(key).and_then(serde_json::Value::as_str);
     sign.health = word("state").map(|state| state == "up");
     sign.applied = word("applied").filter(|id| !id.is_empty()).map(str::to_owned);
 }
 
-fn read_lifecycle(implementation: Implementation, text: &str, sign: &mut Sign) {
+fn read_lifecycle(implementation: Implementation, line: &Line<'_>, sign: &mut Sign) {
     static OPENVPN: LazyLock<[Regex; 3]> = LazyLock::new(|| {
         [
             pattern(r"^OpenVPN (?:\d+\.|core )"),
@@ -107,9 +107,7 @@ fn read_lifecycle(implementation: Implementation, text: &str, sign: &mut Sign) {
     static BORINGTUN: LazyLock<Regex> = LazyLock::new(|| pattern(r"^boringtun_cli: BoringTun started"));
     static WIREGUARD_GO: LazyLock<[Regex; 2]> =
         LazyLock::new(|| [pattern(r"^Starting wireguard-go version"), pattern(r"^(?:Device closed|Shutting down)$")]);
-    let whole = text;
-    let text = program_text(whole);
-    let prefix = &whole[..whole.len() - text.len().min(whole.len())];
+    let (prefix, text) = (&line.logical()[..line.span().start], line.text());
     sign.is_talkative |= ["DEBUG", "INFO", "WARN"].iter().any(|level| prefix.contains(level));
     let is_debug = prefix.contains("DEBUG") || implementation == Implementation::Kernel;
     sign.routine |= implementation != Implementation::OpenVpn && is_debug && ROUTINE.is_match(text);

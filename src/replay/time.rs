@@ -19,8 +19,7 @@ pub(super) fn of(line: &str, year: i16) -> Option<Timestamp> {
     // Without colours, which stand between the parts of boringtun's prefix.
     let logical = line::logical_lines(line);
     let plain: &str = logical.first()?;
-    let end = plain.trim_end().len();
-    let prefix = &plain[..end - line::program_text(plain).len()];
+    let prefix = &plain[..line::program_span(plain).start];
     iso(prefix).or_else(|| ctime(prefix)).or_else(|| syslog(prefix, year)).or_else(|| docker(line))
 }
 

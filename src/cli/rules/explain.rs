@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Format, list};
 use crate::domain::rule::severity::Severity;
 use crate::domain::rule::{Client, Rule};
-use crate::domain::ruleset::{RuleSet, pack};
+use crate::domain::ruleset::{Line, RuleSet, pack};
 use crate::domain::types::{Evidence, Verdict};
 use why::Why;
 
@@ -71,17 +71,16 @@ pub(super) fn explain(
         let line = text.trim_end_matches(['\n', '\r']);
         let mut decided = rules.decide_record(client, line);
         let index = decided.iter().position(|(_, rule)| rule.is_some()).unwrap_or(0);
-        let (logical, rule) =
-            if decided.is_empty() { (std::borrow::Cow::Borrowed(""), None) } else { decided.swap_remove(index) };
+        let (seen, rule) = if decided.is_empty() { (Line::new(client, ""), None) } else { decided.swap_remove(index) };
         match (format, detail) {
             (Format::Json, Detail::Contract) => write_json(line, rule, None, &mut output)?,
             (Format::Json, Detail::Why) => {
-                let why = Why::of(rules, client, &logical, rule, true);
+                let why = Why::of(rules, &seen, rule, true);
                 write_json(line, rule, Some(&why), &mut output)?;
             }
             (Format::Text, detail) => {
-                let why = Why::of(rules, client, &logical, rule, detail == Detail::Why);
-                write_text(line, &logical, rule, &why, &mut output)?;
+                let why = Why::of(rules, &seen, rule, detail == Detail::Why);
+                write_text(line, seen.logical(), rule, &why, &mut output)?;
             }
         }
     }

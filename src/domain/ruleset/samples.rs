@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::RuleSet;
+use super::{Line, RuleSet};
 use crate::domain::rule::error::Place;
 use crate::domain::rule::{Client, Rule, RuleId};
 
@@ -77,8 +77,7 @@ impl RuleSet {
         let mut clients = Client::SOURCES.into_iter().filter(|source| rule.client.reads(*source));
         if rule.absent.is_some() {
             // It decides no line; its samples say which ones it waits for.
-            let awaits = |client, line: &str| RuleSet::meets(rule, client, line);
-            let awaits = clients.any(|c| self.decide_record(c, sample).iter().any(|(line, _)| awaits(c, line)));
+            let awaits = clients.any(|client| Line::of_record(client, sample).iter().any(|line| line.meets(rule)));
             return awaits.then_some(&rule.id);
         }
         clients.flat_map(|client| self.decide_record(client, sample)).find_map(|(_, rule)| rule).map(|rule| &rule.id)

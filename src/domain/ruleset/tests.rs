@@ -43,8 +43,9 @@ proptest! {
         let rules = parse("generated.yaml", &source, Strictness::User).expect("should load");
         let set = RuleSet::new(rules).expect("should compile");
         for line in &lines {
-            let quick = set.decide(Client::Openvpn, line).map(|rule| &rule.id);
-            let naive = set.decide_naively(Client::Openvpn, line).map(|rule| &rule.id);
+            let line = Line::new(Client::Openvpn, line);
+            let quick = set.decide(&line).map(|rule| &rule.id);
+            let naive = set.decide_naively(&line).map(|rule| &rule.id);
             prop_assert_eq!(quick, naive, "{:?}", line);
         }
     }
@@ -81,8 +82,9 @@ fn an_id_is_used_once() {
 fn a_health_line_is_known_by_its_mark() {
     let set = RuleSet::shipped();
     let up = r#"{"hopkeeper":"health","state":"up","applied":"a@1#0","carrier":1,"rx_age_seconds":0}"#;
-    assert_eq!(set.decide(Client::Health, up).map(|r| r.id.as_str()), Some("health-up"));
-    assert!(set.decide(Client::Health, &up.replace("hopkeeper", "other")).is_none());
-    assert!(set.decide(Client::Health, "{ not json").is_none());
-    assert!(set.decide(Client::Openvpn, up).is_none());
+    let decided = |client, line: &str| set.decide(&Line::new(client, line)).map(|rule| rule.id.as_str());
+    assert_eq!(decided(Client::Health, up), Some("health-up"));
+    assert_eq!(decided(Client::Health, &up.replace("hopkeeper", "other")), None);
+    assert_eq!(decided(Client::Health, "{ not json"), None);
+    assert_eq!(decided(Client::Openvpn, up), None);
 }

@@ -26,6 +26,10 @@ fn loaded(yaml: &str) -> RuleSet {
     pack::load([("drafts.yaml", yaml)], Strictness::User).unwrap_or_else(|errors| panic!("{}\n{yaml}", errors[0]))
 }
 
+fn is_known(rules: &RuleSet, line: &str) -> bool {
+    rules.decide(&Line::new(Client::Openvpn, line)).is_some()
+}
+
 #[test]
 fn lines_that_differ_in_what_changes_are_one_draft() {
     let (yaml, summary) = suggested(
@@ -47,8 +51,8 @@ fn lines_that_differ_in_what_changes_are_one_draft() {
         (crate::domain::types::Verdict::Alert, crate::domain::types::Evidence::Path)
     );
     assert_eq!((first.samples.fires.len(), first.samples.silent.len()), (2, 1));
-    assert!(rules.decide(Client::Openvpn, "plugin /x/y.so failed for 192.0.2.1:9 after 100 tries").is_some());
-    assert!(rules.decide(Client::Openvpn, "PUSH: plugin /x/y.so failed for 192.0.2.1:9 after 100 tries").is_none());
+    assert!(is_known(&rules, "plugin /x/y.so failed for 192.0.2.1:9 after 100 tries"));
+    assert!(!is_known(&rules, "PUSH: plugin /x/y.so failed for 192.0.2.1:9 after 100 tries"));
 }
 
 #[test]
@@ -86,8 +90,8 @@ fn a_word_that_takes_many_values_is_a_name_and_two_values_are_not() {
     );
     assert_eq!(summary.clusters, 3, "{yaml}");
     let rules = loaded(&yaml);
-    assert!(rules.decide(Client::Openvpn, "peer emil gone").is_some());
-    assert!(rules.decide(Client::Openvpn, "gate ajar now").is_none());
+    assert!(is_known(&rules, "peer emil gone"));
+    assert!(!is_known(&rules, "gate ajar now"));
 }
 
 #[test]
@@ -114,7 +118,7 @@ fn secrets_are_masked_in_all_that_is_written() {
     assert_eq!(summary.drafts, 1);
     assert!(!yaml.contains("hunter2") && !yaml.contains("yAnz"), "{yaml}");
     // The pattern stands for the line as it is, not for its mask.
-    assert!(loaded(&yaml).decide(Client::Openvpn, &line).is_some(), "{yaml}");
+    assert!(is_known(&loaded(&yaml), &line), "{yaml}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::domain::envelope;
 use crate::domain::event::{Position, Shard};
 use crate::domain::rule::Client;
 use crate::domain::rule::file::{self, Strictness};
-use crate::domain::ruleset::{RuleSet, literal};
+use crate::domain::ruleset::{Line, RuleSet, literal};
 
 fn rules(corpus: &Corpus) -> RuleSet {
     let mut yaml = "version: 1\nclient: openvpn\nrules:\n".to_owned();
@@ -89,7 +89,7 @@ pub fn hostile(corpus: &Corpus) {
         let mut times: Vec<f64> = (0..1000)
             .map(|_| {
                 clock::seconds(|| {
-                    std::hint::black_box(rules.decide(Client::Openvpn, &line));
+                    std::hint::black_box(rules.decide(&Line::new(Client::Openvpn, &line)));
                 })
             })
             .collect();

@@ -2,10 +2,9 @@
 
 use std::ops::Range;
 
-use crate::domain::line;
 use crate::domain::rule::condition::Condition;
-use crate::domain::rule::{Client, Miss, Rule};
-use crate::domain::ruleset::{RuleSet, health_fields, literal};
+use crate::domain::rule::{Miss, Rule};
+use crate::domain::ruleset::{Line, RuleSet, literal};
 
 /// What is to be said about one logical line.
 pub(super) struct Why<'a> {
@@ -20,13 +19,12 @@ pub(super) struct Why<'a> {
 
 impl<'a> Why<'a> {
     /// `near` also tells of rules whose words are there while their pattern does not match.
-    pub(super) fn of(rules: &'a RuleSet, client: Client, logical: &'a str, decided: Option<&Rule>, near: bool) -> Self {
-        let text = if client == Client::Health { logical } else { line::program_text(logical) };
-        let fields = if client == Client::Health { health_fields(logical) } else { None };
+    pub(super) fn of(rules: &'a RuleSet, line: &'a Line<'_>, decided: Option<&Rule>, near: bool) -> Self {
+        let (text, fields) = (line.text(), line.fields());
         let mut others = Vec::new();
         for rule in rules.rules().iter().filter(|rule| decided.is_none_or(|decided| decided.id != rule.id)) {
-            let reads = rule.client.reads(client);
-            let reason = match rule.try_on(text, fields.as_ref()) {
+            let reads = rule.client.reads(line.client());
+            let reason = match rule.try_on(text, fields) {
                 Ok(()) if reads && rule.absent.is_some() => {
                     "it waits for such lines, and fires when they stay away".to_owned()
                 }
@@ -44,7 +42,7 @@ impl<'a> Why<'a> {
                 // Of rules without a pattern, only those that come close.
                 Err(Miss::Condition(index)) if reads && (rule.pattern.is_some() || index > 0) => {
                     let condition = &rule.conditions[index];
-                    format!("{condition} does not hold, {}", actual(rule, condition, text, fields.as_ref()))
+                    format!("{condition} does not hold, {}", actual(rule, condition, text, fields))
                 }
                 Err(Miss::Pattern) if reads && near && decided.is_none() && has_words(rule, text) => {
                     "its words are there, but not at the place or in the form that its pattern asks for".to_owned()
@@ -53,8 +51,8 @@ impl<'a> Why<'a> {
             };
             others.push((rule, reason));
         }
-        let spans = decided.map_or_else(Vec::new, |rule| spans(rule, logical, text));
-        Self { logical, text, spans, others }
+        let spans = decided.map_or_else(Vec::new, |rule| spans(rule, line));
+        Self { logical: line.logical(), text, spans, others }
     }
 
     /// The parts that matched.
@@ -80,17 +78,17 @@ impl<'a> Why<'a> {
     }
 }
 
-fn spans(rule: &Rule, logical: &str, text: &str) -> Vec<Range<usize>> {
-    // `text` is a part of `logical`.
-    let offset = text.as_ptr() as usize - logical.as_ptr() as usize;
+fn spans(rule: &Rule, line: &Line<'_>) -> Vec<Range<usize>> {
+    let offset = line.span().start;
     let mut spans = Vec::new();
-    if let Some(found) = rule.pattern.as_ref().and_then(|pattern| pattern.find(text)) {
+    if let Some(found) = rule.pattern.as_ref().and_then(|pattern| pattern.find(line.text())) {
         spans.push(offset + found.start()..offset + found.end());
     }
     for condition in rule.conditions.iter().filter(|condition| !condition.is_on_group()) {
         let key = format!("\"{}\"", condition.field());
-        if let Some(start) = logical.find(&key) {
-            let length = logical[start..].find([',', '}']).unwrap_or(logical.len() - start);
+        if let Some(start) = line.logical().find(&key) {
+            let rest = &line.logical()[start..];
+            let length = rest.find([',', '}']).unwrap_or(rest.len());
             spans.push(start..start + length);
         }
     }

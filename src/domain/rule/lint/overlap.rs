@@ -5,9 +5,8 @@
 use std::collections::BTreeMap;
 
 use super::examples::examples;
-use crate::domain::line;
 use crate::domain::rule::{Client, Rule, RuleId};
-use crate::domain::ruleset::RuleSet;
+use crate::domain::ruleset::{self, RuleSet};
 
 /// A line that a rule matches.
 struct Line {
@@ -88,23 +87,21 @@ impl<'a> Lines<'a> {
     }
 
     fn decider(&self, line: &Line) -> Option<&'a Rule> {
-        self.set.decide(line.client, &line.logical)
+        self.set.decide(&ruleset::Line::new(line.client, line.logical.as_str()))
     }
 }
 
 fn matches(rule: &Rule, line: &Line) -> bool {
     // What a health line holds is only known to the whole set.
-    line.client != Client::Health
-        && rule.client.reads(line.client)
-        && rule.matches(line::program_text(&line.logical), None)
+    line.client != Client::Health && ruleset::Line::new(line.client, line.logical.as_str()).meets(rule)
 }
 
 /// The lines of a rule, by its first client.
 fn lines(rule: &Rule) -> Vec<Line> {
     let Some(client) = Client::SOURCES.into_iter().find(|source| rule.client.reads(*source)) else { return Vec::new() };
     let of_samples = rule.samples.fires.iter().flat_map(|sample| {
-        let text = if client == Client::Health { sample.into() } else { line::unwrap_json(sample) };
-        line::logical_lines(&text).into_iter().map(|l| l.into_owned()).collect::<Vec<_>>()
+        let lines = ruleset::Line::of_record(client, sample);
+        lines.iter().map(|line| line.logical().to_owned()).collect::<Vec<_>>()
     });
     let mut lines: Vec<Line> = of_samples.map(|logical| Line { client, logical, is_sample: true }).collect();
     if client != Client::Health {

@@ -107,14 +107,16 @@ proptest! {
 
 #[test]
 fn a_line_with_more_places_than_are_kept_is_decided_as_any_other() {
-    let patterns = ["kiss me", "kiss.*you", "you.*kiss", "kiss [^k]", "(?:kiss )+(?:kiss )+you", "[0-9]@%[a-f]", "[0-9]@%[x-z]"];
+    let patterns =
+        ["kiss me", "kiss.*you", "you.*kiss", "kiss [^k]", "(?:kiss )+(?:kiss )+you", "[0-9]@%[a-f]", "[0-9]@%[x-z]"];
     let (matcher, patterns) = compiled(&patterns.map(str::to_owned));
     for end in ["kiss you", "kiss me", "7@%a", "you 7@%z kiss"] {
         let line = "kiss 7@% ".repeat(20_000) + end;
         let mut candidates = matcher.candidates(&line);
         matcher.matching_without_literal(&line, |number| candidates.add(number));
         let candidates: Vec<u32> = candidates.in_order().collect();
-        let found: Vec<u32> = found(&matcher, &line, &mut Scratch::default()).into_iter().map(|found| found.1).collect();
+        let found: Vec<u32> =
+            found(&matcher, &line, &mut Scratch::default()).into_iter().map(|found| found.1).collect();
         let naively: Vec<u32> = found_naively(&patterns, &line).into_iter().map(|found| found.1).collect();
         assert_eq!(found, naively, "{end}");
         assert!(naively.iter().all(|number| candidates.contains(number)), "{end}: {candidates:?}");

@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::rule::Client;
 use crate::domain::rule::severity::Severity;
+use crate::domain::ruleset::Line;
 use crate::domain::types::Verdict;
 
 const BASE: &str = "version: 1
@@ -26,7 +27,7 @@ fn ids(layers: &Layers) -> Vec<&str> {
 }
 
 fn decided<'a>(layers: &'a Layers, line: &str) -> Option<&'a str> {
-    layers.rules.decide(Client::Openvpn, line).map(|rule| rule.id.as_str())
+    layers.rules.decide(&Line::new(Client::Openvpn, line)).map(|rule| rule.id.as_str())
 }
 
 #[test]
