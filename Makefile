@@ -21,6 +21,7 @@ demo: lab-up ## the main job, told step by step, on a real cluster on this machi
 	tests/demo.sh
 
 test: lab-up lab-tests ## every test, on real components
+	$(LAB) up shipper_es
 	tests/run.sh $(CARGO_FLAGS)
 
 unit: ## the tests that need nothing but Rust

@@ -7,6 +7,8 @@
 mod app;
 mod chain;
 mod lab;
+#[path = "../shared/lab_lock.rs"]
+mod lab_lock;
 mod operator;
 mod scenarios;
 mod stream;

@@ -16,9 +16,43 @@ pub struct Operator {
     listen: String,
 }
 
+/// Where an operator reads the log lines from. The shippers of the lab write all of them to Kafka and to Elasticsearch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogSource {
+    Kafka,
+    Elasticsearch,
+    PodLogs,
+}
+
+impl LogSource {
+    /// The one that the scenarios are run with: `HOPKEEPER_E2E_SOURCE`, by default Kafka.
+    pub fn of_this_run() -> Self {
+        match std::env::var("HOPKEEPER_E2E_SOURCE").as_deref() {
+            Err(_) | Ok("kafka") => Self::Kafka,
+            Ok("elasticsearch") => Self::Elasticsearch,
+            Ok("pod-logs") => Self::PodLogs,
+            Ok(other) => panic!("HOPKEEPER_E2E_SOURCE is {other:?}; it may be kafka, elasticsearch, or pod-logs"),
+        }
+    }
+
+    fn arguments(self, group: &str) -> Vec<&str> {
+        match self {
+            Self::Kafka => {
+                vec!["--kafka-brokers", "127.0.0.1:9092", "--kafka-topic", "vpn-logs", "--kafka-group", group]
+            }
+            Self::Elasticsearch => {
+                vec!["--elasticsearch-url", "http://127.0.0.1:9200", "--elasticsearch-index", "filebeat-lab"]
+            }
+            Self::PodLogs => vec!["--source", "pod-logs"],
+        }
+    }
+}
+
 /// How to start one.
 #[derive(Clone)]
 pub struct Start {
+    /// Where the log lines come from.
+    pub source: LogSource,
     /// The only namespace that it works in.
     pub namespace: String,
     /// The consumer group, which outlives the process.
@@ -36,6 +70,7 @@ impl Start {
     pub fn new(namespace: &str) -> Self {
         let group = format!("e2e-{namespace}");
         Self {
+            source: LogSource::of_this_run(),
             namespace: namespace.to_owned(),
             group,
             failpoints: String::new(),
@@ -61,7 +96,7 @@ impl Start {
             .arg("run")
             .args(["--namespace", &self.namespace, "--lease-namespace", &self.lease_namespace])
             .args(["--listen", &listen, "--log", &self.log, "--lease-duration", "5s", "--parameters-poll", "3s"])
-            .args(["--kafka-brokers", "127.0.0.1:9092", "--kafka-topic", "vpn-logs", "--kafka-group", &self.group])
+            .args(self.source.arguments(&self.group))
             .args(["--vault-address", "http://127.0.0.1:8200", "--vault-auth", "token"])
             .arg("--vault-credential-file")
             .arg(token)

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::app;
 use crate::chain::{Chain, berlin, phase};
 use crate::lab::Fault;
-use crate::operator::{Operator, Start};
+use crate::operator::{LogSource, Operator, Start};
 use crate::turn::{Need, Turn, turn};
 use crate::wait::LIMIT;
 
@@ -21,6 +21,7 @@ mod outage;
 mod privacy;
 mod refusal;
 mod rotation;
+mod sources;
 mod terminal;
 
 /// A chain that is Up, with its application and operator.
@@ -79,6 +80,12 @@ impl World {
     /// Breaks a server of the lane, by its bare name, until the fault is dropped.
     pub fn fault(&self, arguments: &[&str]) -> Fault {
         Fault::new(self.chain.lane, arguments)
+    }
+
+    /// The same with one that reads another log source.
+    pub async fn restart_operator_on(&mut self, source: LogSource) {
+        self.start.source = source;
+        self.restart_operator().await;
     }
 
     /// Kills the operator (-9) and starts another one.

@@ -8,7 +8,7 @@ use super::{LIMIT, World, seconds, until_repaired};
 use crate::app;
 
 /// Breaks `hop` by `fault`; it must be healed by one step, and the other hops left as they are.
-async fn heals(world: &World, hop: &str, fault: &[&str], by: StepAction) {
+pub(super) async fn heals(world: &World, hop: &str, fault: &[&str], by: StepAction) {
     let before = world.chain.state().await;
     let began = Timestamp::now();
     let _fault = world.fault(fault);

@@ -1,5 +1,6 @@
 //! lab-shipper: this lab's stand-in for Filebeat, whose binary the package registries do not offer. Reads the logs of the hop pods
-//! (label `hopkeeper.io/chain`; containers `vpn` and `health`) on one node and writes Filebeat's events to Kafka, keyed by pod UID.
+//! (label `hopkeeper.io/chain`; containers `vpn` and `health`) on one node and writes Filebeat's events to Kafka, keyed by pod UID, or to
+//! Elasticsearch.
 //! It is not Filebeat: see the lab's README for what differs.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test stops where it goes wrong"))]
 
@@ -25,10 +26,10 @@ use tokio::sync::mpsc;
 
 use crate::pods::Pods;
 use crate::registry::{Entry, Registry};
-use crate::sink::{Record, Sink};
+use crate::sink::{Elasticsearch, Kafka, Output, Place, Record, Sink};
 use crate::tail::{Fate, Tail};
 
-/// Ships the logs of hop pods to Kafka as Filebeat would.
+/// Ships the logs of hop pods as Filebeat would.
 #[derive(Parser)]
 struct Options {
     /// The directory that holds the node's `var/log`.
@@ -43,6 +44,12 @@ struct Options {
     /// Where the events go.
     #[arg(long, default_value = "vpn-logs")]
     topic: String,
+    /// Elasticsearch's address: then they go there, and not to Kafka.
+    #[arg(long)]
+    elasticsearch: Option<String>,
+    /// The data stream there.
+    #[arg(long, default_value = "filebeat-lab")]
+    stream: String,
     /// The file that remembers what has been sent.
     #[arg(long)]
     registry: PathBuf,
@@ -139,14 +146,9 @@ impl Shipper {
             for message in messages {
                 let event = envelope::event(&message, &source, &self.agent, &log.metadata);
                 let entry = Entry { offset: message.end, head: log.tail.head.clone(), path: log.path.clone() };
-                let (file, time) = (log.tail.key.clone(), message.time);
-                self.sink.push(Record {
-                    key: log.uid.clone(),
-                    payload: event.to_string().into_bytes(),
-                    time,
-                    file,
-                    entry,
-                });
+                let place = Place { file: log.tail.key.clone(), entry };
+                let (key, payload) = (log.uid.clone(), event.to_string().into_bytes());
+                self.sink.push(Record { key, payload, time: message.time, place });
             }
             if fate != Fate::Same {
                 closed.push(name.clone());
@@ -190,7 +192,7 @@ impl Shipper {
                 () = tokio::time::sleep(tick) => {}
             }
         }
-        self.sink.close(&mut self.registry)?;
+        self.sink.close(&mut self.registry).await?;
         self.registry.save()?;
         let (p50, p99, max) = (self.sink.delay(0.5), self.sink.delay(0.99), self.sink.delay(1.0));
         tracing::info!(
@@ -198,7 +200,7 @@ impl Shipper {
             ?p50,
             ?p99,
             ?max,
-            "stopped; delays are from the line's time to Kafka's acknowledgement"
+            "stopped; delays are from the line's time to the acknowledgement"
         );
         Ok(())
     }
@@ -216,7 +218,10 @@ async fn main() -> anyhow::Result<()> {
         id: registry.agent_id.clone(),
         name: options.node.clone(),
     };
-    let sink = Sink::new(&options.brokers, &options.topic)?;
+    let sink = Sink::new(match &options.elasticsearch {
+        Some(url) => Output::Elasticsearch(Elasticsearch::new(url, &options.stream)?),
+        None => Output::Kafka(Kafka::new(&options.brokers, &options.topic)?),
+    });
     let (pods, watch) = Pods::watch(&options.kubeconfig).await.context("failed to reach Kubernetes")?;
 
     let (wake, woken) = mpsc::channel(1);
@@ -231,7 +236,7 @@ async fn main() -> anyhow::Result<()> {
 
     let work = async {
         pods.synced().await?;
-        tracing::info!(topic = %options.topic, "ready");
+        tracing::info!("ready");
         let mut shipper = Shipper { options, agent, registry, sink, pods, open: HashMap::new(), ended: Vec::new() };
         shipper.run(woken).await
     };

@@ -1,14 +1,15 @@
-//! Events on their way to Kafka, with Filebeat's key, partitioner and acknowledgement: in order, none given up, and a file's progress
-//! is recorded only when the broker has the event.
+//! Events on their way out: in order, none given up, and a file's progress is recorded only when the other side has the event.
+
+mod elasticsearch;
+mod kafka;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use futures::FutureExt;
 use jiff::Timestamp;
-use rdkafka::ClientConfig;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
+
+pub(crate) use elasticsearch::Elasticsearch;
+pub(crate) use kafka::Kafka;
 
 use crate::registry::{Entry, Registry};
 
@@ -20,73 +21,76 @@ pub(crate) struct Record {
     pub(crate) payload: Vec<u8>,
     /// The event's time.
     pub(crate) time: Timestamp,
-    /// The file's key in the registry.
-    pub(crate) file: String,
-    /// The file's progress once this has arrived.
-    pub(crate) entry: Entry,
+    /// What it stands for in the registry.
+    pub(crate) place: Place,
 }
 
-/// An event that the broker has not acknowledged yet.
-struct Sent {
-    file: String,
-    entry: Entry,
-    time: Timestamp,
-    delivery: DeliveryFuture,
+/// How far a file is sent once its event has arrived.
+pub(crate) struct Place {
+    /// The file's key in the registry.
+    pub(crate) file: String,
+    /// The file's progress.
+    pub(crate) entry: Entry,
 }
 
 /// How many delays are kept for the summary.
 const DELAYS: usize = 10_000;
+/// At most so many events are on their way.
+const UNDER_WAY: usize = 10_000;
+
+/// Where events go.
+pub(crate) enum Output {
+    /// A topic.
+    Kafka(Kafka),
+    /// A data stream.
+    Elasticsearch(Elasticsearch),
+}
 
 /// Why nothing can be sent any more.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to send an event to Kafka")]
-pub(crate) struct SinkError(#[source] KafkaError);
+pub(crate) enum SinkError {
+    /// Kafka's client gave up.
+    #[error("failed to send an event to Kafka")]
+    Kafka(#[source] rdkafka::error::KafkaError),
+    /// The task that writes is gone.
+    #[error("failed to send events to Elasticsearch")]
+    Elasticsearch(#[source] tokio::task::JoinError),
+    /// No client could be made.
+    #[error("failed to prepare the client for Elasticsearch")]
+    Client(#[source] reqwest::Error),
+}
 
-/// The producer and its queue.
+/// The output and its queue.
 pub(crate) struct Sink {
-    producer: FutureProducer,
-    topic: String,
+    output: Output,
     waiting: VecDeque<Record>,
-    sent: VecDeque<Sent>,
-    /// Events that the broker has.
+    /// Events that the other side has.
     pub(crate) delivered: u64,
-    /// From the runtime's time of a line to the broker's acknowledgement, of the latest events.
+    /// From the runtime's time of a line to the acknowledgement, of the latest events.
     delays: VecDeque<Duration>,
 }
 
 impl Sink {
-    /// Connects in the background; a broker that is away is waited for without an end.
-    pub(crate) fn new(brokers: &str, topic: &str) -> Result<Self, SinkError> {
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", brokers)
-            .set("client.id", "lab-shipper")
-            .set("acks", "all")
-            .set("enable.idempotence", "true")
-            .set("message.timeout.ms", "0")
-            .set("linger.ms", "1")
-            .set("compression.codec", "gzip")
-            .set("partitioner", "fnv1a_random") // Filebeat's 'partition.hash' (Sarama)
-            .set("reconnect.backoff.max.ms", "1000")
-            .create()
-            .map_err(SinkError)?;
-        Ok(Self {
-            producer,
-            topic: topic.to_owned(),
-            waiting: VecDeque::new(),
-            sent: VecDeque::new(),
-            delivered: 0,
-            delays: VecDeque::new(),
-        })
+    /// Nothing waits yet.
+    pub(crate) fn new(output: Output) -> Self {
+        Self { output, waiting: VecDeque::new(), delivered: 0, delays: VecDeque::new() }
     }
 
     /// Whether there is room: readers stop until what they gave has gone.
     pub(crate) fn ready(&self) -> bool {
-        self.waiting.is_empty() && self.sent.len() < 10_000
+        self.waiting.is_empty() && self.under_way() < UNDER_WAY
     }
 
     /// Whether something is under way.
     pub(crate) fn busy(&self) -> bool {
-        !self.waiting.is_empty() || !self.sent.is_empty()
+        !self.waiting.is_empty() || self.under_way() > 0
+    }
+
+    fn under_way(&self) -> usize {
+        match &self.output {
+            Output::Kafka(kafka) => kafka.under_way(),
+            Output::Elasticsearch(elasticsearch) => elasticsearch.under_way(),
+        }
     }
 
     /// Takes an event.
@@ -96,38 +100,17 @@ impl Sink {
 
     /// Sends what waits, and records what has arrived.
     pub(crate) fn turn(&mut self, registry: &mut Registry) -> Result<(), SinkError> {
-        while let Some(record) = self.waiting.pop_front() {
-            let message = FutureRecord::to(&self.topic)
-                .key(&record.key)
-                .payload(&record.payload)
-                .timestamp(record.time.as_millisecond());
-            match self.producer.send_result(message) {
-                Ok(delivery) => {
-                    self.sent.push_back(Sent { file: record.file, entry: record.entry, time: record.time, delivery })
-                }
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
-                    self.waiting.push_front(record);
-                    break;
-                }
-                Err((e, _)) => return Err(SinkError(e)),
+        let arrived = match &mut self.output {
+            Output::Kafka(kafka) => kafka.turn(&mut self.waiting)?,
+            Output::Elasticsearch(elasticsearch) => elasticsearch.turn(&mut self.waiting)?,
+        };
+        for (place, time) in arrived {
+            registry.acknowledged(&place.file, place.entry);
+            self.delivered += 1;
+            if self.delays.len() == DELAYS {
+                self.delays.pop_front();
             }
-        }
-        while let Some(first) = self.sent.front_mut() {
-            match (&mut first.delivery).now_or_never() {
-                None => break,
-                Some(Ok(Ok(_))) => {
-                    if let Some(Sent { file, entry, time, .. }) = self.sent.pop_front() {
-                        registry.acknowledged(&file, entry);
-                        self.delivered += 1;
-                        if self.delays.len() == DELAYS {
-                            self.delays.pop_front();
-                        }
-                        self.delays.push_back(Timestamp::now().duration_since(time).try_into().unwrap_or_default());
-                    }
-                }
-                Some(Ok(Err((e, _)))) => return Err(SinkError(e)),
-                Some(Err(_)) => return Err(SinkError(KafkaError::Canceled)),
-            }
+            self.delays.push_back(Timestamp::now().duration_since(time).try_into().unwrap_or_default());
         }
         Ok(())
     }
@@ -139,12 +122,20 @@ impl Sink {
         delays.get(((delays.len().saturating_sub(1)) as f64 * share) as usize).copied().unwrap_or_default()
     }
 
-    /// Gives the broker a last moment.
-    pub(crate) fn close(&mut self, registry: &mut Registry) -> Result<(), SinkError> {
+    /// Gives the other side a last moment.
+    pub(crate) async fn close(&mut self, registry: &mut Registry) -> Result<(), SinkError> {
         self.turn(registry)?;
-        if let Err(e) = self.producer.flush(Duration::from_secs(2)) {
-            tracing::warn!(error = %e, unsent = self.sent.len(), "stopped before Kafka had everything: it is read again at the next start");
+        match &mut self.output {
+            Output::Kafka(kafka) => kafka.flush(),
+            Output::Elasticsearch(elasticsearch) => elasticsearch.flush().await,
         }
-        self.turn(registry)
+        self.turn(registry)?;
+        if self.busy() {
+            tracing::warn!(
+                unsent = self.waiting.len() + self.under_way(),
+                "stopped before everything had arrived: it is read again at the next start"
+            );
+        }
+        Ok(())
     }
 }
