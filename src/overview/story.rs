@@ -177,7 +177,7 @@ fn attribution(spec: &HopIncidentSpec, status: &HopIncidentStatus) -> Attributio
     let this = |why: &str| Attribution { hop: Some(spec.hop.clone()), why: why.to_owned() };
     match (spec.evidence, &status.cause) {
         (Evidence::Own, _) => {
-            this("the hop's own server answered, or the fault is inside its pod: nobody else's fault")
+            this("own evidence: no other hop can make it look so")
         }
         (Evidence::Path, Some(cause)) => Attribution {
             hop: Some(cause.clone()),
