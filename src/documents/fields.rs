@@ -7,15 +7,11 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::{DATASET, Names};
-
 /// How Elasticsearch keeps a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A word, found as a whole and counted.
     Keyword,
-    /// A word that is the same in every document of a data stream.
-    Constant,
     /// A sentence, found by its words.
     Text,
     /// A moment.
@@ -36,8 +32,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Keyword => "keyword",
-            Self::Constant => "constant_keyword",
-            Self::Text => "match_only_text",
+            Self::Text => "text",
             Self::Date => "date",
             Self::Long => "long",
             Self::Double => "double",
@@ -75,9 +70,9 @@ pub const FIELDS: &[Field] = &[
     field("@timestamp", Kind::Date, "when the transition was written, or the state was last confirmed"),
     field("message", Kind::Text, "the same for people"),
     field("ecs.version", Kind::Keyword, "the version of ECS"),
-    field("data_stream.type", Kind::Constant, "`logs`; transitions only"),
-    field("data_stream.dataset", Kind::Constant, "`hopkeeper.transition`; transitions only"),
-    field("data_stream.namespace", Kind::Constant, "`--documents-namespace`; transitions only"),
+    field("data_stream.type", Kind::Keyword, "`logs`; transitions only"),
+    field("data_stream.dataset", Kind::Keyword, "`hopkeeper.transition`; transitions only"),
+    field("data_stream.namespace", Kind::Keyword, "`--documents-namespace`; transitions only"),
     field("event.module", Kind::Keyword, "`hopkeeper`"),
     field("event.dataset", Kind::Keyword, "`hopkeeper.transition` or `hopkeeper.state`"),
     field("event.kind", Kind::Keyword, "`event` for a transition, `state` for a current state"),
@@ -182,42 +177,21 @@ pub const FIELDS: &[Field] = &[
     ),
 ];
 
-/// Elasticsearch's mappings of both kinds of documents: these fields and no others, so that a document with an unknown one
-/// is refused, not guessed.
+/// Elasticsearch's mappings: these fields and no others, so that a document with an unknown one is refused, not guessed.
 #[must_use]
 pub fn mappings() -> Value {
-    let lasting = FIELDS.iter().filter(|field| field.kind != Kind::Constant);
-    json!({ "dynamic": "strict", "properties": nested(lasting.map(|field| (field.name, field.kind.mapping()))) })
-}
-
-/// What the data stream of transitions has besides; each has its value already, since writing takes no right to map.
-#[must_use]
-pub fn constants(names: &Names) -> Value {
-    let constant = |field: &Field| {
-        let value = match field.name {
-            "data_stream.type" => "logs",
-            "data_stream.dataset" => DATASET,
-            _ => &names.namespace,
-        };
-        (field.name, json!({ "type": field.kind.name(), "value": value }))
-    };
-    json!({ "properties": nested(FIELDS.iter().filter(|field| field.kind == Kind::Constant).map(constant)) })
-}
-
-/// Mappings by their dotted names, as the tree that Elasticsearch wants.
-fn nested(fields: impl Iterator<Item = (&'static str, Value)>) -> Map<String, Value> {
     let mut properties = Map::new();
-    for (name, mapping) in fields {
-        let (objects, leaf) = name.rsplit_once('.').unwrap_or(("", name));
+    for field in FIELDS {
+        let (objects, leaf) = field.name.rsplit_once('.').unwrap_or(("", field.name));
         let mut map = &mut properties;
         for object in objects.split('.').filter(|object| !object.is_empty()) {
             let object = map.entry(object).or_insert_with(|| json!({ "properties": {} }));
             map =
                 object["properties"].as_object_mut().expect("should be an object: no field is part of another's name");
         }
-        map.insert(leaf.to_owned(), mapping);
+        map.insert(leaf.to_owned(), field.kind.mapping());
     }
-    properties
+    json!({ "dynamic": "strict", "properties": properties })
 }
 
 /// The table of the documentation, in Markdown.

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde::Serialize;
 use serde_json::Value;
 
-use self::parts::{Part, Rule};
+use self::parts::Part;
 use super::Names;
 use crate::elasticsearch::error::ElasticsearchError;
 use crate::elasticsearch::{Body, Connection, Elasticsearch};
@@ -72,15 +72,8 @@ pub async fn run(connection: Connection, wanted: &Wanted, dry_run: bool) -> Resu
     let client = Elasticsearch::new(connection, remedies)?;
     let mut done = Vec::new();
     for part in parts::all(wanted) {
-        let there = look(&client, &part).await?;
-        let change = match (&there, part.rule) {
-            // What a template gives to a new index need not be given twice.
-            (None, Rule::Adjust) => continue,
-            (None, _) => Change::Create,
-            (Some(_), Rule::OnlyCreate) => Change::None,
-            (Some(there), _) if part.is_as_wanted(there) => Change::None,
-            (Some(_), _) => Change::Update,
-        };
+        let answer = look(&client, &part).await?;
+        let Some(change) = part.change(answer.as_ref()) else { continue };
         if change != Change::None && !dry_run {
             let body = if part.body.is_null() { Body::None } else { Body::Json(part.body.clone()) };
             let path: Vec<&str> = part.path.iter().map(String::as_str).collect();
@@ -93,7 +86,7 @@ pub async fn run(connection: Connection, wanted: &Wanted, dry_run: bool) -> Resu
 }
 
 async fn look(client: &Elasticsearch, part: &Part) -> Result<Option<Value>, ElasticsearchError> {
-    let path: Vec<&str> = part.path.iter().map(String::as_str).collect();
+    let path: Vec<&str> = part.look.iter().map(String::as_str).collect();
     match client.send("look at what is set up", Method::GET, &path, &[], Body::None).await {
         Ok(there) => Ok(Some(there)),
         Err(error) if error.status() == Some(404) => Ok(None),

@@ -151,7 +151,7 @@ fn leaves(value: &Value, name: &str, found: &mut Vec<(String, Value)>) {
 
 fn fits(kind: Kind, value: &Value) -> bool {
     match kind {
-        Kind::Keyword | Kind::Constant | Kind::Text => value.is_string(),
+        Kind::Keyword | Kind::Text => value.is_string(),
         Kind::Date => value.as_str().is_some_and(|text| text.parse::<Timestamp>().is_ok()),
         Kind::Long => value.is_i64() || value.is_u64(),
         Kind::Double => value.is_number(),

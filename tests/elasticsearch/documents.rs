@@ -223,7 +223,8 @@ async fn setting_up_again_changes_nothing_and_mends_what_was_changed() {
     let updated: Vec<_> = third.iter().filter(|done| done.change == Change::Update).collect();
     let parts: Vec<_> = updated.iter().map(|done| (done.part, &done.name)).collect();
     let (stream, state) = (&cluster.names().transitions, &cluster.names().state);
-    assert_eq!(parts, [("index template", stream), ("index template", state), ("lifecycle", stream)]);
+    // The lab's Elasticsearch has no lifecycles of data streams to tell of.
+    assert_eq!(parts, [("index template", stream), ("index template", state)]);
     let fourth = cluster.set_up(false).await;
     assert!(fourth.iter().all(|done| done.change == Change::None), "{fourth:?}");
     let simulated = format!("_index_template/_simulate_index/{}", cluster.names().state);
@@ -238,8 +239,9 @@ async fn an_index_from_before_learns_the_fields_that_were_added_since() {
     let older = json!({"mappings": {"dynamic": "strict", "properties": {"@timestamp": {"type": "date"}}}});
     cluster.server.ask(Method::PUT, &cluster.names().state, Some(older.to_string())).await;
     let done = cluster.set_up(false).await;
-    let mapping = done.iter().find(|done| done.part == "mapping").expect("should look at the mapping");
-    assert_eq!((mapping.change, &mapping.name), (Change::Update, &cluster.names().state));
+    let updated: Vec<_> = done.iter().filter(|done| done.change == Change::Update).collect();
+    let parts: Vec<_> = updated.iter().map(|done| (done.part, &done.name)).collect();
+    assert_eq!(parts, [("mapping", &cluster.names().state)]);
     let operator = Operator::on(&cluster);
     operator.sink.chain(&chain(None), &status("Up", None), &servers(), None, noon());
     let counts = operator.finish().await;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Wanted;
+use super::{Change, Wanted};
 use crate::documents::fields;
 
 /// Higher than the built-in template of `logs-*-*`, which is 100.
@@ -26,17 +26,30 @@ pub(super) struct Part {
     /// Completes "failed to …".
     pub(super) what: &'static str,
     pub(super) path: Vec<String>,
+    /// Where it is looked at.
+    pub(super) look: Vec<String>,
     pub(super) query: &'static [(&'static str, &'static str)],
     pub(super) body: Value,
-    pub(super) rule: Rule,
+    rule: Rule,
     /// Where in the answer of a look the same thing as `body` stands.
     stands: fn(&Value) -> Option<&Value>,
 }
 
 impl Part {
-    /// Whether what a look answered holds all that is wanted.
-    pub(super) fn is_as_wanted(&self, there: &Value) -> bool {
-        (self.stands)(there).is_some_and(|there| holds(there, &self.body))
+    /// What is to be done, by what a look answered; nothing where this is not its own to make.
+    pub(super) fn change(&self, answer: Option<&Value>) -> Option<Change> {
+        match (answer, self.rule) {
+            // What a template gives to a new index need not be given twice.
+            (None, Rule::Adjust) => None,
+            (None, _) => Some(Change::Create),
+            (Some(_), Rule::OnlyCreate) => Some(Change::None),
+            (Some(answer), rule) => match (self.stands)(answer) {
+                Some(there) if holds(there, &self.body) => Some(Change::None),
+                // Taken away by somebody, for ILM perhaps.
+                None if rule == Rule::Adjust => None,
+                _ => Some(Change::Update),
+            },
+        }
     }
 }
 
@@ -74,7 +87,6 @@ pub fn templates(wanted: &Wanted) -> [(&'static str, Value); 3] {
     };
     let mut transitions = template(&names.transitions, "Hopkeeper: transitions of chains and hops, and incidents");
     transitions["data_stream"] = json!({});
-    transitions["template"]["mappings"] = fields::constants(names);
     transitions["template"]["lifecycle"] = json!({ "enabled": true, "data_retention": wanted.keep });
     let state = template(&names.state, "Hopkeeper: the current state, one document a chain and one a hop");
     let base = json!({
@@ -104,18 +116,17 @@ pub(super) fn all(wanted: &Wanted) -> Vec<Part> {
         kind,
         name: name.to_owned(),
         what,
-        path: path.iter().map(|part| (*part).to_owned()).collect(),
+        path: owned(path),
+        look: owned(path),
         query: &[],
         body,
         rule,
         stands,
     };
-    let mapping_of = |name: &str, query, body| Part {
+    let mapping_of = |name: &str, query| Part {
         query,
-        ..part("mapping", name, "put a mapping", &[name, "_mapping"], body, Rule::Adjust, newest_mapping)
+        ..part("mapping", name, "put a mapping", &[name, "_mapping"], fields::mappings(), Rule::Adjust, newest_mapping)
     };
-    let mut with_constants = fields::mappings();
-    with_constants["properties"]["data_stream"] = fields::constants(names)["properties"]["data_stream"].take();
     let (stream, index, component) = (names.transitions.as_str(), names.state.as_str(), base_name(wanted));
     vec![
         part(
@@ -154,20 +165,27 @@ pub(super) fn all(wanted: &Wanted) -> Vec<Part> {
             Rule::OnlyCreate,
             |_| None,
         ),
-        part(
-            "lifecycle",
-            stream,
-            "put the lifecycle",
-            &["_data_stream", stream, "_lifecycle"],
-            lifecycle,
-            Rule::Adjust,
-            |there| there.pointer("/data_streams/0/lifecycle"),
-        ),
+        Part {
+            look: owned(&["_data_stream", stream]),
+            ..part(
+                "lifecycle",
+                stream,
+                "put the lifecycle",
+                &["_data_stream", stream, "_lifecycle"],
+                lifecycle,
+                Rule::Adjust,
+                |there| there.pointer("/data_streams/0/lifecycle"),
+            )
+        },
         // Older backing indices stay as they are: nothing is written to them any more.
-        mapping_of(stream, &[("write_index_only", "true")], with_constants),
+        mapping_of(stream, &[("write_index_only", "true")]),
         part("index", index, "make the index", &[index], Value::Null, Rule::OnlyCreate, |_| None),
-        mapping_of(index, &[], fields::mappings()),
+        mapping_of(index, &[]),
     ]
+}
+
+fn owned(path: &[&str]) -> Vec<String> {
+    path.iter().map(|part| (*part).to_owned()).collect()
 }
 
 fn index_template(there: &Value) -> Option<&Value> {
@@ -203,6 +221,19 @@ mod tests {
         ] {
             assert!(!holds(&there, &wanted), "{there}");
         }
+    }
+
+    #[test]
+    fn a_lifecycle_is_brought_to_the_wanted_one_and_one_that_was_taken_away_stays_away() {
+        let wanted = Wanted { names: crate::documents::Names::new("default").unwrap(), keep: "90d".into() };
+        let all = all(&wanted);
+        let lifecycle = all.iter().find(|part| part.kind == "lifecycle").unwrap();
+        assert_eq!(lifecycle.look, ["_data_stream", "logs-hopkeeper.transition-default"]);
+        let there = |keep: &str| json!({ "data_streams": [{ "lifecycle": { "enabled": true, "data_retention": keep, "effective_retention": keep } }] });
+        assert_eq!(lifecycle.change(Some(&there("90d"))), Some(Change::None));
+        assert_eq!(lifecycle.change(Some(&there("7d"))), Some(Change::Update));
+        assert_eq!(lifecycle.change(Some(&json!({ "data_streams": [{}] }))), None);
+        assert_eq!(lifecycle.change(None), None);
     }
 
     #[test]
