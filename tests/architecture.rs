@@ -1,5 +1,6 @@
 //! Rules about the structure that the compiler does not know.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -107,4 +108,22 @@ fn tasks_are_spawned_where_they_are_joined() {
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
         assert!(!code.contains("tokio::spawn("), "{} spawns a task that nobody joins", path.display());
     }
+}
+
+/// The lines of a manifest's dependencies that are the core's: without the manifest's own `tools`.
+fn dependencies_of_the_core(manifest: &str, tools: &[&str]) -> BTreeSet<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(manifest);
+    let text = fs::read_to_string(path).expect("the manifest should be readable");
+    let table = text.lines().skip_while(|line| *line != "[dependencies]").skip(1);
+    let lines = table.take_while(|line| !line.starts_with('[')).filter(|line| line.contains('='));
+    let is_the_cores = |line: &&str| !tools.iter().any(|tool| line.split(' ').next() == Some(tool));
+    lines.filter(is_the_cores).map(str::to_owned).collect()
+}
+
+/// `make lint` checks the one against the sources; the other is built by people who fuzz.
+#[test]
+fn the_benchmark_and_the_fuzz_targets_build_the_core_from_the_same_crates() {
+    let benchmark = dependencies_of_the_core("tests/bench/Cargo.toml", &["rsigma-eval", "rsigma-parser", "rustix"]);
+    assert!(benchmark.len() > 10, "{benchmark:?}");
+    assert_eq!(benchmark, dependencies_of_the_core("fuzz/Cargo.toml", &["libfuzzer-sys"]));
 }

@@ -1,8 +1,8 @@
 //! Until when a client certificate is valid: the first one of a PEM text.
 
 use jiff::Timestamp;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
