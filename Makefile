@@ -27,9 +27,10 @@ test: lab-up lab-tests ## every test, on real components
 unit: ## the tests that need nothing but Rust
 	cargo test $(CARGO_FLAGS) --lib --bins
 
-lint: ## formatting, clippy, the shipped rules, dependency bans, shell scripts
+lint: ## formatting, clippy, that the benchmark compiles, the shipped rules, dependency bans, shell scripts
 	cargo fmt --check
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+	cargo check --locked --manifest-path tests/bench/Cargo.toml
 	cargo build $(CARGO_FLAGS) --bins
 	tests/lint.sh
 

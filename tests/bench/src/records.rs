@@ -108,7 +108,7 @@ fn silent(rules: &RuleSet, texts: &[String], to_length: impl Fn(&str) -> String)
     let mut texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     loop {
         let line = to_length(&texts.join(" "));
-        let Some(rule) = rules.decide(Client::Openvpn, &line) else { return line };
+        let Some(rule) = rules.decide(&Line::new(Client::Openvpn, &line)) else { return line };
         let found = rule.pattern.as_ref().and_then(|pattern| pattern.find(&line)).expect("should match");
         let mut end = 0;
         let is_before = |text: &&str| {
