@@ -21,6 +21,12 @@ use crate::telemetry::error_chain;
     Needs the cluster privilege manage_index_templates, and manage on the indices logs-hopkeeper.transition-* and\n\
     hopkeeper-state-*; the operator itself needs neither. Without --dry-run it does what that says.")]
 pub(super) struct Setup {
+    /// Only say what would be done.
+    #[arg(long)]
+    dry_run: bool,
+    /// How the result looks; `json` also shows what is sent.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
     #[command(flatten)]
     connection: ConnectionArgs,
     #[command(flatten)]
@@ -28,12 +34,6 @@ pub(super) struct Setup {
     /// How long transitions are kept, such as 90d or 48h; the current states stay.
     #[arg(long = "documents-keep", env = "HOPKEEPER_DOCUMENTS_KEEP", default_value = "90d", value_name = "TIME", value_parser = keep)]
     keep: String,
-    /// Only say what would be done.
-    #[arg(long)]
-    dry_run: bool,
-    /// How the result looks; `json` also shows what is sent.
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
 }
 
 /// How the result looks.
@@ -56,12 +56,11 @@ impl Setup {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()?;
         let done = runtime.block_on(setup::run(connection, &wanted, self.dry_run));
         let done = done.map_err(|error| miette!("{}", error_chain(&error)))?;
-        let mut output = std::io::stdout().lock();
-        match self.output {
-            Output::Json => serde_json::to_writer_pretty(&mut output, &done).into_diagnostic()?,
-            Output::Table => write!(output, "{}", table(&done, self.dry_run)).into_diagnostic()?,
-        }
-        writeln!(output).into_diagnostic()
+        let shown = match self.output {
+            Output::Json => serde_json::to_string_pretty(&done).into_diagnostic()?,
+            Output::Table => table(&done, self.dry_run),
+        };
+        super::written(writeln!(std::io::stdout(), "{shown}"))
     }
 }
 

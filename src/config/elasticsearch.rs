@@ -18,9 +18,6 @@ const PASSWORD: &str = "HOPKEEPER_ELASTICSEARCH_PASSWORD";
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Log stream (Elasticsearch)")]
 pub struct ElasticsearchArgs {
-    /// The cluster.
-    #[command(flatten)]
-    pub connection: ConnectionArgs,
     /// The data stream that Filebeat writes to; a pattern is allowed.
     #[arg(
         long = "elasticsearch-index",
@@ -29,6 +26,9 @@ pub struct ElasticsearchArgs {
         value_name = "NAME"
     )]
     pub index: String,
+    /// The cluster.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
 }
 
 /// The cluster, and who we are there.
