@@ -176,9 +176,7 @@ fn step(step: &Step) -> StepOfStory {
 fn attribution(spec: &HopIncidentSpec, status: &HopIncidentStatus) -> Attribution {
     let this = |why: &str| Attribution { hop: Some(spec.hop.clone()), why: why.to_owned() };
     match (spec.evidence, &status.cause) {
-        (Evidence::Own, _) => {
-            this("own evidence: no other hop can make it look so")
-        }
+        (Evidence::Own, _) => this("own evidence: no other hop can make it look so"),
         (Evidence::Path, Some(cause)) => Attribution {
             hop: Some(cause.clone()),
             why: format!(
