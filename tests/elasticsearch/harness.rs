@@ -185,9 +185,9 @@ impl Lab {
         self.server.ask(reqwest::Method::POST, &format!("{}/_rollover", self.stream), None).await;
     }
 
-    /// Open points in time of all readers.
+    /// Open points in time on this data stream.
     pub(crate) async fn open_contexts(&self) -> u64 {
-        let stats = self.server.ask(reqwest::Method::GET, "_stats/search", None).await;
+        let stats = self.server.ask(reqwest::Method::GET, &format!("{}/_stats/search", self.stream), None).await;
         stats["_all"]["total"]["search"]["open_contexts"].as_u64().expect("should be a number")
     }
 

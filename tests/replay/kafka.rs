@@ -34,7 +34,8 @@ fn a_time_range_of_a_topic_comes_to_the_same_as_the_file() {
     for (number, scenario) in scenarios().into_iter().step_by(13).enumerate() {
         let topic = format!("hopkeeper-test-replay-{number}-{}", std::process::id());
         let partitions = 3;
-        let new = NewTopic::new(&topic, partitions, TopicReplication::Fixed(1));
+        // The recordings are older than what a broker keeps by default: a week.
+        let new = NewTopic::new(&topic, partitions, TopicReplication::Fixed(1)).set("retention.ms", "-1");
         let made = runtime.block_on(admin.create_topics([&new], &AdminOptions::new())).unwrap();
         made.into_iter().for_each(|result| drop(result.unwrap()));
         let records = shipped(&scenario);
