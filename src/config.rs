@@ -2,10 +2,10 @@
 
 pub mod documents;
 pub mod elasticsearch;
+pub mod kafka;
 pub mod log_source;
 pub mod vault;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -95,24 +95,6 @@ impl RunConfig {
     }
 }
 
-/// librdkafka settings of the command line; a value `@FILE` is the file's content.
-///
-/// # Errors
-/// When a file cannot be read.
-pub(crate) fn kafka_options(options: &[(String, String)]) -> Result<BTreeMap<String, String>, std::io::Error> {
-    let read = |(key, value): &(String, String)| {
-        let value = match value.strip_prefix('@') {
-            Some(path) => {
-                let named = |e: std::io::Error| std::io::Error::new(e.kind(), format!("{key}=@{path}: {e}"));
-                std::fs::read_to_string(path).map_err(named)?.trim().to_owned()
-            }
-            None => value.clone(),
-        };
-        Ok((key.clone(), value))
-    };
-    options.iter().map(read).collect()
-}
-
 /// The hops' images.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Images of the hops")]
@@ -174,12 +156,6 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     Ok(parsed.into())
 }
 
-pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
-    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
-    let (key, value) = pair.ok_or("must be KEY=VALUE, for example security.protocol=SSL")?;
-    Ok((key.to_owned(), value.to_owned()))
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -215,36 +191,6 @@ mod tests {
         }
         let refused = parsed(&["--lease-duration=-30s"]).err().unwrap_or_default();
         assert!(refused.contains("at least 1s"), "{refused}");
-    }
-
-    #[test]
-    fn a_kafka_option_is_a_value_or_the_content_of_a_file() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("password");
-        std::fs::write(&file, "pass=word@1\n").unwrap();
-        let secret = format!("sasl.password=@{}", file.display());
-        let options =
-            ["--kafka-option", "security.protocol=SASL_SSL", "--kafka-option", &secret, "--kafka-option", "a=b=c"];
-        let config = parsed(&options).unwrap();
-        let read = config.source.kafka.options().unwrap();
-        let expected = [("a", "b=c"), ("sasl.password", "pass=word@1"), ("security.protocol", "SASL_SSL")];
-        assert!(read.iter().map(|(key, value)| (key.as_str(), value.as_str())).eq(expected));
-
-        std::fs::remove_file(&file).unwrap();
-        let error = config.source.kafka.options().unwrap_err();
-        assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
-        assert!(error.to_string().contains(&file.display().to_string()), "{error}");
-        for text in ["security.protocol", "=value", ""] {
-            let refused = parsed(&["--kafka-option", text]).err().unwrap_or_default();
-            assert!(refused.contains("must be KEY=VALUE"), "{text}: {refused}");
-        }
-    }
-
-    #[test]
-    fn a_password_among_the_options_is_never_printed() {
-        let config = parsed(&["--kafka-option", "sasl.password=CANARY"]).unwrap();
-        let shown = format!("{config:?}");
-        assert!(shown.contains("sasl.password") && !shown.contains("CANARY"), "{shown}");
     }
 
     #[test]

@@ -4,6 +4,8 @@
 
 #[path = "kafka/harness.rs"]
 mod harness;
+#[path = "kafka/tls.rs"]
+mod tls;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

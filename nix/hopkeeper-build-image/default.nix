@@ -15,9 +15,17 @@ let
     cargoLock = {
       lockFile = source + "/Cargo.lock";
     };
-    # librdkafka is built from source.
+    # librdkafka is built from source, and linked with OpenSSL for TLS and SCRAM.
     nativeBuildInputs = [ pkgs.perl ];
-    buildInputs = [ static.zlib ];
+    buildInputs = [
+      static.openssl
+      static.zlib
+    ];
+    env = {
+      OPENSSL_STATIC = "1";
+      OPENSSL_INCLUDE_DIR = "${static.openssl.dev}/include";
+      OPENSSL_LIB_DIR = "${static.openssl.out}/lib";
+    };
     # They need a cluster: tests/lab.
     doCheck = false;
     meta = {

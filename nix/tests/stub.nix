@@ -32,11 +32,13 @@ let
       cargoLock,
       nativeBuildInputs ? [ ],
       buildInputs ? [ ],
+      env ? { },
       doCheck ? true,
       meta ? { },
     }:
     assert attrNames cargoLock == [ "lockFile" ];
     assert builtins.all (input: input ? outPath) (nativeBuildInputs ++ buildInputs);
+    assert builtins.all builtins.isString (builtins.attrValues env);
     fake "${pname}-${version}" { inherit src cargoLock; };
 
   packages = {
@@ -75,6 +77,10 @@ let
     pkgsStatic = {
       rustPlatform = { inherit buildRustPackage; };
       busybox = package "busybox";
+      openssl = package "openssl" // {
+        dev = package "openssl-dev";
+        out = package "openssl";
+      };
       zlib = package "zlib";
     };
     cacert = package "cacert";

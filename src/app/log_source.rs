@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use kube::Client;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -11,10 +11,10 @@ use super::cursor_store::LeaseCursor;
 use super::pod_logs::PodLogSource;
 use crate::config::RunConfig;
 use crate::config::elasticsearch::ElasticsearchArgs;
-use crate::config::log_source::SourceKind;
+use crate::config::log_source::{KafkaArgs, SourceKind};
 use crate::source::cursor::{CursorStore, FileCursor};
 use crate::source::elasticsearch::{ElasticsearchSource, Reading};
-use crate::source::kafka::{KafkaConfig, KafkaSource};
+use crate::source::kafka::KafkaSource;
 use crate::source::lines::{LinesConfig, LinesSource};
 use crate::source::raw::Origin;
 use crate::source::{Record, Source, SourceError};
@@ -22,7 +22,7 @@ use crate::source::{Record, Source, SourceError};
 /// How to connect the source.
 pub enum LogSource {
     /// A topic.
-    Kafka(KafkaConfig),
+    Kafka(KafkaArgs),
     /// A data stream.
     Elasticsearch(ElasticsearchArgs, Reading, Arc<dyn CursorStore>),
     /// The Kubernetes API's pod logs.
@@ -59,12 +59,11 @@ impl LogSource {
         let kind = config.source_kind().map_err(|why| anyhow!(why))?;
         tracing::info!(?kind, "Log lines are read from this source.");
         Ok(match kind {
-            SourceKind::Kafka => Self::Kafka(KafkaConfig {
-                brokers: args.kafka.brokers.clone().unwrap_or_default(),
-                topics: vec![args.kafka.topic.clone()],
-                group: args.kafka.group.clone(),
-                options: args.kafka.options().context("failed to read a file named by --kafka-option")?,
-            }),
+            SourceKind::Kafka => {
+                // What is wrong with the settings is said now, and not again and again.
+                args.kafka.config().map_err(|why| anyhow!(why))?;
+                Self::Kafka(args.kafka.clone())
+            }
             SourceKind::Elasticsearch => {
                 let cursor = cursor("hopkeeper-elasticsearch");
                 let source = Self::Elasticsearch(args.elasticsearch.clone(), (&args.reading).into(), cursor);
@@ -95,7 +94,10 @@ impl LogSource {
     /// When a setting can't be used.
     pub fn connect(&self) -> Result<Connected, SourceError> {
         Ok(match self {
-            Self::Kafka(config) => Connected::Kafka(KafkaSource::connect(config)?),
+            Self::Kafka(args) => {
+                let config = args.config().map_err(|why| SourceError::Configure(why.into()))?;
+                Connected::Kafka(KafkaSource::connect(&config)?)
+            }
             Self::Elasticsearch(args, reading, store) => {
                 let connection = args.connection.read().map_err(|why| SourceError::Configure(why.into()))?;
                 let index = args.index.clone();

@@ -1,12 +1,12 @@
 //! Where the log lines come from: what was typed, and what it means.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
 use super::elasticsearch::{ElasticsearchArgs, ReadingArgs};
-use super::{kafka_options, key_value};
+use super::kafka::KafkaConnectionArgs;
+use crate::source::kafka::KafkaConfig;
 
 /// The log stream.
 #[derive(Clone, Debug, Args)]
@@ -81,7 +81,7 @@ impl SourceArgs {
 }
 
 /// Kafka.
-#[derive(Clone, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Log stream (Kafka)")]
 pub struct KafkaArgs {
     /// Brokers, host:port, comma-separated.
@@ -93,28 +93,23 @@ pub struct KafkaArgs {
     /// Consumer group; operators with the same one share the partitions.
     #[arg(long = "kafka-group", env = "HOPKEEPER_KAFKA_GROUP", default_value = "hopkeeper", value_name = "NAME")]
     pub group: String,
-    /// Further librdkafka setting, for TLS and SASL; may be repeated. For a secret use KEY=@FILE.
-    #[arg(long = "kafka-option", value_name = "KEY=VALUE", value_parser = key_value)]
-    pub options: Vec<(String, String)>,
-}
-
-/// Without the values of the further settings: a password may be among them.
-impl std::fmt::Debug for KafkaArgs {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { brokers, topic, group, options } = self;
-        let keys: Vec<_> = options.iter().map(|(key, _)| key).collect();
-        let mut shown = f.debug_struct("KafkaArgs");
-        shown.field("brokers", brokers).field("topic", topic).field("group", group).field("options", &keys).finish()
-    }
+    /// TLS, and who we are.
+    #[command(flatten)]
+    pub connection: KafkaConnectionArgs,
 }
 
 impl KafkaArgs {
-    /// The further settings; a value `@FILE` is the file's content.
+    /// What a consumer takes; files are read now.
     ///
     /// # Errors
-    /// When a file cannot be read.
-    pub fn options(&self) -> Result<BTreeMap<String, String>, std::io::Error> {
-        kafka_options(&self.options)
+    /// When settings contradict one another, or a file can't be read; what to do is said.
+    pub fn config(&self) -> Result<KafkaConfig, String> {
+        Ok(KafkaConfig {
+            brokers: self.brokers.clone().unwrap_or_default(),
+            topics: vec![self.topic.clone()],
+            group: self.group.clone(),
+            options: self.connection.settings()?,
+        })
     }
 }
 

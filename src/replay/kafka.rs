@@ -2,22 +2,30 @@
 //! group, stores and commits nothing.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
+use rdkafka::metadata::Metadata;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use rdkafka::{ClientConfig, Message};
+use rdkafka::{ClientConfig, ClientContext, Message};
 use thiserror::Error;
 
 use crate::domain::event::{Position, Shard};
+use crate::source::kafka::explained::explained;
 
 /// How long a broker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How often it is looked whether librdkafka has said why it does not.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long it is listened to then.
+const LISTEN: Duration = Duration::from_millis(100);
 
 /// What to read.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Range {
     /// `host:port`, comma-separated.
     pub brokers: String,
@@ -45,10 +53,49 @@ pub enum RangeError {
         #[source]
         source: Box<KafkaError>,
     },
+    /// No broker is reached, and librdkafka said why.
+    #[error("Kafka is not reached: {0}")]
+    NotReached(&'static str),
     /// The topic has no partition.
     #[error("topic {0:?} is not there; name the one that the shipper writes to with --kafka-topic")]
     NoTopic(String),
 }
+
+/// What is left when librdkafka gives no reason at all, as for plain text sent to a port with TLS.
+const BREAKS_OFF: &str = "the broker breaks off every connection: this port of the broker may want TLS: say \
+                          --kafka-security-protocol ssl or sasl-ssl, or give its other port";
+
+/// Keeps why no broker is reached: a call that waits for an answer only tells that there was none.
+#[derive(Default)]
+struct Reasons(Mutex<Option<&'static str>>);
+
+impl Reasons {
+    fn hear(&self, reason: &str) {
+        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(remedy) = explained(reason) {
+            *heard = Some(remedy);
+        } else if reason.contains("brokers are down") {
+            heard.get_or_insert(BREAKS_OFF);
+        }
+    }
+
+    fn heard(&self) -> Option<&'static str> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Some reasons come as errors, others only as lines of its log.
+impl ClientContext for Reasons {
+    fn log(&self, _: RDKafkaLogLevel, _: &str, message: &str) {
+        self.hear(message);
+    }
+
+    fn error(&self, _: KafkaError, reason: &str) {
+        self.hear(reason);
+    }
+}
+
+impl ConsumerContext for Reasons {}
 
 /// Gives each record of the range to `each`: its payload, its place, and its own time in Kafka. Partition by partition
 /// in order; `each` is told as well how many records are still to come.
@@ -74,7 +121,8 @@ pub fn read(range: &Range, mut each: impl FnMut(&[u8], Position, Option<Timestam
         .set("allow.auto.create.topics", "false")
         .set("auto.offset.reset", "earliest")
         .set("enable.partition.eof", "false");
-    let consumer: BaseConsumer = config.create().map_err(failed("configure the reading"))?;
+    let consumer: BaseConsumer<Reasons> =
+        config.create_with_context(Reasons::default()).map_err(failed("configure the reading"))?;
     let mut left = bounds(range, &consumer)?;
     let mut assignment = TopicPartitionList::new();
     for (partition, (next, _)) in &left {
@@ -114,12 +162,12 @@ pub fn read(range: &Range, mut each: impl FnMut(&[u8], Position, Option<Timestam
 }
 
 /// For each partition the first offset to read and the one after the last; partitions without records left out.
-fn bounds(range: &Range, consumer: &BaseConsumer) -> Result<HashMap<i32, (i64, i64)>, RangeError> {
+fn bounds(range: &Range, consumer: &BaseConsumer<Reasons>) -> Result<HashMap<i32, (i64, i64)>, RangeError> {
     let failed = |what| {
         let topic = range.topic.clone();
         move |source| RangeError::Kafka { what, topic, source: Box::new(source) }
     };
-    let metadata = consumer.fetch_metadata(Some(&range.topic), PATIENCE).map_err(failed("learn the partitions"))?;
+    let metadata = partitions_of(range, consumer)?;
     let topic = metadata.topics().iter().find(|topic| topic.name() == range.topic);
     let partitions: Vec<i32> = topic.iter().flat_map(|topic| topic.partitions()).map(|p| p.id()).collect();
     if partitions.is_empty() {
@@ -145,10 +193,30 @@ fn bounds(range: &Range, consumer: &BaseConsumer) -> Result<HashMap<i32, (i64, i
     Ok(bounds)
 }
 
+/// The topic's partitions. Ends as soon as it is known that waiting is in vain.
+fn partitions_of(range: &Range, consumer: &BaseConsumer<Reasons>) -> Result<Metadata, RangeError> {
+    let started = Instant::now();
+    loop {
+        let error = match consumer.fetch_metadata(Some(&range.topic), LOOK) {
+            Ok(metadata) => return Ok(metadata),
+            Err(error) => error,
+        };
+        // Lets librdkafka tell; nothing is assigned yet, so no record comes.
+        while consumer.context().heard().is_none() && consumer.poll(LISTEN).is_some() {}
+        if let Some(remedy) = consumer.context().heard() {
+            return Err(RangeError::NotReached(remedy));
+        }
+        if started.elapsed() > PATIENCE {
+            let (what, topic) = ("learn the partitions", range.topic.clone());
+            return Err(RangeError::Kafka { what, topic, source: Box::new(error) });
+        }
+    }
+}
+
 /// The first offset at or after a time, where there is one.
 fn at(
     range: &Range,
-    consumer: &BaseConsumer,
+    consumer: &BaseConsumer<Reasons>,
     partitions: &[i32],
     time: Option<Timestamp>,
 ) -> Result<HashMap<i32, i64>, RangeError> {

@@ -5,6 +5,7 @@
 
 mod assignment;
 mod config;
+pub(crate) mod explained;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -67,7 +67,14 @@ fn settings_that_need_one_another_say_so() {
             vec!["--set", "stack.mode=embedded,stack.transport=elasticsearch,elasticsearch.index=mine"],
             "elasticsearch.index is mine: with stack.mode=embedded it must begin with logs-hopkeeper.vpn-",
         ),
-        (vec!["--set", "kafka.optionsSecret.name=s"], "kafka.optionsSecret.keys is empty"),
+        (
+            vec!["--set-json", r#"kafka.options={"sasl.password":"x"}"#],
+            "kafka.options has sasl.password, which is a secret: put the user into kafka.userSecret",
+        ),
+        (
+            vec!["--set", "stack.mode=external,kafka.brokers={k:9092},kafka.securityProtocol=sasl-ssl"],
+            "kafka.userSecret is empty: with kafka.securityProtocol=sasl-ssl it must name",
+        ),
     ] {
         let Some(said) = refusal(&arguments) else { return };
         assert!(said.contains(sentence), "{arguments:?}: {said}");

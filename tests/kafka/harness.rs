@@ -99,6 +99,14 @@ impl Lab {
         Some(lab)
     }
 
+    pub(crate) fn brokers(&self) -> &str {
+        &self.brokers
+    }
+
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
+    }
+
     fn admin(&self) -> AdminClient<DefaultClientContext> {
         ClientConfig::new().set("bootstrap.servers", &self.brokers).create().expect("should make an admin client")
     }

@@ -91,7 +91,7 @@ imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- define "hopkeeper.brokers" -}}
 {{- $name := include "hopkeeper.fullname" . -}}
 {{- if eq .Values.stack.mode "embedded" -}}{{ $name }}-kafka.{{ .Release.Namespace }}.svc:9092
-{{- else if eq .Values.stack.mode "eck" -}}{{ $name }}-kafka-kafka-bootstrap.{{ .Release.Namespace }}.svc:9092
+{{- else if eq .Values.stack.mode "eck" -}}{{ $name }}-kafka-kafka-bootstrap.{{ .Release.Namespace }}.svc:9093
 {{- else -}}{{ join "," .Values.kafka.brokers }}{{- end -}}
 {{- end -}}
 {{- define "hopkeeper.elasticsearchUrls" -}}

@@ -4,28 +4,45 @@
 {{- if or .Values.rules.extra (eq .Values.rules.shipped "chart") -}}yes{{- end -}}
 {{- end -}}
 
-{{/* Settings of librdkafka whose values are files: the Secret that holds them, and which of its keys; {} without any. */}}
-{{- define "hopkeeper.kafkaSecret" -}}
+{{/* Who the operator is at Kafka: a Secret, and which of its keys hold what; {} without a user. */}}
+{{- define "hopkeeper.kafkaLogin" -}}
 {{- if ne (include "hopkeeper.source" .) "kafka" -}}{}
 {{- else if eq .Values.stack.mode "embedded" -}}
-{{- dict "name" (include "hopkeeper.credentials" .) "items" (dict "sasl.password" "kafka-hopkeeper") | toJson -}}
-{{- else if and (eq .Values.stack.mode "external") .Values.kafka.optionsSecret.name -}}
-{{- $items := dict -}}{{- range .Values.kafka.optionsSecret.keys -}}{{- $_ := set $items . . -}}{{- end -}}
-{{- dict "name" .Values.kafka.optionsSecret.name "items" $items | toJson -}}
+{{- dict "secret" (include "hopkeeper.credentials" .) "user" "hopkeeper" "password" "kafka-hopkeeper" "mechanism" "plain" | toJson -}}
+{{- else if eq .Values.stack.mode "eck" -}}
+{{- $user := printf "%s-kafka-hopkeeper" (include "hopkeeper.fullname" .) -}}
+{{- dict "secret" $user "user" $user "password" "password" "mechanism" "scram-sha-512" | toJson -}}
+{{- else if and (eq .Values.stack.mode "external") .Values.kafka.userSecret -}}
+{{- dict "secret" .Values.kafka.userSecret "userKey" "username" "password" "password" "mechanism" (default "scram-sha-512" .Values.kafka.saslMechanism) | toJson -}}
 {{- else -}}{}{{- end -}}
 {{- end -}}
 
+{{/* How brokers are talked to: the value of --kafka-security-protocol. */}}
+{{- define "hopkeeper.kafkaProtocol" -}}
+{{- if eq .Values.stack.mode "embedded" -}}sasl-plaintext
+{{- else if eq .Values.stack.mode "eck" -}}sasl-ssl
+{{- else if .Values.kafka.securityProtocol -}}{{ .Values.kafka.securityProtocol }}
+{{- else if .Values.kafka.userSecret -}}sasl-ssl
+{{- else if or .Values.kafka.caConfigMap.name .Values.kafka.certificateSecret -}}ssl
+{{- else -}}plaintext{{- end -}}
+{{- end -}}
+{{- define "hopkeeper.kafkaTls" -}}
+{{- if has (include "hopkeeper.kafkaProtocol" .) (list "ssl" "sasl-ssl") -}}yes{{- end -}}
+{{- end -}}
+
+{{/* A volume's source with the CA certificates as ca.crt; nothing where the system's suffice. */}}
+{{- define "hopkeeper.kafkaCa" -}}
+{{- if eq .Values.stack.mode "eck" -}}
+secret: { secretName: {{ include "hopkeeper.fullname" . }}-kafka-cluster-ca-cert, items: [{ key: ca.crt, path: ca.crt }] }
+{{- else if and (eq .Values.stack.mode "external") .Values.kafka.caConfigMap.name -}}
+configMap: { name: {{ .Values.kafka.caConfigMap.name }}, items: [{ key: {{ .Values.kafka.caConfigMap.key }}, path: ca.crt }] }
+{{- end -}}
+{{- end -}}
+
 {{- define "hopkeeper.kafkaOptions" -}}
-{{- if eq (include "hopkeeper.source" .) "kafka" }}
-{{- $options := dict -}}
-{{- if eq .Values.stack.mode "embedded" -}}
-{{- $options = dict "security.protocol" "SASL_PLAINTEXT" "sasl.mechanism" "PLAIN" "sasl.username" "hopkeeper" -}}
-{{- else if eq .Values.stack.mode "external" -}}{{- $options = .Values.kafka.options -}}{{- end -}}
-{{- range $key, $value := $options }}
+{{- if and (eq (include "hopkeeper.source" .) "kafka") (eq .Values.stack.mode "external") }}
+{{- range $key, $value := .Values.kafka.options }}
 - {{ printf "--kafka-option=%s=%s" $key (toString $value) | quote }}
-{{- end }}
-{{- range $key, $_ := (include "hopkeeper.kafkaSecret" . | fromJson).items }}
-- {{ printf "--kafka-option=%s=@/etc/hopkeeper/kafka/%s" $key $key | quote }}
 {{- end }}
 {{- end }}
 {{- end -}}
@@ -52,6 +69,25 @@
 - { name: HOPKEEPER_KAFKA_BROKERS, value: {{ include "hopkeeper.brokers" . | quote }} }
 - { name: HOPKEEPER_KAFKA_TOPIC, value: {{ .Values.kafka.topic | quote }} }
 - { name: HOPKEEPER_KAFKA_GROUP, value: {{ .Values.kafka.group | quote }} }
+- { name: HOPKEEPER_KAFKA_SECURITY_PROTOCOL, value: {{ include "hopkeeper.kafkaProtocol" . }} }
+{{- $kafka := include "hopkeeper.kafkaLogin" . | fromJson }}
+{{- if $kafka.user }}
+- { name: HOPKEEPER_KAFKA_USERNAME, value: {{ $kafka.user | quote }} }
+{{- else if $kafka.userKey }}
+- name: HOPKEEPER_KAFKA_USERNAME
+  valueFrom: { secretKeyRef: { name: {{ $kafka.secret }}, key: {{ $kafka.userKey }} } }
+{{- end }}
+{{- if $kafka.secret }}
+- { name: HOPKEEPER_KAFKA_PASSWORD_FILE, value: /etc/hopkeeper/kafka/password }
+- { name: HOPKEEPER_KAFKA_SASL_MECHANISM, value: {{ $kafka.mechanism }} }
+{{- end }}
+{{- if include "hopkeeper.kafkaCa" . }}
+- { name: HOPKEEPER_KAFKA_CA_FILE, value: /etc/hopkeeper/kafka-ca/ca.crt }
+{{- end }}
+{{- if and (eq .Values.stack.mode "external") .Values.kafka.certificateSecret }}
+- { name: HOPKEEPER_KAFKA_CERTIFICATE_FILE, value: /etc/hopkeeper/kafka-tls/tls.crt }
+- { name: HOPKEEPER_KAFKA_KEY_FILE, value: /etc/hopkeeper/kafka-tls/tls.key }
+{{- end }}
 {{- end }}
 {{- if eq $source "elasticsearch" }}
 - { name: HOPKEEPER_ELASTICSEARCH_INDEX, value: {{ .Values.elasticsearch.index | quote }} }
@@ -139,16 +175,23 @@ secret: { secretName: {{ include "hopkeeper.tls" . }}, items: [{ key: ca.crt, pa
 - name: rules
   configMap: { name: {{ include "hopkeeper.fullname" . }}-rules }
 {{- end }}
-{{- $kafka := include "hopkeeper.kafkaSecret" . | fromJson }}
-{{- with $kafka.name }}
+{{- if eq (include "hopkeeper.source" .) "kafka" }}
+{{- $kafka := include "hopkeeper.kafkaLogin" . | fromJson }}
+{{- with $kafka.secret }}
 - name: kafka
   secret:
     secretName: {{ . }}
     defaultMode: 0440
-    items:
-      {{- range $path, $key := $kafka.items }}
-      - { key: {{ $key }}, path: {{ $path }} }
-      {{- end }}
+    items: [{ key: {{ $kafka.password }}, path: password }]
+{{- end }}
+{{- with include "hopkeeper.kafkaCa" . }}
+- name: kafka-ca
+  {{ . }}
+{{- end }}
+{{- if and (eq .Values.stack.mode "external") .Values.kafka.certificateSecret }}
+- name: kafka-tls
+  secret: { secretName: {{ .Values.kafka.certificateSecret }}, defaultMode: 0440 }
+{{- end }}
 {{- end }}
 {{- if include "hopkeeper.usesElasticsearch" . }}
 {{- $es := include "hopkeeper.elasticsearchLogin" . | fromJson }}

@@ -10,7 +10,7 @@ use miette::{IntoDiagnostic, WrapErr, miette};
 
 use super::bar;
 use crate::config::elasticsearch::ElasticsearchArgs;
-use crate::config::{kafka_options, key_value};
+use crate::config::kafka::KafkaConnectionArgs;
 use crate::domain::event::{Position, Shard};
 use crate::replay::stream::Stream;
 use crate::replay::{Chain, Record, kafka, logs};
@@ -37,9 +37,8 @@ pub(super) struct Input {
     /// The topic that the shipper writes to.
     #[arg(long = "kafka-topic", default_value = "vpn-logs", value_name = "NAME", help_heading = "Kafka")]
     topic: String,
-    /// Further librdkafka setting, for TLS and SASL; may be repeated. For a secret use KEY=@FILE.
-    #[arg(long = "kafka-option", value_name = "KEY=VALUE", value_parser = key_value, help_heading = "Kafka")]
-    options: Vec<(String, String)>,
+    #[command(flatten, next_help_heading = "Kafka")]
+    kafka: KafkaConnectionArgs,
     #[command(flatten, next_help_heading = "Elasticsearch")]
     elasticsearch: ElasticsearchArgs,
 }
@@ -75,7 +74,7 @@ impl Input {
         let range = kafka::Range {
             brokers: brokers.to_owned(),
             topic: self.topic.clone(),
-            options: kafka_options(&self.options).into_diagnostic()?,
+            options: self.kafka.settings().map_err(|why| miette!("{why}"))?,
             from: self.from,
             to: self.to,
         };

@@ -11,6 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use tracing::{debug, error, info, warn};
 
+use super::explained::explained;
 use crate::domain::event::Shard;
 use crate::source::{ShardHandle, SourceError};
 
@@ -121,7 +122,10 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         // librdkafka goes on by itself; what it can't mend, reading returns.
-        warn!(target: "librdkafka", %error, "{reason}");
+        match explained(reason) {
+            Some(remedy) => warn!(target: "librdkafka", %error, reason, "Kafka is not reached: {remedy}."),
+            None => warn!(target: "librdkafka", %error, "{reason}"),
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! How to reach Kafka.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use rdkafka::ClientConfig;
 
 /// Settings of the Kafka source.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct KafkaConfig {
     /// `host:port`, comma-separated.
     pub brokers: String,
@@ -15,6 +16,15 @@ pub struct KafkaConfig {
     pub group: String,
     /// Further librdkafka settings (TLS, SASL, timeouts). What the delivery guarantee rests on can't be set here.
     pub options: BTreeMap<String, String>,
+}
+
+/// Without the values of the further settings: a password is among them.
+impl fmt::Debug for KafkaConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { brokers, topics, group, options } = self;
+        let (keys, mut shown): (Vec<_>, _) = (options.keys().collect(), f.debug_struct("KafkaConfig"));
+        shown.field("brokers", brokers).field("topics", topics).field("group", group).field("options", &keys).finish()
+    }
 }
 
 /// How often stored offsets are committed; what is between is read again after a crash.
