@@ -225,19 +225,26 @@ fn at(
         move |source| RangeError::Kafka { what, topic, source: Box::new(source) }
     };
     let Some(time) = time else { return Ok(HashMap::new()) };
-    let mut wanted = TopicPartitionList::new();
-    for partition in partitions {
-        wanted
-            .add_partition_offset(&range.topic, *partition, Offset::Offset(time.as_millisecond()))
-            .map_err(failed("choose the offsets"))?;
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let mut wanted = TopicPartitionList::new();
+        for partition in partitions {
+            wanted
+                .add_partition_offset(&range.topic, *partition, Offset::Offset(time.as_millisecond()))
+                .map_err(failed("choose the offsets"))?;
+        }
+        let found = consumer.offsets_for_times(wanted, PATIENCE).map_err(failed("find the offsets of a time"))?;
+        let elements = found.elements();
+        // The call succeeds when a partition does not: its offset then still is the time that was asked for.
+        match elements.iter().find_map(|element| element.error().err()) {
+            None => {
+                let offset = |offset: Offset| offset.to_raw().filter(|raw| *raw >= 0);
+                return Ok(elements.iter().filter_map(|e| Some((e.partition(), offset(e.offset())?))).collect());
+            }
+            Some(error) if Instant::now() >= end => return Err(failed("find the offsets of a time")(error)),
+            Some(_) => std::thread::sleep(LISTEN),
+        }
     }
-    let found = consumer.offsets_for_times(wanted, PATIENCE).map_err(failed("find the offsets of a time"))?;
-    Ok(found
-        .elements()
-        .iter()
-        .filter_map(|e| Some((e.partition(), e.offset().to_raw()?)))
-        .filter(|(_, o)| *o >= 0)
-        .collect())
 }
 
 #[cfg(test)]
