@@ -10,6 +10,8 @@ mod documents;
 mod harness;
 #[path = "shared/lab_lock.rs"]
 mod lab_lock;
+#[path = "shared/elasticsearch.rs"]
+mod server;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

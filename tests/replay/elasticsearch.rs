@@ -7,64 +7,48 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::command::{directory, out, run, shipped};
-use crate::lab_lock;
+use crate::server::Server;
 use crate::support::scenarios;
 
-struct Server {
-    url: String,
-    http: reqwest::Client,
+/// The server, for tests that are not asynchronous.
+struct Lab {
+    server: Server,
     runtime: tokio::runtime::Runtime,
-    /// Nobody stops the server meanwhile.
-    _turn: Option<std::fs::File>,
 }
 
-impl Server {
+impl Lab {
     /// None without an Elasticsearch; under CI that is a failure.
     fn find() -> Option<Self> {
-        let Ok(url) = std::env::var("HOPKEEPER_TEST_ELASTICSEARCH") else {
-            let what = "needs Elasticsearch: set HOPKEEPER_TEST_ELASTICSEARCH=http://host:port";
-            assert!(std::env::var_os("CI").is_none(), "{what}");
-            println!("skipped: {what}");
-            return None;
-        };
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        let server = Server::start(false)?;
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().expect("should make a runtime");
-        let turn = lab_lock::lock(lab_lock::ELASTICSEARCH, false);
-        Some(Self { url, http: reqwest::Client::new(), runtime, _turn: turn })
+        Some(Self { server, runtime })
     }
 
     fn ask(&self, method: Method, path: &str, body: String) -> Value {
-        let request = self.http.request(method, format!("{}/{path}", self.url));
-        self.runtime.block_on(async {
-            let answer =
-                request.header("content-type", "application/json").body(body).send().await.expect("should answer");
-            let (status, text) = (answer.status(), answer.text().await.expect("should answer in full"));
-            assert!(status.is_success(), "{path}: {status} {text}");
-            serde_json::from_str(&text).unwrap_or_default()
-        })
+        self.runtime.block_on(self.server.ask(method, path, Some(body)))
     }
 }
 
 #[test]
 fn a_time_range_of_a_data_stream_comes_to_the_same_as_the_file() {
-    let Some(server) = Server::find() else { return };
+    let Some(lab) = Lab::find() else { return };
     let temporary = tempfile::tempdir().unwrap();
     for (number, scenario) in scenarios().into_iter().step_by(9).enumerate() {
         let stream = format!("hkt-replay-{number}-{}", std::process::id());
         let template = json!({"index_patterns": [stream], "data_stream": {}, "priority": 500,
             "template": {"settings": {"number_of_replicas": 0},
                 "mappings": {"properties": {"@timestamp": {"type": "date_nanos"}}}}});
-        server.ask(Method::PUT, &format!("_index_template/{stream}"), template.to_string());
-        server.ask(Method::PUT, &format!("_data_stream/{stream}"), String::new());
+        lab.ask(Method::PUT, &format!("_index_template/{stream}"), template.to_string());
+        lab.ask(Method::PUT, &format!("_data_stream/{stream}"), String::new());
         let records = shipped(&scenario);
         // The half that was written last comes first, and a rollover lies between.
         let lines: Vec<&str> = records.lines().collect();
         for half in lines.chunks(lines.len().div_ceil(2)).rev() {
             let body: String = half.iter().map(|line| format!("{{\"create\":{{}}}}\n{line}\n")).collect();
-            let answer = server.ask(Method::POST, &format!("{stream}/_bulk?refresh=true"), body);
+            let answer = lab.ask(Method::POST, &format!("{stream}/_bulk?refresh=true"), body);
             assert_eq!(answer["errors"], json!(false), "{}", answer["items"][0]);
-            server.ask(Method::POST, &format!("{stream}/_rollover"), String::new());
+            lab.ask(Method::POST, &format!("{stream}/_rollover"), String::new());
         }
         let file = temporary.path().join("records.ndjson");
         std::fs::write(&file, &records).unwrap();
@@ -77,22 +61,22 @@ fn a_time_range_of_a_data_stream_comes_to_the_same_as_the_file() {
                 run(&[&["replay", "--chain", &chain, "--format", "json"], source, range].concat(), "")
             };
             let (stored, expected) = (
-                replay(&["--elasticsearch-url", &server.url, "--elasticsearch-index", &stream]),
+                replay(&["--elasticsearch-url", &lab.server.url, "--elasticsearch-index", &stream]),
                 replay(&["--logs", &file]),
             );
             assert_eq!(out(&stored), out(&expected), "{} {range:?}", scenario.name);
         }
-        server.ask(Method::DELETE, &format!("_data_stream/{stream}"), String::new());
-        server.ask(Method::DELETE, &format!("_index_template/{stream}"), String::new());
+        lab.ask(Method::DELETE, &format!("_data_stream/{stream}"), String::new());
+        lab.ask(Method::DELETE, &format!("_index_template/{stream}"), String::new());
     }
 }
 
 #[test]
 fn a_server_or_an_index_that_is_not_there_is_told_with_the_remedy() {
-    let Some(server) = Server::find() else { return };
+    let Some(lab) = Lab::find() else { return };
     let (chain, _) = directory("ok-ovpn-ovpn-ovpn");
     for (url, index, expected) in [
-        (server.url.as_str(), "hkt-none", "no line of chain"),
+        (lab.server.url.as_str(), "hkt-none", "no line of chain"),
         ("http://127.0.0.1:9", "filebeat-*", "elasticsearch does not answer"),
         ("127.0.0.1:9200", "filebeat-*", "for example https://elasticsearch:9200"),
         ("http://user:CANARY@127.0.0.1:9200", "filebeat-*", "--elasticsearch-user"),

@@ -7,5 +7,7 @@ mod kafka;
 #[path = "../shared/lab_lock.rs"]
 mod lab_lock;
 mod scenarios;
+#[path = "../shared/elasticsearch.rs"]
+mod server;
 mod support;
 mod variants;
