@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::ExponentialBuilder;
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Secret};
@@ -206,9 +205,7 @@ fn changes(rules: Option<watch::Receiver<RulesState>>) -> impl Stream<Item = ()>
 /// How long a watch that failed waits until it is tried again: up to 5 s, and as much again by chance. client-go's 30 s, made for
 /// API servers with thousands of watchers, would have a repair wait for a minute after an outage.
 pub fn watch_pauses() -> watcher::ExponentialBackoff {
-    let pauses =
-        ExponentialBuilder::new().with_min_delay(Duration::from_millis(500)).with_max_delay(Duration::from_secs(5));
-    pauses.with_jitter().without_max_times().into()
+    crate::pauses::growing(Duration::from_millis(500), Duration::from_secs(5)).into()
 }
 
 /// A namespaced API, or the whole cluster's.

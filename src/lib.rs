@@ -17,6 +17,7 @@ pub mod internal_event;
 pub mod manifest;
 pub mod overview;
 pub mod parameters;
+mod pauses;
 pub mod pipeline;
 pub mod replay;
 pub mod rule_files;

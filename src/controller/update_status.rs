@@ -11,7 +11,7 @@ use serde_json::json;
 use super::candidates::Skipped;
 use super::desired::Supply;
 use super::incident_status::set_condition;
-use super::observe::{Observed, pod_view};
+use super::observe::{HopSecret, Observed, pod_view};
 use super::order::Answer;
 use super::recover::Outcome;
 use super::validate::{InvalidChain, ValidChain};
@@ -41,11 +41,16 @@ pub async fn update(
         event.emit(&ctx.metrics);
         ctx.publish(chain.chain, &event).await;
     }
-    let servers = observed.secrets.iter().map(|(hop, secret)| {
+    write(chain.chain, status(chain, observed, supply, outcome, ctx.now()), || servers(observed), ctx).await
+}
+
+/// The servers of each hop that has parameters.
+fn servers(observed: &Observed) -> Servers {
+    let of_hop = |(hop, secret): (&String, &HopSecret)| {
         let servers: BTreeSet<_> = secret.plan.endpoints.iter().map(|endpoint| endpoint.ip).collect();
         (hop.clone(), servers.into_iter().collect())
-    });
-    write(chain.chain, status(chain, observed, supply, outcome, ctx.now()), &servers.collect(), ctx).await
+    };
+    observed.secrets.iter().map(of_hop).collect()
 }
 
 /// The whole status. `now` is only seen where a condition changes, and in how many candidates have rested long enough.
@@ -104,7 +109,7 @@ fn status(
 /// # Errors
 /// When Kubernetes refuses.
 pub async fn invalid(chain: &VpnChain, why: &InvalidChain, ctx: &Context) -> Result<(), Error> {
-    write(chain, invalid_status(chain, why, ctx.now()), &Servers::new(), ctx).await
+    write(chain, invalid_status(chain, why, ctx.now()), Servers::new, ctx).await
 }
 
 fn invalid_status(chain: &VpnChain, why: &InvalidChain, now: Timestamp) -> VpnChainStatus {
@@ -119,7 +124,13 @@ fn invalid_status(chain: &VpnChain, why: &InvalidChain, now: Timestamp) -> VpnCh
     status
 }
 
-async fn write(chain: &VpnChain, mut status: VpnChainStatus, servers: &Servers, ctx: &Context) -> Result<(), Error> {
+/// `servers` is asked only where documents are written.
+async fn write(
+    chain: &VpnChain,
+    mut status: VpnChainStatus,
+    servers: impl FnOnce() -> Servers,
+    ctx: &Context,
+) -> Result<(), Error> {
     if let Some(rules) = &ctx.rules {
         rules.borrow().set(&mut status.conditions, status.observed_generation, ctx.now());
     }
@@ -129,7 +140,7 @@ async fn write(chain: &VpnChain, mut status: VpnChainStatus, servers: &Servers, 
         version = Some(patch(chain, &status, ctx).await?);
     }
     if let Some(documents) = &ctx.documents {
-        documents.chain(chain, &status, servers, version.as_deref(), ctx.now());
+        documents.chain(chain, &status, &servers(), version.as_deref(), ctx.now());
     }
     Ok(())
 }

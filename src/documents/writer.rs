@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use reqwest::Method;
 use serde_json::Value;
 use thiserror::Error;
@@ -212,8 +211,7 @@ impl Writer {
 }
 
 fn pauses() -> impl Iterator<Item = Duration> + Send {
-    let pauses = ExponentialBuilder::new().with_min_delay(FIRST_PAUSE).with_max_delay(MAX_PAUSE);
-    pauses.with_jitter().without_max_times().build()
+    crate::pauses::pauses(FIRST_PAUSE, MAX_PAUSE)
 }
 
 #[cfg(test)]

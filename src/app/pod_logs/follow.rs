@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::io::{AsyncBufRead, AsyncBufReadExt};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
@@ -224,6 +223,5 @@ async fn next_line(stream: &mut Pin<Box<dyn AsyncBufRead + Send>>, line: &mut Ve
 }
 
 fn pauses() -> impl Iterator<Item = Duration> + Send {
-    let pauses = ExponentialBuilder::new().with_min_delay(Duration::from_millis(250)).with_max_delay(MAX_PAUSE);
-    pauses.with_jitter().without_max_times().build()
+    crate::pauses::pauses(Duration::from_millis(250), MAX_PAUSE)
 }

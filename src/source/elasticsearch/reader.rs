@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -267,6 +266,5 @@ fn nanos(time: Timestamp) -> i64 {
 }
 
 fn pauses() -> impl Iterator<Item = Duration> + Send {
-    let pauses = ExponentialBuilder::new().with_min_delay(Duration::from_millis(250)).with_max_delay(MAX_PAUSE);
-    pauses.with_jitter().without_max_times().build()
+    crate::pauses::pauses(Duration::from_millis(250), MAX_PAUSE)
 }
