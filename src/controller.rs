@@ -41,7 +41,7 @@ mod recover;
 pub mod rules_state;
 mod teardown;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod update_status;
 pub mod validate;
 pub mod view;
@@ -222,9 +222,14 @@ where
 
 async fn reconcile(chain: Arc<PartialObjectMeta<VpnChain>>, ctx: Arc<Context>) -> Result<Action, Error> {
     let _timer = ctx.metrics.reconcile_timer();
-    let api = Api::<VpnChain>::namespaced(ctx.client.clone(), &chain.namespace().unwrap_or_default());
+    let namespace = chain.namespace().unwrap_or_default();
+    let api = Api::<VpnChain>::namespaced(ctx.client.clone(), &namespace);
     // Read one by one: an object that this version does not understand must not keep the others from being seen.
-    let Some(chain) = api.get_opt(&chain.name_any()).await? else { return Ok(Action::await_change()) };
+    let Some(chain) = api.get_opt(&chain.name_any()).await? else {
+        // Gone without us, its finalizer taken away by hand.
+        ctx.metrics.forget_chain(&namespace, &chain.name_any());
+        return Ok(Action::await_change());
+    };
     let result = finalizer(&api, names::FINALIZER, Arc::new(chain), |event| async {
         match event {
             Event::Apply(chain) => keep_up(&chain, &ctx).await,

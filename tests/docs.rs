@@ -1,8 +1,10 @@
 //! The guide does what it says: each `console` block of docs/writing-rules.md is run in order, with the files that the
-//! guide shows, and its output compared. The reference of the command line is compared in `docs/cli.rs`.
+//! guide shows, and its output compared. The references of the command line and of the metrics are compared in `docs/cli.rs` and `docs/metrics.rs`.
 
 #[path = "docs/cli.rs"]
 mod cli;
+#[path = "docs/metrics.rs"]
+mod metrics;
 
 use std::fs;
 use std::path::Path;

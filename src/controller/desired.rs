@@ -247,7 +247,7 @@ pub async fn write(
             api.replace(&object.name_any(), &post(), &object).await?
         }
     };
-    ParametersWritten { chain: &chain.name(), hop: &plan.network.name, plan: &plan.id() }.emit(&ctx.metrics);
+    ParametersWritten { chain: chain.chain, hop: &plan.network.name, plan: &plan.id() }.emit(&ctx.metrics);
     Ok(HopSecret { object, plan, stamp })
 }
 

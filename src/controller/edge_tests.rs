@@ -18,6 +18,7 @@ use crate::documents::{Buffer, Names};
 use crate::internal_event::documents::DocumentMetrics;
 
 pub(crate) mod api_server;
+mod metrics;
 mod orders;
 
 const SECRET: &str = "/api/v1/namespaces/demo/secrets/berlin-entry-parameters";
@@ -27,10 +28,11 @@ const CHAIN: &str = "/apis/hopkeeper.io/v1alpha1/namespaces/demo/vpnchains/berli
 /// A chain of one hop, up with candidate `a`, whose server has just refused that candidate.
 struct Scene {
     server: ApiServer,
+    registry: prometheus::Registry,
     ctx: Context,
 }
 
-fn context(client: kube::Client) -> Context {
+fn context(client: kube::Client, registry: &prometheus::Registry) -> Context {
     let image = || "example/image:1".to_owned();
     let images = build::Images {
         hopkeeper: image(),
@@ -47,7 +49,7 @@ fn context(client: kube::Client) -> Context {
         concurrency: 1,
     };
     let reporter = Reporter { controller: "hopkeeper".into(), instance: None };
-    let metrics = Arc::new(ControllerMetrics::register(&prometheus::Registry::new()).unwrap());
+    let metrics = Arc::new(ControllerMetrics::register(registry).unwrap());
     Context::new(client.clone(), None, settings, Recorder::new(client, reporter), metrics)
 }
 
@@ -58,7 +60,8 @@ impl Scene {
         chain.spec.hops.truncate(1);
         server.put(CHAIN, &chain);
         server.put("/api/v1/namespaces/demo/secrets/entry-pool", &pool("entry-pool", "1", candidates));
-        let scene = Self { ctx: context(server.client()), server };
+        let registry = prometheus::Registry::new();
+        let scene = Self { ctx: context(server.client(), &registry), server, registry };
         scene.pass().await.unwrap();
         let long_ago = Timestamp::now() - SignedDuration::from_hours(1);
         scene.server.put("/api/v1/namespaces/demo/pods/berlin-entry-0", &pod("entry", true, long_ago));
@@ -171,7 +174,7 @@ async fn a_deposed_leader_that_judged_an_old_view_changes_nothing() {
     let chain = scene.chain();
     let valid = validate(&chain).unwrap();
     let mut old = observe::observe(&scene.ctx.client, "demo", "berlin").await.unwrap();
-    let successor = context(scene.server.client());
+    let successor = context(scene.server.client(), &prometheus::Registry::new());
     keep_up(&chain, &successor).await.unwrap();
     let after = (scene.used(), scene.recovery());
     scene.server.forget_requests();

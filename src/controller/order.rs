@@ -82,8 +82,8 @@ pub async fn obey(
             Order::NoSuchHop => (Answer::Refused, format!("the chain has no hop {hop:?} that could be rotated")),
         };
         if answer != Answer::Waiting {
-            let (namespace, name, obeyed) = (&chain.namespace, &chain.name(), answer == Answer::Obeyed);
-            let event = OrderAnswered { namespace, chain: name, hop: &hop, obeyed, message: &message };
+            let obeyed = answer == Answer::Obeyed;
+            let event = OrderAnswered { chain: chain.chain, hop: &hop, obeyed, message: &message };
             event.emit(&ctx.metrics);
             ctx.publish(chain.chain, &event).await;
         }

@@ -253,8 +253,8 @@ impl Repair<'_> {
         if let Some(last) = status.steps.last_mut() {
             last.applied_at = Some(MicroTime(secret.stamp.applied_at));
         }
-        let (namespace, chain, incident) = (&self.chain.namespace, &self.chain.name(), &self.incident.name_any());
-        StepTaken { namespace, chain, hop: &hop, incident, step: &step }.emit(&self.ctx.metrics);
+        let (chain, incident) = (self.chain.chain, &self.incident.name_any());
+        StepTaken { chain, hop: &hop, incident, step: &step }.emit(&self.ctx.metrics);
         let recorded = self.record(status).await;
         fail::fail_point!("recover::verifying");
         recorded
@@ -299,7 +299,7 @@ impl Repair<'_> {
     async fn record(&self, status: HopIncidentStatus) -> Result<Option<HopIncident>, Error> {
         let updated = incident_status::write(self.ctx, self.incident, status).await?;
         if let Some(updated) = &updated {
-            let event = IncidentDecided { incident: updated };
+            let event = IncidentDecided { chain: self.chain.chain, incident: updated };
             event.emit(&self.ctx.metrics);
             if let Some(documents) = &self.ctx.documents {
                 documents.incident(self.chain.chain, self.incident, updated, self.ctx.now());

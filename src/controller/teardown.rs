@@ -26,7 +26,7 @@ pub async fn teardown(chain: &VpnChain, ctx: &Context) -> Result<(), Error> {
     Api::<Deployment>::namespaced(ctx.client.clone(), &namespace)
         .delete_collection(&DeleteParams::background(), &hops)
         .await?;
-    ctx.metrics.forget_chain(chain);
+    ctx.metrics.forget_chain(&namespace, &chain.name_any());
     if let Some(documents) = &ctx.documents {
         documents.chain_gone(chain, ctx.now());
     }

@@ -23,7 +23,7 @@ pub(super) fn noon() -> Timestamp {
 }
 
 /// The README's chain, whose hops all take their candidates from Secrets `<hop>-pool`.
-pub(super) fn berlin() -> VpnChain {
+pub(crate) fn berlin() -> VpnChain {
     let manifest: Value = serde_saphyr::from_str(include_str!("../../examples/berlin.yaml")).unwrap();
     let mut chain = crate::manifest::check(&manifest).unwrap();
     for hop in &mut chain.spec.hops {

@@ -37,7 +37,7 @@ pub async fn update(
 ) -> Result<(), Error> {
     let known = chain.chain.status.as_ref().map(|s| s.skipped_candidates.clone()).unwrap_or_default();
     for (hop, found) in skipped_candidates(chain, &known, supply).1 {
-        let event = CandidateSkipped { hop, candidate: &found.name, reason: &found.reason };
+        let event = CandidateSkipped { chain: chain.chain, hop, candidate: &found.name, reason: &found.reason };
         event.emit(&ctx.metrics);
         ctx.publish(chain.chain, &event).await;
     }

@@ -1,104 +1,20 @@
 //! What the reconciler does: each occurrence is a log line, a count, and for decisions a Kubernetes Event.
 
+mod metrics;
+
 use kube::ResourceExt;
 use kube::runtime::events::{Event, EventType};
-use prometheus::{Histogram, HistogramOpts, HistogramTimer, IntCounterVec, IntGaugeVec, Opts, Registry};
 use tracing::{info, warn};
 
 use crate::controller::Error;
-use crate::crd::chain::HopState;
 use crate::crd::incident::{IncidentPhase, Step};
-use crate::crd::{HopIncident, VpnChain, VpnChainStatus};
+use crate::crd::{HopIncident, VpnChain};
+pub use metrics::ControllerMetrics;
 
 /// Something that deserves a Kubernetes Event.
 pub trait Publishable {
     /// The Event, or none for what is not worth one.
     fn event(&self) -> Option<Event>;
-}
-
-/// The reconciler's metrics.
-pub struct ControllerMetrics {
-    reconciles: Histogram,
-    reconcile_errors: IntCounterVec,
-    decisions: IntCounterVec,
-    steps: IntCounterVec,
-    parameters_written: IntCounterVec,
-    candidates_skipped: IntCounterVec,
-    orders: IntCounterVec,
-    hop_up: IntGaugeVec,
-}
-
-impl ControllerMetrics {
-    /// Registers the metrics.
-    ///
-    /// # Errors
-    /// When a name is taken.
-    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let counters = |name: &str, help: &str, labels: &[&str]| -> Result<IntCounterVec, prometheus::Error> {
-            let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(counters.clone()))?;
-            Ok(counters)
-        };
-        let hop_up = IntGaugeVec::new(
-            Opts::new("hopkeeper_hop_up", "1 while the hop carries traffic, else 0."),
-            &["namespace", "chain", "hop"],
-        )?;
-        registry.register(Box::new(hop_up.clone()))?;
-        let reconciles = Histogram::with_opts(HistogramOpts::new(
-            "hopkeeper_reconcile_seconds",
-            "How long a reconcile of one chain took.",
-        ))?;
-        registry.register(Box::new(reconciles.clone()))?;
-        Ok(Self {
-            reconciles,
-            reconcile_errors: counters("hopkeeper_reconcile_errors_total", "Failed reconciles.", &["category"])?,
-            decisions: counters(
-                "hopkeeper_incident_decisions_total",
-                "Phases that incidents entered.",
-                &["namespace", "chain", "hop", "phase", "reason"],
-            )?,
-            steps: counters(
-                "hopkeeper_recovery_steps_total",
-                "Recovery steps taken.",
-                &["namespace", "chain", "hop", "action"],
-            )?,
-            parameters_written: counters(
-                "hopkeeper_parameters_written_total",
-                "Writes of a hop's parameters.",
-                &["chain", "hop"],
-            )?,
-            candidates_skipped: counters("hopkeeper_candidates_skipped_total", "Candidates found unusable.", &["hop"])?,
-            orders: counters(
-                "hopkeeper_rotation_orders_total",
-                "Rotations that a person ordered, by what came of them.",
-                &["namespace", "chain", "hop", "answer"],
-            )?,
-            hop_up,
-        })
-    }
-
-    /// Times a reconcile until it is dropped.
-    pub fn reconcile_timer(&self) -> HistogramTimer {
-        self.reconciles.start_timer()
-    }
-
-    /// The gauges of a chain.
-    pub fn chain_state(&self, chain: &VpnChain, status: &VpnChainStatus) {
-        let (namespace, name) = (chain.namespace().unwrap_or_default(), chain.name_any());
-        for hop in &status.hops {
-            let up = i64::from(hop.state == HopState::Up);
-            self.hop_up.with_label_values(&[&namespace, &name, &hop.name]).set(up);
-        }
-    }
-
-    /// Drops the gauges of a chain that is being deleted.
-    pub fn forget_chain(&self, chain: &VpnChain) {
-        let (namespace, name) = (chain.namespace().unwrap_or_default(), chain.name_any());
-        for hop in &chain.spec.hops {
-            // A hop that never had a gauge is no error.
-            let _ = self.hop_up.remove_label_values(&[&namespace, &name, &hop.name]);
-        }
-    }
 }
 
 /// A reconcile failed; it is tried again.
@@ -131,14 +47,14 @@ impl<K: ResourceExt> ReconcileError<'_, K> {
                 warn!(namespace, chain, error, category, retry_seconds = retry, "Reconciling the chain failed.");
             }
         }
-        metrics.reconcile_errors.with_label_values(&[self.error.category()]).inc();
+        metrics.reconcile_errors.of(&[self.error.category()]).inc();
     }
 }
 
 /// A hop's Secret was written.
 pub struct ParametersWritten<'a> {
     /// The chain.
-    pub chain: &'a str,
+    pub chain: &'a VpnChain,
     /// The hop.
     pub hop: &'a str,
     /// The plan's id: candidate, version, revision.
@@ -147,13 +63,16 @@ pub struct ParametersWritten<'a> {
 
 impl ParametersWritten<'_> {
     pub(crate) fn emit(&self, metrics: &ControllerMetrics) {
-        info!(chain = self.chain, hop = self.hop, parameters = self.plan, "Wrote the hop's parameters.");
-        metrics.parameters_written.with_label_values(&[self.chain, self.hop]).inc();
+        let (namespace, chain) = (self.chain.namespace().unwrap_or_default(), self.chain.name_any());
+        info!(namespace, chain, hop = self.hop, parameters = self.plan, "Wrote the hop's parameters.");
+        metrics.parameters_written.of(&[&namespace, &chain, hop_label(self.chain, self.hop)]).inc();
     }
 }
 
 /// A candidate cannot be used.
 pub struct CandidateSkipped<'a> {
+    /// The chain.
+    pub chain: &'a VpnChain,
     /// The hop.
     pub hop: &'a str,
     /// The key in the pool.
@@ -164,13 +83,16 @@ pub struct CandidateSkipped<'a> {
 
 impl CandidateSkipped<'_> {
     pub(crate) fn emit(&self, metrics: &ControllerMetrics) {
+        let (namespace, chain) = (self.chain.namespace().unwrap_or_default(), self.chain.name_any());
         warn!(
+            namespace,
+            chain,
             hop = self.hop,
             candidate = self.candidate,
             reason = self.reason,
             "Skipped a candidate that cannot be used."
         );
-        metrics.candidates_skipped.with_label_values(&[self.hop]).inc();
+        metrics.candidates_skipped.of(&[&namespace, &chain, hop_label(self.chain, self.hop)]).inc();
     }
 }
 
@@ -183,6 +105,8 @@ impl Publishable for CandidateSkipped<'_> {
 
 /// An incident entered a phase.
 pub struct IncidentDecided<'a> {
+    /// The chain.
+    pub chain: &'a VpnChain,
     /// The incident, with its new status.
     pub incident: &'a HopIncident,
 }
@@ -190,12 +114,12 @@ pub struct IncidentDecided<'a> {
 impl IncidentDecided<'_> {
     pub(crate) fn emit(&self, metrics: &ControllerMetrics) {
         let (spec, status) = (&self.incident.spec, self.incident.status.clone().unwrap_or_default());
-        let namespace = self.incident.namespace().unwrap_or_default();
+        let (namespace, chain) = (self.chain.namespace().unwrap_or_default(), self.chain.name_any());
         let (phase, reason) = (format!("{:?}", status.phase), status.reason.unwrap_or_default());
         let message = status.message.unwrap_or_default();
         info!(
             namespace,
-            chain = spec.chain,
+            chain,
             hop = spec.hop,
             incident = self.incident.name_any(),
             rule = spec.rule,
@@ -204,7 +128,8 @@ impl IncidentDecided<'_> {
             message,
             "Decided about an incident."
         );
-        metrics.decisions.with_label_values(&[&namespace, &spec.chain, &spec.hop, &phase, &reason]).inc();
+        let hop = hop_label(self.chain, &spec.hop);
+        metrics.decisions.of(&[&namespace, &chain, hop, &phase, &reason]).inc();
     }
 }
 
@@ -226,9 +151,7 @@ impl Publishable for IncidentDecided<'_> {
 /// A step's objects are written.
 pub struct StepTaken<'a> {
     /// The chain.
-    pub chain: &'a str,
-    /// The chain's namespace.
-    pub namespace: &'a str,
+    pub chain: &'a VpnChain,
     /// The hop.
     pub hop: &'a str,
     /// The incident.
@@ -240,18 +163,17 @@ pub struct StepTaken<'a> {
 impl StepTaken<'_> {
     pub(crate) fn emit(&self, metrics: &ControllerMetrics) {
         let action = format!("{:?}", self.step.action);
-        info!(namespace = self.namespace, chain = self.chain, hop = self.hop, incident = self.incident, action,
+        let (namespace, chain) = (self.chain.namespace().unwrap_or_default(), self.chain.name_any());
+        info!(namespace, chain, hop = self.hop, incident = self.incident, action,
             candidate = %self.step.candidate, "Took a recovery step.");
-        metrics.steps.with_label_values(&[self.namespace, self.chain, self.hop, &action]).inc();
+        metrics.steps.of(&[&namespace, &chain, hop_label(self.chain, self.hop), &action]).inc();
     }
 }
 
 /// A rotation that a person ordered was carried out, or cannot be.
 pub struct OrderAnswered<'a> {
-    /// The chain's namespace.
-    pub namespace: &'a str,
     /// The chain.
-    pub chain: &'a str,
+    pub chain: &'a VpnChain,
     /// The hop that the order names.
     pub hop: &'a str,
     /// Whether it was obeyed.
@@ -262,10 +184,11 @@ pub struct OrderAnswered<'a> {
 
 impl OrderAnswered<'_> {
     pub(crate) fn emit(&self, metrics: &ControllerMetrics) {
-        let Self { namespace, chain, hop, obeyed, message } = *self;
-        info!(namespace, chain, hop, obeyed, message, "Answered a person's order to rotate.");
+        let Self { chain, hop, obeyed, message } = *self;
+        let (namespace, name, label) = (chain.namespace().unwrap_or_default(), chain.name_any(), hop_label(chain, hop));
+        info!(namespace, chain = name, hop, obeyed, message, "Answered a person's order to rotate.");
         let answer = if obeyed { "obeyed" } else { "refused" };
-        metrics.orders.with_label_values(&[namespace, chain, hop, answer]).inc();
+        metrics.orders.of(&[&namespace, &name, label, answer]).inc();
     }
 }
 
@@ -275,6 +198,11 @@ impl Publishable for OrderAnswered<'_> {
             if self.obeyed { (EventType::Normal, "RotationObeyed") } else { (EventType::Warning, "RotationRefused") };
         Some(event(type_, reason, "Rotate", self.message.to_owned()))
     }
+}
+
+/// The hop's name as the chain has it. An incident and an order may name any hop, and a label must not take what they say.
+fn hop_label<'c>(chain: &'c VpnChain, hop: &str) -> &'c str {
+    chain.spec.hops.iter().find(|h| h.name == hop).map_or("", |h| h.name.as_str())
 }
 
 fn event(type_: EventType, reason: &str, action: &str, mut note: String) -> Event {
@@ -287,6 +215,7 @@ fn event(type_: EventType, reason: &str, action: &str, mut note: String) -> Even
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::controller::testing::berlin;
     use crate::crd::HopIncidentSpec;
 
     fn incident(message: &str) -> HopIncident {
@@ -306,14 +235,14 @@ mod tests {
 
     #[test]
     fn a_decision_becomes_an_event_without_the_line_that_caused_it() {
-        let event = IncidentDecided { incident: &incident("it works again") }.event().unwrap();
+        let event = IncidentDecided { chain: &berlin(), incident: &incident("it works again") }.event().unwrap();
         assert_eq!((event.reason.as_str(), event.action.as_str()), ("SuppressedHealed", "Recover"));
         let note = event.note.unwrap();
         assert_eq!(note, "hop \"entry\": it works again (rule r: t; berlin-entry-0a1b)");
         assert!(matches!(event.type_, EventType::Normal));
         let mut open = incident("m");
         open.status = None;
-        assert!(IncidentDecided { incident: &open }.event().is_none(), "nothing was decided yet");
+        assert!(IncidentDecided { chain: &berlin(), incident: &open }.event().is_none(), "nothing was decided yet");
     }
 
     #[test]
@@ -321,15 +250,19 @@ mod tests {
         for phase in [IncidentPhase::Held, IncidentPhase::Acting, IncidentPhase::Verifying, IncidentPhase::Escalated] {
             let mut decided = incident("m");
             decided.status.as_mut().unwrap().phase = phase;
-            assert!(matches!(IncidentDecided { incident: &decided }.event().unwrap().type_, EventType::Warning));
+            assert!(matches!(
+                IncidentDecided { chain: &berlin(), incident: &decided }.event().unwrap().type_,
+                EventType::Warning
+            ));
         }
     }
 
     #[test]
     fn a_note_is_cut_to_what_the_api_takes_and_between_characters() {
         for text in ["x".repeat(5000), "\u{20ac}".repeat(2000), format!("x{}", "\u{1f600}".repeat(2000))] {
-            let long = CandidateSkipped { hop: "entry", candidate: "a", reason: &text }.event().unwrap();
-            let decided = IncidentDecided { incident: &incident(&text) }.event().unwrap();
+            let long =
+                CandidateSkipped { chain: &berlin(), hop: "entry", candidate: "a", reason: &text }.event().unwrap();
+            let decided = IncidentDecided { chain: &berlin(), incident: &incident(&text) }.event().unwrap();
             for note in [long.note.unwrap(), decided.note.unwrap()] {
                 assert!(note.len() <= 1000 && note.len() > 990 && note.starts_with("hop \"entry\""), "{}", note.len());
             }

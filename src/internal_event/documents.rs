@@ -2,20 +2,19 @@
 
 use std::time::Duration;
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{IntCounter, IntGauge, Registry};
 use tracing::{info, warn};
 
+use super::catalog;
+use super::metric::Counters;
 use crate::telemetry::error_chain;
-
-const DROP_REASONS: [&str; 3] = ["overflow", "refused", "shutdown"];
-const ERROR_CATEGORIES: [&str; 6] = ["unreachable", "busy", "forbidden", "not_set_up", "refused", "settings"];
 
 /// The metrics of the documents.
 #[derive(Clone, Debug)]
 pub struct DocumentMetrics {
     written: IntCounter,
-    dropped: IntCounterVec,
-    errors: IntCounterVec,
+    dropped: Counters,
+    errors: Counters,
     waiting: IntGauge,
     waiting_bytes: IntGauge,
 }
@@ -26,34 +25,13 @@ impl DocumentMetrics {
     /// # Errors
     /// When a name is taken.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let metrics = Self {
-            written: IntCounter::new(
-                "hopkeeper_documents_written_total",
-                "Chain-state documents that Elasticsearch has.",
-            )?,
-            dropped: IntCounterVec::new(
-                Opts::new("hopkeeper_documents_dropped_total", "Chain-state documents that were never written."),
-                &["reason"],
-            )?,
-            errors: IntCounterVec::new(
-                Opts::new("hopkeeper_documents_write_errors_total", "Failed tries to write chain-state documents."),
-                &["category"],
-            )?,
-            waiting: IntGauge::new("hopkeeper_documents_waiting", "Chain-state documents that wait to be written.")?,
-            waiting_bytes: IntGauge::new("hopkeeper_documents_waiting_bytes", "What they take in memory.")?,
-        };
-        registry.register(Box::new(metrics.written.clone()))?;
-        registry.register(Box::new(metrics.dropped.clone()))?;
-        registry.register(Box::new(metrics.errors.clone()))?;
-        registry.register(Box::new(metrics.waiting.clone()))?;
-        registry.register(Box::new(metrics.waiting_bytes.clone()))?;
-        for reason in DROP_REASONS {
-            metrics.dropped.with_label_values(&[reason]);
-        }
-        for category in ERROR_CATEGORIES {
-            metrics.errors.with_label_values(&[category]);
-        }
-        Ok(metrics)
+        Ok(Self {
+            written: catalog::DOCUMENTS_WRITTEN.new_counter(registry)?,
+            dropped: catalog::DOCUMENTS_DROPPED.new_counters(registry)?,
+            errors: catalog::DOCUMENTS_WRITE_ERRORS.new_counters(registry)?,
+            waiting: catalog::DOCUMENTS_WAITING.new_gauge(registry)?,
+            waiting_bytes: catalog::DOCUMENTS_WAITING_BYTES.new_gauge(registry)?,
+        })
     }
 
     /// How many documents wait, and what they take.
@@ -97,7 +75,7 @@ impl DocumentsDropped {
         if self.documents == 0 {
             return;
         }
-        let counter = metrics.dropped.with_label_values(&[self.reason]);
+        let counter = metrics.dropped.of(&[self.reason]);
         let before = counter.get();
         counter.inc_by(self.documents as u64);
         // An outage drops one for each that comes: each doubling is worth a line.
@@ -119,7 +97,7 @@ pub(crate) struct DocumentRefused<'a> {
 
 impl DocumentRefused<'_> {
     pub(crate) fn emit(self, metrics: &DocumentMetrics) {
-        let counter = metrics.dropped.with_label_values(&["refused"]);
+        let counter = metrics.dropped.of(&["refused"]);
         counter.inc();
         if counter.get().is_power_of_two() {
             warn!(
@@ -149,6 +127,6 @@ impl DocumentsWriteFailed<'_> {
             pause_seconds = self.pause.as_secs_f64(),
             "Chain-state documents were not written; trying again."
         );
-        metrics.errors.with_label_values(&[self.category]).inc();
+        metrics.errors.of(&[self.category]).inc();
     }
 }

@@ -3,43 +3,32 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{Histogram, IntCounter, IntGauge, Registry};
 use tracing::{debug, error, info, warn};
 
+use super::catalog;
+use super::metric::Counters;
 use crate::domain::engine::{Detection, Tally};
 use crate::domain::envelope::EnvelopeError;
 use crate::domain::event::Shard;
 use crate::domain::incident::incident_name;
-use crate::domain::types::{Evidence, Verdict};
 use crate::pipeline::sink::{Created, FindingsError, SinkError};
 use crate::source::SourceError;
-
-const DISCARD_REASONS: [&str; 9] = [
-    "too_large",
-    "json",
-    "no_message",
-    "no_time",
-    "no_container",
-    "unknown_pod",
-    "unknown_pod_overflow",
-    "other_container",
-    "shard_lost",
-];
 
 /// The pipeline's metrics.
 #[derive(Clone, Debug)]
 pub struct PipelineMetrics {
     received: IntCounter,
-    discarded: IntCounterVec,
+    discarded: Counters,
     matched: IntCounter,
     stale: IntCounter,
     clamped: IntCounter,
     explained: IntCounter,
-    detections: IntCounterVec,
-    incidents: IntCounterVec,
+    detections: Counters,
+    incidents: Counters,
     create_errors: IntCounter,
     list_errors: IntCounter,
-    source_errors: IntCounterVec,
+    source_errors: Counters,
     source_connections: IntCounter,
     windows: IntGauge,
     window_bytes: IntGauge,
@@ -54,89 +43,30 @@ impl PipelineMetrics {
     /// # Errors
     /// When a name is taken.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let counter = |name: &str, help: &str| -> Result<IntCounter, prometheus::Error> {
-            let counter = IntCounter::new(name, help)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok(counter)
-        };
-        let counters = |name: &str, help: &str, labels: &[&str]| -> Result<IntCounterVec, prometheus::Error> {
-            let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(counters.clone()))?;
-            Ok(counters)
-        };
-        let windows = IntGauge::new("hopkeeper_windows_open", "Windows that rules count lines in.")?;
-        registry.register(Box::new(windows.clone()))?;
-        let window_bytes = IntGauge::new("hopkeeper_windows_bytes", "What open windows take, of at most 92274688.")?;
-        registry.register(Box::new(window_bytes.clone()))?;
-        let held = IntGauge::new("hopkeeper_records_held", "Records that wait until their pod is known.")?;
-        registry.register(Box::new(held.clone()))?;
-        let delay = Histogram::with_opts(
-            HistogramOpts::new(
-                "hopkeeper_record_to_incident_seconds",
-                "From the time the log source got a record to the incident that it caused.",
-            )
-            .buckets(vec![0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0]),
-        )?;
-        registry.register(Box::new(delay.clone()))?;
-        let metrics = Self {
-            received: counter("hopkeeper_records_received_total", "Records read from the log source.")?,
-            discarded: counters(
-                "hopkeeper_records_discarded_total",
-                "Records that say nothing about a hop.",
-                &["reason"],
-            )?,
-            matched: counter("hopkeeper_lines_matched_total", "Lines that a rule decided.")?,
-            stale: counter(
-                "hopkeeper_lines_stale_total",
-                "Lines about other parameters than the hop's, or older than its last sign of health.",
-            )?,
-            clamped: counter(
-                "hopkeeper_lines_clamped_total",
-                "Lines dated in the future, taken for as new as they can be.",
-            )?,
-            explained: counter(
-                "hopkeeper_lines_explained_total",
-                "Lines not counted, as symptoms of a fault inside the pod.",
-            )?,
-            detections: counters("hopkeeper_detections_total", "Rules that fired.", &["verdict", "evidence"])?,
-            incidents: counters("hopkeeper_incidents_total", "Incidents handed over.", &["result"])?,
-            create_errors: counter("hopkeeper_incident_create_errors_total", "Failed tries to create an incident.")?,
-            list_errors: counter(
-                "hopkeeper_incident_list_errors_total",
-                "Failed tries to learn which incidents are there.",
-            )?,
-            source_errors: counters("hopkeeper_source_errors_total", "Failures of the log source.", &["category"])?,
-            source_connections: counter("hopkeeper_source_connections_total", "Connections made to the log source.")?,
-            windows,
-            window_bytes,
-            held,
-            evicted: counter("hopkeeper_windows_evicted_total", "Windows given up because there were too many.")?,
-            delay,
-        };
-        metrics.start_at_zero();
-        Ok(metrics)
-    }
-
-    fn start_at_zero(&self) {
-        for reason in DISCARD_REASONS {
-            self.discarded.with_label_values(&[reason]);
-        }
-        for verdict in [Verdict::Rotate, Verdict::Restart, Verdict::Alert] {
-            for evidence in [Evidence::Own, Evidence::Path] {
-                self.detections.with_label_values(&[verdict.to_string(), evidence.to_string()]);
-            }
-        }
-        for result in ["new", "existing", "refused"] {
-            self.incidents.with_label_values(&[result]);
-        }
-        for category in ["configure", "read", "store"] {
-            self.source_errors.with_label_values(&[category]);
-        }
+        Ok(Self {
+            received: catalog::RECORDS_RECEIVED.new_counter(registry)?,
+            discarded: catalog::RECORDS_DISCARDED.new_counters(registry)?,
+            matched: catalog::LINES_MATCHED.new_counter(registry)?,
+            stale: catalog::LINES_STALE.new_counter(registry)?,
+            clamped: catalog::LINES_CLAMPED.new_counter(registry)?,
+            explained: catalog::LINES_EXPLAINED.new_counter(registry)?,
+            detections: catalog::DETECTIONS.new_counters(registry)?,
+            incidents: catalog::INCIDENTS.new_counters(registry)?,
+            create_errors: catalog::INCIDENT_CREATE_ERRORS.new_counter(registry)?,
+            list_errors: catalog::INCIDENT_LIST_ERRORS.new_counter(registry)?,
+            source_errors: catalog::SOURCE_ERRORS.new_counters(registry)?,
+            source_connections: catalog::SOURCE_CONNECTIONS.new_counter(registry)?,
+            windows: catalog::WINDOWS_OPEN.new_gauge(registry)?,
+            window_bytes: catalog::WINDOWS_BYTES.new_gauge(registry)?,
+            held: catalog::RECORDS_HELD.new_gauge(registry)?,
+            evicted: catalog::WINDOWS_EVICTED.new_counter(registry)?,
+            delay: catalog::RECORD_TO_INCIDENT.new_histogram(registry)?,
+        })
     }
 
     fn detected(&self, detection: &Detection, result: &str) {
-        self.detections.with_label_values(&[detection.verdict.to_string(), detection.evidence.to_string()]).inc();
-        self.incidents.with_label_values(&[result]).inc();
+        self.detections.of(&[&detection.verdict.to_string(), &detection.evidence.to_string()]).inc();
+        self.incidents.of(&[result]).inc();
     }
 }
 
@@ -160,7 +90,7 @@ impl SourceFailed<'_> {
     pub(crate) fn emit(self, metrics: &PipelineMetrics) {
         let cause = std::error::Error::source(self.error).map(ToString::to_string).unwrap_or_default();
         warn!(error = %self.error, cause, pause_seconds = self.pause.as_secs_f64(), "The log source failed; connecting again.");
-        metrics.source_errors.with_label_values(&[self.error.category()]).inc();
+        metrics.source_errors.of(&[self.error.category()]).inc();
     }
 }
 
@@ -173,7 +103,7 @@ pub(crate) struct PlaceStoreFailed<'a> {
 impl PlaceStoreFailed<'_> {
     pub(crate) fn emit(self, metrics: &PipelineMetrics) {
         debug!(error = %self.error, shard = %self.shard, "The place reached was not stored.");
-        metrics.source_errors.with_label_values(&[self.error.category()]).inc();
+        metrics.source_errors.of(&[self.error.category()]).inc();
     }
 }
 
@@ -194,7 +124,7 @@ pub(crate) struct RecordDiscarded<'a> {
 
 impl RecordDiscarded<'_> {
     pub(crate) fn emit(self, metrics: &PipelineMetrics) {
-        let counter = metrics.discarded.with_label_values(&[self.reason]);
+        let counter = metrics.discarded.of(&[self.reason]);
         counter.inc();
         // Junk can come in floods: the 1st, 2nd, 4th, 8th … is worth a line.
         if let Some(error) = self.error

@@ -3,6 +3,7 @@
 use prometheus::{IntCounter, IntGauge, Registry};
 use tracing::{error, info, warn};
 
+use super::catalog;
 use crate::rule_files::RuleFilesError;
 use crate::telemetry::error_chain;
 
@@ -25,21 +26,11 @@ impl RuleMetrics {
     /// When a name is taken.
     pub fn register(registry: &Registry, rules: usize) -> Result<Self, prometheus::Error> {
         let metrics = Self {
-            loaded: IntGauge::new("hopkeeper_rules_loaded", "Rules in use.")?,
-            last_reload_success: IntGauge::new(
-                "hopkeeper_rules_last_reload_success",
-                "1 when the rule files are in use as they are, 0 when they are broken and the last good set is kept.",
-            )?,
-            reloads: IntCounter::new("hopkeeper_rules_reloads_total", "Changed rule files that were taken into use.")?,
-            reload_errors: IntCounter::new(
-                "hopkeeper_rules_reload_errors_total",
-                "Changed rule files that did not load.",
-            )?,
+            loaded: catalog::RULES_LOADED.new_gauge(registry)?,
+            last_reload_success: catalog::RULES_LAST_RELOAD_SUCCESS.new_gauge(registry)?,
+            reloads: catalog::RULES_RELOADS.new_counter(registry)?,
+            reload_errors: catalog::RULES_RELOAD_ERRORS.new_counter(registry)?,
         };
-        registry.register(Box::new(metrics.loaded.clone()))?;
-        registry.register(Box::new(metrics.last_reload_success.clone()))?;
-        registry.register(Box::new(metrics.reloads.clone()))?;
-        registry.register(Box::new(metrics.reload_errors.clone()))?;
         metrics.loaded.set(i64::try_from(rules).unwrap_or(i64::MAX));
         metrics.last_reload_success.set(1);
         Ok(metrics)

@@ -186,6 +186,11 @@ impl ApiServer {
         self.state.lock().unwrap().store(path, serde_json::to_value(object).unwrap());
     }
 
+    /// Takes an object away as somebody else would.
+    pub(crate) fn remove(&self, path: &str) {
+        self.state.lock().unwrap().objects.remove(path);
+    }
+
     pub(crate) fn get(&self, path: &str) -> Value {
         self.state.lock().unwrap().objects[path].clone()
     }

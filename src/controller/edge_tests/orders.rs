@@ -158,7 +158,7 @@ async fn a_deposed_leader_obeys_nothing_that_its_successor_has_obeyed() {
     let chain = scene.chain();
     let valid = validate(&chain).unwrap();
     let mut old = observe::observe(&scene.ctx.client, "demo", "berlin").await.unwrap();
-    keep_up(&chain, &context(scene.server.client())).await.unwrap();
+    keep_up(&chain, &context(scene.server.client(), &prometheus::Registry::new())).await.unwrap();
     let after = scene.used();
     let judged = order::obey(&valid, &mut old, &mut recover::Outcome::default(), &scene.ctx).await;
     assert!(matches!(judged, Err(error) if error.category() == "conflict"));
