@@ -44,7 +44,7 @@ lab-up: build lab-core ## a Kubernetes node, Kafka, OpenBao, an internet with VP
 
 # What of the lab needs nothing of this package: .ci/run starts it while cargo is busy.
 lab-core: lab-deps
-	$(LAB) build core
+	$(LAB) build core helm
 	$(LAB) up core
 
 # What only the tests need: Elasticsearch, and the tools that hold the chart and the cluster's scripts to account.

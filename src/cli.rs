@@ -9,6 +9,7 @@ use miette::{IntoDiagnostic, WrapErr};
 
 mod cluster;
 mod crd;
+mod delete;
 mod explain_incident;
 mod generate;
 mod hop;
@@ -45,6 +46,7 @@ enum Command {
     Pause(pause::OfChain),
     /// Switches a chain's repairs on again.
     Resume(pause::OfChain),
+    Delete(delete::Delete),
     Validate(validate::Validate),
     Replay(Box<replay::Replay>),
     #[command(subcommand)]
@@ -88,6 +90,7 @@ impl Cli {
             Command::Rotate(command) => command.run(),
             Command::Pause(chain) => chain.set_paused(true),
             Command::Resume(chain) => chain.set_paused(false),
+            Command::Delete(command) => command.run(),
             Command::Crd(command) => command.run(),
             Command::Run(command) => command.run(),
             Command::Setup(command) => command.run(),
@@ -136,9 +139,15 @@ mod tests {
 
     #[test]
     fn what_contradicts_itself_is_wrong_usage() {
-        for wrong in
-            [&["status", "-A", "-n", "vpn"][..], &["status", "berlin", "-A"], &["rotate", "berlin"], &["pause"]]
-        {
+        for wrong in [
+            &["status", "-A", "-n", "vpn"][..],
+            &["status", "berlin", "-A"],
+            &["rotate", "berlin"],
+            &["pause"],
+            &["delete"],
+            &["delete", "-A"],
+            &["status", "--timeout", "1s"],
+        ] {
             let typed = Cli::from_arguments(["hopkeeper"].iter().chain(wrong).map(OsString::from));
             assert_eq!(typed.expect_err("it should be refused").exit_code(), 2, "{wrong:?}");
         }

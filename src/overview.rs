@@ -26,6 +26,14 @@ pub struct Overview {
     pub chains: Vec<ChainOverview>,
 }
 
+impl Overview {
+    /// Every hop of every chain carries traffic.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.chains.iter().all(ChainOverview::is_up)
+    }
+}
+
 /// One chain.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

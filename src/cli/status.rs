@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
+use tokio::time::{Instant, timeout_at};
 
 use super::cluster::live::Live;
 use super::cluster::{ClusterArgs, Scope, block_on};
@@ -26,7 +27,8 @@ const NOT_UP: u8 = 3;
     3 with --check: some chain is not up.\n\n\
     Examples:\n  hopkeeper status\n  hopkeeper status berlin\n  hopkeeper status -A -o wide\n  \
     hopkeeper status berlin --watch\n  hopkeeper status berlin -o json | jq '.hops[] | {name, state, candidatesLeft}'\n  \
-    hopkeeper status -A --check >/dev/null || echo 'a chain is down'"
+    hopkeeper status -A --check >/dev/null || echo 'a chain is down'\n  \
+    hopkeeper status berlin --check --timeout 2m"
 )]
 pub(super) struct Status {
     /// One chain, hop by hop and with its incidents; without it, a line for each chain.
@@ -44,6 +46,9 @@ pub(super) struct Status {
     /// Exit with 3 unless every chain that is shown is up.
     #[arg(long)]
     check: bool,
+    /// With --check: how long to wait for every chain to be up [default: not at all].
+    #[arg(long, value_name = "TIME", requires = "check", value_parser = crate::config::duration)]
+    timeout: Option<Duration>,
     #[command(flatten)]
     cluster: ClusterArgs,
 }
@@ -71,16 +76,20 @@ impl Status {
             if self.watch {
                 return self.follow(Live::new(&cluster, scope)).await;
             }
-            let (chains, incidents) = cluster.read(&scope).await?;
-            let all = overview(&chains, &incidents);
+            let all = match self.timeout {
+                Some(limit) => settled(Live::new(&cluster, scope.clone()), limit).await?,
+                None => {
+                    let (chains, incidents) = cluster.read(&scope).await?;
+                    overview(&chains, &incidents)
+                }
+            };
             output::print(&self.rendered(&all, Timestamp::now())?)?;
             if all.chains.is_empty() && matches!(self.output, Format::Table | Format::Wide) {
                 let place =
                     scope.namespace.map_or("the cluster".to_owned(), |namespace| format!("namespace {namespace:?}"));
                 eprintln!("no chains in {place}");
             }
-            let up = all.chains.iter().all(crate::overview::ChainOverview::is_up);
-            Ok(if self.check && !up { ExitCode::from(NOT_UP) } else { ExitCode::SUCCESS })
+            Ok(if self.check && !all.is_up() { ExitCode::from(NOT_UP) } else { ExitCode::SUCCESS })
         })
     }
 
@@ -115,4 +124,17 @@ impl Status {
             (format, ..) => Ok(text::chains(all, now, self.all_namespaces, format == Format::Wide)),
         }
     }
+}
+
+/// What there is once every chain is up, or at the end of the time.
+async fn settled(mut live: Live, limit: Duration) -> miette::Result<Overview> {
+    let end = Instant::now() + limit;
+    live.changed().await?;
+    while !live.overview().is_up() {
+        match timeout_at(end, live.changed()).await {
+            Ok(changed) => changed?,
+            Err(_) => break,
+        }
+    }
+    Ok(live.overview())
 }

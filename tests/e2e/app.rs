@@ -11,7 +11,7 @@ use crate::chain::Chain;
 use crate::wait::until;
 
 /// The lab's web server; its page is the client's address.
-const PAGE: &str = "http://198.51.100.80/";
+pub const PAGE: &str = "http://198.51.100.80/";
 
 /// Starts the application.
 pub async fn start(chain: &Chain) {

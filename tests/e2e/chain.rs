@@ -55,6 +55,28 @@ pub async fn client() -> Client {
 impl Chain {
     /// An empty namespace with the exit hop's pool.
     pub async fn namespace(lane: Lane, name: &str) -> Self {
+        let chain = Self::vacant(lane, name).await;
+        let object = Namespace {
+            metadata: ObjectMeta { name: Some(chain.namespace.clone()), ..ObjectMeta::default() },
+            ..Namespace::default()
+        };
+        let api = Api::<Namespace>::all(chain.client.clone());
+        api.create(&PostParams::default(), &object).await.expect("the namespace should be made");
+        chain.claim().await;
+        chain.pool("exit-pool", "exit");
+        chain
+    }
+
+    /// Says whose lane the namespace uses, which somebody has made.
+    pub async fn claim(&self) {
+        let patch = json!({"metadata": {"labels": {LANE: self.lane.number().to_string()}}});
+        let api = Api::<Namespace>::all(self.client.clone());
+        let claimed = api.patch(&self.namespace, &PatchParams::default(), &Patch::Merge(patch)).await;
+        claimed.expect("the namespace should be there");
+    }
+
+    /// The name of a namespace that is not there yet, in a lane that nobody else uses.
+    pub async fn vacant(lane: Lane, name: &str) -> Self {
         static CRDS: OnceCell<()> = OnceCell::const_new();
         let client = client().await;
         CRDS.get_or_init(install_crds).await;
@@ -68,26 +90,22 @@ impl Chain {
                 release(&left.name_any());
                 let _ = api.delete(&left.name_any(), &DeleteParams::default()).await;
             }
-            let old: Vec<_> = all.iter().map(ResourceExt::name_any).collect();
+            let mut old: Vec<_> = all.iter().map(ResourceExt::name_any).collect();
+            // One that was killed before it could claim its lane.
+            if api.get_metadata_opt(&namespace).await.map_err(|e| e.to_string())?.is_some() && !old.contains(&namespace)
+            {
+                release(&namespace);
+                let _ = api.delete(&namespace, &DeleteParams::default()).await;
+                old.push(namespace.clone());
+            }
             if old.is_empty() { Ok(()) } else { Err(old.join(", ")) }
         })
         .await;
-        let object = Namespace {
-            metadata: ObjectMeta {
-                name: Some(namespace.clone()),
-                labels: Some([(LANE.to_owned(), lane.number().to_string())].into()),
-                ..ObjectMeta::default()
-            },
-            ..Namespace::default()
-        };
-        api.create(&PostParams::default(), &object).await.expect("the namespace should be made");
-        let chain = Self { client, lane, namespace };
-        chain.pool("exit-pool", "exit");
-        chain
+        Self { client, lane, namespace }
     }
 
     /// A Secret whose keys are the lab's candidates for a hop.
-    fn pool(&self, secret: &str, hop: &str) {
+    pub fn pool(&self, secret: &str, hop: &str) {
         let (pool, files) = (format!("secret:{}/{secret}", self.namespace), self.lane.pool(hop));
         hopkeeper(&["pool", "add", &pool, files.to_str().expect("the path should be text")]);
     }
@@ -223,6 +241,12 @@ pub fn describe(incidents: &[HopIncident]) -> String {
         )
     };
     incidents.iter().map(line).collect::<Vec<_>>().join("; ")
+}
+
+impl AsRef<Self> for Chain {
+    fn as_ref(&self) -> &Self {
+        self
+    }
 }
 
 impl Drop for Chain {

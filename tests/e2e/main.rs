@@ -10,6 +10,7 @@ mod lab;
 #[path = "../shared/lab_lock.rs"]
 mod lab_lock;
 mod operator;
+mod release;
 mod scenarios;
 mod stream;
 mod turn;

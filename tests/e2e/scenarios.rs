@@ -15,6 +15,7 @@ mod bench;
 mod crash;
 mod evidence;
 mod guide;
+mod helm;
 mod leaders;
 mod limits;
 mod outage;
@@ -31,6 +32,12 @@ pub struct World {
     pub chain: Chain,
     /// Last: everything else of the scenario is gone when another one takes the lane.
     _turn: Turn,
+}
+
+impl AsRef<Chain> for World {
+    fn as_ref(&self) -> &Chain {
+        &self.chain
+    }
 }
 
 impl World {
@@ -96,19 +103,20 @@ impl World {
 }
 
 /// Ends the session of the hop's candidate and refuses it from now on; returns when.
-pub async fn refuse(world: &World, hop: &str) -> (Fault, Timestamp) {
-    let (server, candidate) = (world.chain.server(hop).await, world.chain.candidate_name(hop).await);
+pub async fn refuse(world: &impl AsRef<Chain>, hop: &str) -> (Fault, Timestamp) {
+    let chain = world.as_ref();
+    let (server, candidate) = (chain.server(hop).await, chain.candidate_name(hop).await);
     let began = Timestamp::now();
-    (world.fault(&["revoke-password", &server, &candidate]), began)
+    (Fault::new(chain.lane, &["revoke-password", &server, &candidate]), began)
 }
 
 /// Waits for the incident of a hop that was repaired by steps after `began`.
-pub async fn until_repaired(world: &World, hop: &str, began: Timestamp) -> HopIncident {
+pub async fn until_repaired(world: &impl AsRef<Chain>, hop: &str, began: Timestamp) -> HopIncident {
     let repaired = |i: &HopIncident| {
         let steps = i.status.as_ref().map_or(0, |s| s.steps.len());
         phase(i) == IncidentPhase::Recovered && steps > 0 && i.spec.last.time.0 > began
     };
-    world.chain.until_incident(hop, "is Recovered by a step", LIMIT, repaired).await
+    world.as_ref().until_incident(hop, "is Recovered by a step", LIMIT, repaired).await
 }
 
 /// From one time to another, in seconds.

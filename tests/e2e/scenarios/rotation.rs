@@ -6,17 +6,20 @@ use serde_json::json;
 
 use super::{LIMIT, World, seconds, until_repaired};
 use crate::app;
+use crate::chain::Chain;
+use crate::lab::Fault;
 
 /// Breaks `hop` by `fault`; it must be healed by one step, and the other hops left as they are.
-pub(super) async fn heals(world: &World, hop: &str, fault: &[&str], by: StepAction) {
-    let before = world.chain.state().await;
+pub(super) async fn heals(world: &impl AsRef<Chain>, hop: &str, fault: &[&str], by: StepAction) {
+    let chain = world.as_ref();
+    let before = chain.state().await;
     let began = Timestamp::now();
-    let _fault = world.fault(fault);
-    let broken = app::until_down(&world.chain, began, LIMIT).await;
+    let _fault = Fault::new(chain.lane, fault);
+    let broken = app::until_down(chain, began, LIMIT).await;
     let incident = until_repaired(world, hop, began).await;
     let status = incident.status.clone().unwrap_or_default();
     let step = &status.steps[0];
-    let page = app::until_page(&world.chain, broken.max(step.started_at.0), LIMIT).await;
+    let page = app::until_page(chain, broken.max(step.started_at.0), LIMIT).await;
     let (line, applied) = (incident.spec.last.time.0, step.applied_at.as_ref().map_or(step.started_at.0, |t| t.0));
     println!(
         "    {hop} {by:?}: rule {}; fault to line {:.2} s, line to step {:.2} s, line to page {:.2} s, outage {:.2} s",
@@ -26,8 +29,8 @@ pub(super) async fn heals(world: &World, hop: &str, fault: &[&str], by: StepActi
         seconds(line, page),
         seconds(broken, page),
     );
-    world.chain.until_up(LIMIT).await;
-    let after = world.chain.state().await;
+    chain.until_up(LIMIT).await;
+    let after = chain.state().await;
     let new_pod = by == StepAction::RotateAndRecreate;
     for (name, (uid, candidate)) in &before {
         let (uid_after, candidate_after) = &after[name];

@@ -1,12 +1,21 @@
-{{/* A Job that runs kubectl once: (dict "root" $ "name" … "annotations" … "args" … "deadline" seconds, and optional "configMap" "mountPath"). */}}
-{{- define "hopkeeper.kubectlJob" }}
+{{/* What a hook's objects say to helm: (dict "on" events "weight" …). */}}
+{{- define "hopkeeper.hook" -}}
+helm.sh/hook: {{ .on }}
+helm.sh/hook-weight: {{ .weight | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
+
+{{/* A Job that runs the operator's program once: (dict "root" $ "name" … "on" events "args" … "deadline" seconds). */}}
+{{- define "hopkeeper.hookJob" }}
 apiVersion: batch/v1
 kind: Job
 metadata:
   name: {{ .name }}
   namespace: {{ .root.Release.Namespace }}
   labels: {{- include "hopkeeper.labels" .root | nindent 4 }}
-  annotations: {{- toYaml .annotations | nindent 4 }}
+  annotations:
+    {{- include "hopkeeper.hook" (dict "on" .on "weight" -10) | nindent 4 }}
+    helm.sh/hook-output-log-policy: hook-failed
 spec:
   backoffLimit: 3
   activeDeadlineSeconds: {{ .deadline }}
@@ -25,29 +34,15 @@ spec:
       {{- end }}
       securityContext: {{- include "hopkeeper.podSecurity" .root | nindent 8 }}
       containers:
-        - name: kubectl
-          image: {{ include "hopkeeper.image" (list .root "kubectl") }}
+        - name: hopkeeper
+          image: {{ include "hopkeeper.image" (list .root "operator") }}
           imagePullPolicy: {{ .root.Values.images.pullPolicy }}
-          command: [kubectl]
+          command: [hopkeeper]
           args: {{- toYaml .args | nindent 12 }}
-          env:
-            - { name: HOME, value: /tmp } # kubectl's cache
           securityContext: {{- include "hopkeeper.containerSecurity" .root | nindent 12 }}
           resources:
             requests: { cpu: 10m, memory: 32Mi }
             limits: { memory: 256Mi }
-          volumeMounts:
-            - { name: tmp, mountPath: /tmp }
-            {{- with .configMap }}
-            - { name: config, mountPath: {{ $.mountPath }}, readOnly: true }
-            {{- end }}
-      volumes:
-        - name: tmp
-          emptyDir: {}
-        {{- with .configMap }}
-        - name: config
-          configMap: { name: {{ . }} }
-        {{- end }}
       {{- with .root.Values.operator.nodeSelector }}
       nodeSelector: {{- toYaml . | nindent 8 }}
       {{- end }}

@@ -1,0 +1,145 @@
+//! The chart, installed in the lab's cluster by helm as a person does it; gone when dropped.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::chain::{Chain, berlin, kubectl};
+use crate::{app, lab};
+
+/// The release's name: also the operator's ServiceAccount, which is the one that the lab's OpenBao lets in.
+const NAME: &str = "hopkeeper";
+
+/// A release in a namespace of its own, which holds pods to Pod Security's level restricted.
+pub struct Release {
+    /// Its namespace.
+    pub namespace: String,
+    values: PathBuf,
+}
+
+impl Release {
+    /// The empty namespace.
+    pub fn new(namespace: &str) -> Self {
+        let values = lab::dir().join("run").join(format!("{namespace}.json"));
+        let release = Self { namespace: namespace.to_owned(), values };
+        release.remove(true); // What an earlier run that was killed has left.
+        kubectl(&["create", "namespace", namespace]);
+        kubectl(&["label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted"]);
+        release
+    }
+
+    /// What a verb of helm prints; it must succeed.
+    fn helm(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().expect("helm should run: lab.sh build helm");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "helm {}: {said}\n{}", arguments.join(" "), self.told());
+        said
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(lab::dir().join("bin/helm"));
+        command.args(arguments).args(["--namespace", &self.namespace]).env("KUBECONFIG", lab::dir().join("kubeconfig"));
+        // Nothing of the person who runs the tests is read or written.
+        for kind in ["CACHE", "CONFIG", "DATA"] {
+            command.env(format!("HELM_{kind}_HOME"), lab::dir().join("run/helm"));
+        }
+        command
+    }
+
+    /// `helm install --wait`; what it prints are the notes.
+    pub fn install(&self, values: &Value) -> String {
+        self.with_values("install", values)
+    }
+
+    /// `helm upgrade --wait`.
+    pub fn upgrade(&self, values: &Value) -> String {
+        self.with_values("upgrade", values)
+    }
+
+    fn with_values(&self, verb: &str, values: &Value) -> String {
+        std::fs::write(&self.values, values.to_string()).expect("the values should be written");
+        let (chart, values) = (lab::root().join("helm/hopkeeper"), self.values.to_string_lossy());
+        self.helm(&[verb, NAME, &chart.to_string_lossy(), "--values", &values, "--wait", "--timeout", "4m"])
+    }
+
+    /// `helm test`.
+    pub fn test(&self) -> String {
+        self.helm(&["test", NAME, "--timeout", "4m"])
+    }
+
+    /// `helm uninstall`.
+    pub fn uninstall(&self) -> String {
+        self.helm(&["uninstall", NAME, "--timeout", "4m"])
+    }
+
+    /// The operator's one pod.
+    pub fn operator(&self) -> Value {
+        let operator = "app.kubernetes.io/component=operator";
+        let text = kubectl(&["-n", &self.namespace, "get", "pods", "-l", operator, "-o", "json"]);
+        let mut list: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
+        let pods = list["items"].as_array_mut().expect("it should be a list");
+        pods.retain(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+        assert_eq!(pods.len(), 1, "one operator");
+        pods.remove(0)
+    }
+
+    /// The value of a metric of the operator, by the API server's proxy; none while there is none.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let path = format!("/api/v1/namespaces/{}/services/{NAME}:http/proxy/metrics", self.namespace);
+        let text = kubectl(&["get", "--raw", &path]);
+        text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+    }
+
+    /// What there is to say when something failed.
+    fn told(&self) -> String {
+        let namespace = ["-n", &self.namespace];
+        let ask = |what: &[&str]| kubectl(&[&namespace, what].concat());
+        ask(&["get", "pods,jobs"])
+            + &ask(&["get", "events", "--sort-by=.lastTimestamp"])
+            + &ask(&["logs", &format!("deployment/{NAME}"), "--tail=20"])
+    }
+
+    fn remove(&self, wait: bool) {
+        // Without hooks: there may be no operator that could do its part. The chain's namespace is its own owner's business.
+        let mut uninstall = self.command(&["uninstall", NAME, "--no-hooks", "--ignore-not-found"]);
+        uninstall.output().expect("helm should run: lab.sh build helm");
+        let wait = format!("--wait={wait}");
+        kubectl(&["delete", "namespace", &self.namespace, "--ignore-not-found", &wait, "--timeout=120s"]);
+    }
+}
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("{}", self.told());
+        }
+        self.remove(false);
+        let _ = std::fs::remove_file(&self.values);
+    }
+}
+
+/// Values for the lab: its images, and the README's chain with every pool a Secret. The operator sees the chain's namespace
+/// alone, since other scenarios' chains are not its business.
+pub fn values(chain: &Chain) -> Value {
+    let mut spec = berlin(chain.lane)["spec"].clone();
+    for hop in spec["hops"].as_array_mut().expect("it should have hops") {
+        hop["parameters"] = json!({"secretRef": {"name": pool(hop["name"].as_str().unwrap_or_default())}});
+    }
+    let image = |name: &str| format!("lab.local/{name}:1");
+    json!({
+        "images": {
+            "operator": image("hopkeeper"), "openvpn": image("openvpn"), "boringtun": image("boringtun"),
+            "wireguardGo": image("wireguard-go"), "health": image("health"),
+        },
+        "watchNamespace": chain.namespace,
+        "operator": {"log": "info,hopkeeper=debug", "leaseDuration": "5s", "parametersPoll": "3s"},
+        "tests": {"url": app::PAGE},
+        "chains": {"berlin": {"spec": spec}},
+    })
+}
+
+/// The Secret with a hop's candidates.
+pub fn pool(hop: &str) -> String {
+    format!("{hop}-pool")
+}
