@@ -15,6 +15,7 @@ pub use candidates::Candidates;
 
 use super::combined::Combined;
 use super::needles::Needles;
+use super::numbers::small;
 use super::prefilter::Prefilter;
 use super::sequence::{Bounds, Branch, Budget, Verdict};
 use super::shapes::Shapes;
@@ -28,7 +29,7 @@ pub struct Matcher {
     patterns: Vec<Option<Regex>>,
     prefilter: Prefilter,
     /// For each literal of the prefilter, what it is a part of.
-    owners: Vec<Box<[Owner]>>,
+    owners: Owners,
     shapes: Shapes,
     /// For each window of the shapes, what it is a part of.
     window_owners: Box<[Owner]>,
@@ -52,6 +53,40 @@ struct Owner {
 
 const NO_BRANCH: u32 = u32::MAX;
 
+/// The owners of all literals, side by side.
+#[derive(Debug)]
+struct Owners {
+    owners: Box<[Owner]>,
+    /// Where those of each literal begin; one more for the end.
+    starts: Box<[u32]>,
+}
+
+impl Owners {
+    fn new(of_literals: Vec<Vec<Owner>>) -> Self {
+        let mut starts = vec![0];
+        let ends = of_literals.iter().scan(0, |end, owners| {
+            *end += owners.len();
+            Some(small(*end))
+        });
+        starts.extend(ends);
+        Self { owners: of_literals.into_iter().flatten().collect(), starts: starts.into() }
+    }
+
+    #[inline(always)]
+    fn of(&self, literal: usize) -> &[Owner] {
+        &self.owners[self.starts[literal] as usize..self.starts[literal + 1] as usize]
+    }
+}
+
+/// A part of a buffer.
+#[derive(Clone, Copy, Debug)]
+struct Chunk {
+    /// Where in the buffer it begins.
+    offset: usize,
+    /// True when all of it is in ASCII.
+    ascii: bool,
+}
+
 /// What is reused from one buffer to the next.
 #[derive(Debug, Default)]
 pub struct Scratch {
@@ -74,10 +109,10 @@ impl Matcher {
         let mut candidates = Candidates::new(self, text, Bounds::Anywhere);
         match signs::as_letters(text) {
             Some(plain) => self.prefilter.find(plain.as_bytes(), |literal, _| {
-                self.owners[literal].iter().for_each(|owner| candidates.add(owner.number));
+                self.owners.of(literal).iter().for_each(|owner| candidates.add(owner.number));
             }),
             None => self.prefilter.find(text.as_bytes(), |literal, at| {
-                for owner in &self.owners[literal] {
+                for owner in self.owners.of(literal) {
                     if owner.branch != NO_BRANCH || self.prefilter.is_at(literal, text.as_bytes(), at) {
                         candidates.push(*owner, at);
                     }
@@ -144,12 +179,8 @@ impl Matcher {
         let mut find_in = |part: &str, at_part: usize| {
             let part = part.as_bytes();
             self.prefilter.find(part, |literal, at| {
-                for owner in self.owners[literal].iter() {
-                    let is_at = match self.branches.get(owner.branch as usize) {
-                        Some(branch) => branch.is_at(part, at),
-                        None => self.prefilter.is_at(literal, part, at),
-                    };
-                    if is_at {
+                for owner in self.owners.of(literal) {
+                    if owner.branch != NO_BRANCH || self.prefilter.is_at(literal, part, at) {
                         places.push((at_part + at, *owner));
                     }
                 }
@@ -181,7 +212,8 @@ impl Matcher {
             let line = start..without_return(bytes, start, end);
             let of_line = rest.iter().take_while(|(at, _)| offset + at <= end).count();
             numbers.clear();
-            self.decide_line(&buffer[line.clone()], start, &rest[..of_line], offset, decided, numbers);
+            let chunk = Chunk { offset, ascii };
+            self.decide_line(&buffer[line.clone()], start, &rest[..of_line], chunk, decided, numbers);
             rest = &rest[of_line..];
             if each_line {
                 let text = &buffer[line.clone()];
@@ -203,19 +235,20 @@ impl Matcher {
         line: &str,
         start: usize,
         places: &[(usize, Owner)],
-        offset: usize,
+        chunk: Chunk,
         decided: &mut [usize],
         numbers: &mut Vec<u32>,
     ) {
-        let (mut ascii, mut plain) = (None, None);
+        let ascii = chunk.ascii || line.is_ascii();
+        let mut plain = None;
         let mut budget = Budget::of(line.len());
         for (at, owner) in places {
             if decided[owner.number as usize] == start + 1 {
                 continue;
             }
             let verdict = match self.branches.get(owner.branch as usize) {
-                Some(branch) if *ascii.get_or_insert_with(|| line.is_ascii()) => {
-                    branch.verify(line.as_bytes(), offset + at - start, Bounds::Line, &mut budget)
+                Some(branch) if ascii => {
+                    branch.verify(line.as_bytes(), chunk.offset + at - start, Bounds::Line, &mut budget)
                 }
                 Some(_) => Verdict::Unknown,
                 None => {

@@ -2,13 +2,21 @@
 //!
 //! A piece of each literal is entered under the bytes ("gram") at each of its first four places, so that looking at every
 //! fourth place of the text is enough: a hashed bitmap says "not here" for nearly all of them, at a few bytes a cycle and
-//! nearly the same with a thousand literals as with ten (`scan`); `table` tells which literals may be there. Which rules a
-//! literal belongs to is `matcher`'s affair.
+//! nearly the same with a thousand literals as with ten (`stride`); of the rest a second look at more bytes says so for
+//! most (`context`); `entries` tell which literals may be there, and their `texts` whether they are. Which rules a literal
+//! belongs to is `matcher`'s affair.
 
-mod scan;
+mod bitmap;
+mod context;
+mod entries;
+mod rarity;
+mod stride;
 mod table;
+mod texts;
 
+use rarity::Uses;
 use table::{Form, Table};
+use texts::Texts;
 
 /// Literals of this length and more are looked for at every fourth place.
 pub(super) const MEDIUM: usize = 7;
@@ -20,7 +28,7 @@ const FEW_LONG: usize = 11;
 /// Literals, found whatever their ASCII case.
 #[derive(Debug)]
 pub(super) struct Prefilter {
-    literals: Vec<Box<[u8]>>,
+    texts: Texts,
     tables: Vec<Table>,
 }
 
@@ -28,7 +36,7 @@ impl Prefilter {
     /// Compiles literals in lower case, each of [`super::literal::MIN_BYTES`] or more.
     pub(super) fn new(literals: Vec<String>) -> Self {
         let literals: Vec<Box<[u8]>> = literals.into_iter().map(|l| l.into_bytes().into_boxed_slice()).collect();
-        let uses = table::uses(&literals);
+        let uses = Uses::among(&literals);
         let mut tables = Vec::new();
         // With few literals the passes are what takes the time: one for all that one can find.
         let long = if literals.len() >= FEW || literals.iter().any(|l| (MEDIUM..FEW_LONG).contains(&l.len())) {
@@ -42,13 +50,18 @@ impl Prefilter {
                 tables.push(Table::new(form(shortest, long), &literals, &members, &uses));
             }
         }
-        Self { literals, tables }
+        Self { texts: Texts::new(&literals), tables }
     }
 
     /// Calls `found` with each literal's number and where it begins, all that are in the text, in no order; now and then
-    /// with one that is not.
+    /// with one that differs in signs which look like letters of the other case.
     pub(super) fn find(&self, text: &[u8], mut found: impl FnMut(usize, usize)) {
-        self.tables.iter().for_each(|table| table.find(text, &mut found));
+        let mut may_be = |literal: usize, at: usize| {
+            if self.texts.is_at(literal, text, at) {
+                found(literal, at);
+            }
+        };
+        self.tables.iter().for_each(|table| table.find(text, &mut may_be));
     }
 
     /// True when `find` calls nearly in order: with the places of a line after all of the lines before.
@@ -58,7 +71,7 @@ impl Prefilter {
 
     /// Whether a literal stands at a place.
     pub(super) fn is_at(&self, literal: usize, text: &[u8], at: usize) -> bool {
-        let literal = &self.literals[literal];
+        let literal = self.texts.of(literal);
         text.get(at..at + literal.len()).is_some_and(|here| here.eq_ignore_ascii_case(literal))
     }
 }
@@ -68,9 +81,9 @@ fn form(shortest: usize, long: usize) -> Form {
     let (stride, bytes) = match shortest {
         0..=3 => (1, 3),
         4 => (2, 3),
-        5..MEDIUM => (2, scan::NARROW),
-        _ if shortest < long => (4, scan::WIDE),
-        _ => (8, scan::WIDE),
+        5..MEDIUM => (2, bitmap::NARROW),
+        _ if shortest < long => (4, bitmap::WIDE),
+        _ => (8, bitmap::WIDE),
     };
     Form { stride, bytes }
 }

@@ -120,10 +120,9 @@ impl<'m, 't> Candidates<'m, 't> {
         let budget = self.budget.get_or_insert_with(|| Budget::of(text.len()));
         let verdict = |place: &Place| {
             let (branch, at) = (&matcher.branches[place.owner.branch as usize], place.at as usize);
-            match branch.is_at(text.as_bytes(), at) {
-                false => Verdict::No,
-                true if is_ascii => branch.verify(text.as_bytes(), at, bounds, budget),
-                true => Verdict::Unknown,
+            match is_ascii {
+                true => branch.verify(text.as_bytes(), at, bounds, budget),
+                false => Verdict::Unknown,
             }
         };
         places.iter().map(verdict).find(|verdict| *verdict != Verdict::No).unwrap_or(Verdict::No)

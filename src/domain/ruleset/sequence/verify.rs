@@ -1,6 +1,6 @@
 //! Whether a branch matches a line around a place where its text stands.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use regex_syntax::hir::Look;
 
@@ -27,16 +27,16 @@ const LAST_PIECE: usize = 4096;
 pub(in crate::domain::ruleset) struct Budget {
     steps: usize,
     /// Where a long line's texts begin for the last time.
-    last: HashMap<u32, Option<usize>>,
+    last: BTreeMap<u32, Option<usize>>,
     /// For a branch and one of its elements that a gap follows: how far a long line was searched for what stands before
     /// the gap, and where that ends for the first time.
-    first_ends: HashMap<(u32, usize), (usize, Option<usize>)>,
+    first_ends: BTreeMap<(u32, usize), (usize, Option<usize>)>,
 }
 
 impl Budget {
     /// For a line of so many bytes.
     pub(in crate::domain::ruleset) fn of(bytes: usize) -> Self {
-        Self { steps: 1024 + 8 * bytes, last: HashMap::new(), first_ends: HashMap::new() }
+        Self { steps: 1024 + 8 * bytes, last: BTreeMap::new(), first_ends: BTreeMap::new() }
     }
 
     /// False when it is used up.
@@ -65,7 +65,7 @@ impl Branch {
         }
     }
 
-    /// Whether there is a match in a line in ASCII in which what is looked for begins at `at`, where `is_at` holds.
+    /// Whether there is a match in a line in ASCII in which what is looked for begins at `at`.
     pub(in crate::domain::ruleset) fn verify(
         &self,
         line: &[u8],
@@ -73,6 +73,9 @@ impl Branch {
         bounds: Bounds,
         budget: &mut Budget,
     ) -> Verdict {
+        if !self.is_at(line, at) {
+            return Verdict::No;
+        }
         let (from, end) = match self.elements.get(self.anchor) {
             Some(Element::Text(text)) => (self.anchor + 1, at + text.bytes.len()),
             _ => (self.anchor, at),
