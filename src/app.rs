@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::RunConfig;
+use crate::config::status_page::Listen;
 use crate::controller::rules_state::RulesState;
 use crate::controller::{self, Settings};
 use crate::documents::sink::DocumentSink;
@@ -34,6 +35,7 @@ pub mod log_source;
 pub mod pod_logs;
 pub mod rule_events;
 pub mod rule_watch;
+pub mod status_page;
 
 const LEASE: &str = "hopkeeper";
 /// Tasks get this long to finish what they do.
@@ -52,6 +54,12 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
     let client = Client::try_default().await.context("no kubernetes API: set KUBECONFIG, or run in a pod")?;
     let listener =
         http::listen(config.listen).await.with_context(|| format!("failed to listen on {}", config.listen))?;
+    let page = match config.status_page.listen {
+        Listen::Off => None,
+        Listen::At(address) => {
+            Some(http::listen(address).await.with_context(|| format!("failed to listen on {address}"))?)
+        }
+    };
     let source = log_source::LogSource::prepare(&config, &client)?;
     let (documents, writer) = documents::prepare(&config, &registry)?.unzip();
 
@@ -77,6 +85,17 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
     let pipeline = pipeline.following(rules_in_use);
     let (pipeline_stop, leads) = (stop.clone(), watch::Sender::new(false));
     let mut led = leads.subscribe();
+    let identity =
+        format!("{}-{}", std::env::var("HOSTNAME").unwrap_or_else(|_| "hopkeeper".into()), std::process::id());
+    if let Some(listener) = page {
+        let replica = status_page::Replica {
+            identity: identity.clone(),
+            lease_namespace: config.lease_namespace.clone(),
+            leads: leads.subscribe(),
+        };
+        let served = status_page::run(listener, client.clone(), config.namespace.clone(), replica, stop.clone());
+        tasks.spawn(named("status page", served));
+    }
     tasks.spawn(named("pipeline", async move {
         // Readers of Kafka share the work; of another source one is enough, and two would move one cursor.
         let may_read = async { source.is_shared() || led.wait_for(|leads| *leads).await.is_ok() };
@@ -117,7 +136,7 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
     let endpoints = Endpoints { registry, ready: ready.clone() };
     let serve = http::serve(listener, endpoints, stop.clone());
     tasks.spawn(named("http", async { Ok(serve.await?) }));
-    let means = Means { vault, metrics: controller_metrics, rules: rules_state, documents };
+    let means = Means { identity, vault, metrics: controller_metrics, rules: rules_state, documents };
     tasks.spawn(named("leader", lead(client, config, means, leads, stop.clone())));
     let synced = stop.clone();
     tasks.spawn(named("readiness", async move {
@@ -164,6 +183,8 @@ async fn supervise(
 
 /// What the leader works with, besides Kubernetes.
 struct Means {
+    /// Who this replica is to the others.
+    identity: String,
     vault: Option<Vault>,
     metrics: Arc<ControllerMetrics>,
     rules: watch::Receiver<RulesState>,
@@ -180,8 +201,7 @@ async fn lead(
     leads: watch::Sender<bool>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let identity =
-        format!("{}-{}", std::env::var("HOSTNAME").unwrap_or_else(|_| "hopkeeper".into()), std::process::id());
+    let Means { identity, vault, metrics, rules, documents } = means;
     let seconds = config.lease_duration.as_secs().max(3);
     let manager = LeaseManagerBuilder::new(client.clone(), LEASE)
         .with_namespace(&config.lease_namespace)
@@ -200,7 +220,6 @@ async fn lead(
         keep_incidents: config.keep_incidents,
         concurrency: config.concurrency,
     };
-    let Means { vault, metrics, rules, documents } = means;
     let ctx = controller::Context::new(client, vault, settings, recorder, metrics);
     let ctx = Arc::new(ctx.telling(rules).documenting(documents));
 

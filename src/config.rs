@@ -4,6 +4,7 @@ pub mod documents;
 pub mod elasticsearch;
 pub mod kafka;
 pub mod log_source;
+pub mod status_page;
 pub mod vault;
 
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use crate::domain::ruleset::pack::Base;
 use crate::telemetry::LogFormat;
 use documents::DocumentsArgs;
 use log_source::{SourceArgs, SourceKind};
+use status_page::StatusPageArgs;
 use vault::VaultArgs;
 
 /// Settings of `hopkeeper run`.
@@ -46,6 +48,9 @@ pub struct RunConfig {
     /// The hops' images.
     #[command(flatten)]
     pub images: ImageArgs,
+    /// The status page.
+    #[command(flatten)]
+    pub status_page: StatusPageArgs,
 
     /// Where /metrics, /livez and /readyz are served.
     #[arg(long, env = "HOPKEEPER_LISTEN", default_value = "127.0.0.1:8088", help_heading = "Running")]

@@ -4,9 +4,12 @@
 //! Pure: made from `VpnChain` and `HopIncident` objects alone, without a clock; ages are the viewer's business. Names and
 //! texts come from the objects; nothing that can hold a secret is read.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::crd::chain::ChainPhase;
@@ -14,12 +17,17 @@ use crate::crd::{HopIncident, VpnChain};
 
 pub mod hop;
 pub mod story;
+mod text;
+mod tone;
+pub mod words;
 
 pub use hop::{HeldBy, HopOverview};
 pub use story::Story;
+pub use text::printable;
+pub use tone::Tone;
 
 /// Chains, by namespace and name.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Overview {
     /// The chains.
@@ -35,7 +43,7 @@ impl Overview {
 }
 
 /// One chain.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ChainOverview {
     /// Its namespace.
@@ -65,7 +73,7 @@ pub struct ChainOverview {
 }
 
 /// A condition that is not fulfilled.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
     /// The condition's type.
@@ -75,6 +83,14 @@ pub struct Problem {
     pub reason: String,
     /// Why, in a sentence.
     pub message: String,
+}
+
+impl Overview {
+    /// One chain.
+    #[must_use]
+    pub fn chain(&self, namespace: &str, name: &str) -> Option<&ChainOverview> {
+        self.chains.iter().find(|chain| chain.namespace == namespace && chain.name == name)
+    }
 }
 
 impl ChainOverview {
@@ -87,6 +103,29 @@ impl ChainOverview {
     /// The incidents that are not closed.
     pub fn open_incidents(&self) -> impl Iterator<Item = &Story> {
         self.incidents.iter().filter(|story| story.is_open())
+    }
+
+    /// Its phase in a word.
+    #[must_use]
+    pub fn phase_word(&self) -> String {
+        self.phase.map_or_else(|| "Unknown".to_owned(), |phase| format!("{phase:?}"))
+    }
+
+    /// Its state in a sentence, and whether that is about the spec as it is now.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match &self.message {
+            Some(message) if self.is_current => message.clone(),
+            Some(message) => {
+                format!("{message} (before the last change of the spec, which no operator has looked at yet)")
+            }
+            None => "no operator has looked at it yet".to_owned(),
+        }
+    }
+
+    /// What is not as it should be and that sentence does not say.
+    pub fn other_problems(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter().filter(|problem| Some(&problem.message) != self.message.as_ref())
     }
 
     /// The way of a packet: application → exit → … → entry → internet.
@@ -103,17 +142,20 @@ pub fn overview<'a>(
     chains: impl IntoIterator<Item = &'a VpnChain>,
     incidents: impl IntoIterator<Item = &'a HopIncident>,
 ) -> Overview {
-    let incidents: Vec<&HopIncident> = incidents.into_iter().collect();
-    let mut chains: Vec<_> = chains.into_iter().map(|chain| chain_overview(chain, &incidents)).collect();
+    let mut stories: HashMap<(String, String), Vec<Story>> = HashMap::new();
+    for story in incidents.into_iter().map(Story::of) {
+        stories.entry((story.namespace.clone(), story.chain.clone())).or_default().push(story);
+    }
+    let of_chain = |chain: &VpnChain| (chain.namespace().unwrap_or_default(), chain.name_any());
+    let chains = chains.into_iter();
+    let mut chains: Vec<_> =
+        chains.map(|chain| chain_overview(chain, stories.remove(&of_chain(chain)).unwrap_or_default())).collect();
     chains.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
     Overview { chains }
 }
 
-fn chain_overview(chain: &VpnChain, incidents: &[&HopIncident]) -> ChainOverview {
+fn chain_overview(chain: &VpnChain, mut stories: Vec<Story>) -> ChainOverview {
     let status = chain.status.clone().unwrap_or_default();
-    let (namespace, name) = (chain.namespace().unwrap_or_default(), chain.name_any());
-    let ours = |i: &&&HopIncident| i.spec.chain == name && i.namespace().unwrap_or_default() == namespace;
-    let mut stories: Vec<Story> = incidents.iter().filter(ours).map(|incident| Story::of(incident)).collect();
     stories.sort_by(|a, b| (b.last.time, &b.id).cmp(&(a.last.time, &a.id)));
     let hops: Vec<HopOverview> = chain
         .spec
@@ -137,8 +179,8 @@ fn chain_overview(chain: &VpnChain, incidents: &[&HopIncident]) -> ChainOverview
         hops,
         problems: problems.collect(),
         incidents: stories,
-        namespace,
-        name,
+        namespace: chain.namespace().unwrap_or_default(),
+        name: chain.name_any(),
     }
 }
 

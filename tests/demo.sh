@@ -49,7 +49,7 @@ run "$BIN" pool add "secret:$NS/exit-pool" "$LAB_DIR/pools/exit"
 images=(); for i in hopkeeper openvpn boringtun wireguard-go health; do images+=("--image-$i" "lab.local/$i:1"); done
 "$BIN" run --namespace "$NS" --lease-namespace "$NS" --kafka-brokers 127.0.0.1:9092 --kafka-group "$NS-$$" \
   --vault-address http://127.0.0.1:8200 --vault-auth token --vault-credential-file "$LAB_DIR/pools/token" \
-  --listen 127.0.0.1:0 "${images[@]}" >"$LAB_DIR/log/demo-operator.log" 2>&1 &
+  --listen 127.0.0.1:0 --status-listen 127.0.0.1:0 "${images[@]}" >"$LAB_DIR/log/demo-operator.log" 2>&1 &
 OPERATOR=$!
 note "The operator runs (log: $LAB_DIR/log/demo-operator.log)."
 

@@ -1,10 +1,13 @@
 //! The guide does what it says: each `console` block of docs/writing-rules.md is run in order, with the files that the
-//! guide shows, and its output compared. The references of the command line and of the metrics are compared in `docs/cli.rs` and `docs/metrics.rs`.
+//! guide shows, and its output compared. The references of the command line, of the metrics and of the status page's API are
+//! compared in `docs/cli.rs`, `docs/metrics.rs` and `docs/openapi.rs`.
 
 #[path = "docs/cli.rs"]
 mod cli;
 #[path = "docs/metrics.rs"]
 mod metrics;
+#[path = "docs/openapi.rs"]
+mod openapi;
 
 use std::fs;
 use std::path::Path;

@@ -9,7 +9,8 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use miette::{IntoDiagnostic, Report, miette};
 
-use crate::crd::{HopIncident, VpnChain, names};
+use crate::crd::{HopIncident, VpnChain};
+use crate::live::selectors;
 use crate::{controller, telemetry};
 
 pub(super) mod live;
@@ -107,7 +108,7 @@ impl Cluster {
             controller::api::<VpnChain>(&self.client, namespace),
             controller::api::<HopIncident>(&self.client, namespace),
         );
-        let (of_name, of_chain) = scope.selectors();
+        let (of_name, of_chain) = selectors(scope.chain.as_deref());
         let mut list = (ListParams::default(), ListParams::default());
         (list.0.field_selector, list.1.label_selector) = (of_name, of_chain);
         let (chains, incidents) = tokio::try_join!(chains.list(&list.0), incidents.list(&list.1))
@@ -116,14 +117,6 @@ impl Cluster {
             return Err(no_chain(name, &self.namespace));
         }
         Ok((chains.items, incidents.items))
-    }
-}
-
-impl Scope {
-    /// What selects the chains (a field selector), and their incidents (a label selector).
-    fn selectors(&self) -> (Option<String>, Option<String>) {
-        let name = self.chain.as_deref();
-        (name.map(|name| format!("metadata.name={name}")), name.map(|name| format!("{}={name}", names::CHAIN)))
     }
 }
 
@@ -197,15 +190,6 @@ users: [{ name: u, user: {} }]
         assert_eq!(namespace(Some("other"), None).as_deref(), Ok("default"));
         let said = namespace(Some("missing"), None).unwrap_err();
         assert!(said.starts_with("no cluster to talk to: ") && said.contains("missing"), "{said}");
-    }
-
-    #[test]
-    fn a_scope_of_one_chain_selects_it_and_its_incidents() {
-        let scope = |chain: Option<&str>| Scope { namespace: None, chain: chain.map(str::to_owned) };
-        assert_eq!(scope(None).selectors(), (None, None));
-        let (chain, incidents) = scope(Some("berlin")).selectors();
-        assert_eq!(chain.as_deref(), Some("metadata.name=berlin"));
-        assert_eq!(incidents.as_deref(), Some("hopkeeper.io/chain=berlin"));
     }
 
     #[test]

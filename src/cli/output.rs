@@ -1,12 +1,13 @@
 //! What a command prints: columns as kubectl's, ages as kubectl's, JSON and YAML; and nothing that a terminal obeys.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::io::Write;
 
 use jiff::{SignedDuration, Timestamp};
 use miette::IntoDiagnostic;
 use serde::Serialize;
+
+use crate::overview::printable;
 
 /// Prints a text; a reader that has gone away (`… | head`) is no error.
 ///
@@ -65,15 +66,6 @@ impl fmt::Display for Table {
     }
 }
 
-/// The text without what would move a terminal's cursor, colour it, or turn the reading direction: a VPN server chooses
-/// part of what its client logs.
-pub(super) fn printable(text: &str) -> Cow<'_, str> {
-    let obeyed = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if text.contains(obeyed) { text.replace(obeyed, "\u{fffd}").into() } else { text.into() }
-}
-
 /// A text, or `-` where there is none.
 pub(super) fn or_dash(text: Option<&str>) -> String {
     text.filter(|text| !text.is_empty()).unwrap_or("-").to_owned()
@@ -119,11 +111,6 @@ mod tests {
 
     #[test]
     fn nothing_is_printed_that_a_terminal_obeys() {
-        assert_eq!(
-            printable("AUTH_FAILED \u{1b}[2J\u{7}\r\n\u{202e}x"),
-            "AUTH_FAILED \u{fffd}[2J\u{fffd}\u{fffd}\u{fffd}\u{fffd}x"
-        );
-        assert_eq!(printable("entry → exit"), "entry → exit");
         let mut table = Table::new(&["A"]);
         table.row(vec!["\u{1b}]0;title".into()]);
         assert!(!table.to_string().contains('\u{1b}'));

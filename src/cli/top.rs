@@ -65,7 +65,7 @@ async fn show(live: &mut Live, terminal: &mut DefaultTerminal) -> miette::Result
     let mut terminate = signal(SignalKind::terminate()).into_diagnostic()?;
     let mut screen = Screen::default();
     loop {
-        let (all, trouble) = (live.overview(), live.trouble().map(str::to_owned));
+        let (all, trouble) = (live.overview(), live.trouble());
         screen.keep_choice(&all);
         let draw = |frame: &mut ratatui::Frame<'_>| screen.draw(frame, &all, trouble.as_deref(), Timestamp::now());
         terminal.draw(draw).into_diagnostic().wrap_err("failed to draw")?;

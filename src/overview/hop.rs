@@ -1,6 +1,7 @@
 //! One hop: its state, what it runs with, what holds it back, and what its pool has left.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Story;
@@ -9,7 +10,7 @@ use crate::crd::incident::IncidentPhase;
 use crate::domain::types::Implementation;
 
 /// One hop of a chain.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HopOverview {
     /// Its name.
@@ -31,7 +32,7 @@ pub struct HopOverview {
 }
 
 /// What holds a hop's repair back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HeldBy {
     /// The incident that waits, or that a person was called for.

@@ -3,6 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::crd::HopIncident;
@@ -10,7 +11,7 @@ use crate::crd::incident::{HopIncidentSpec, HopIncidentStatus, IncidentPhase, Li
 use crate::domain::types::{Evidence, Verdict};
 
 /// One incident.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Story {
     /// Its name, by which `explain-incident` finds it.
@@ -54,7 +55,7 @@ pub struct Story {
 }
 
 /// The rule that matched.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RuleOfStory {
     /// Its id.
@@ -68,7 +69,7 @@ pub struct RuleOfStory {
 }
 
 /// When and where a line was logged.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Moment {
     /// The time that the log pipeline put on it.
@@ -78,7 +79,7 @@ pub struct Moment {
 }
 
 /// Whose fault an incident is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Attribution {
     /// The hop at fault, once that is known.
@@ -88,7 +89,7 @@ pub struct Attribution {
 }
 
 /// One step of the recovery.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StepOfStory {
     /// What was done.
@@ -106,7 +107,7 @@ pub struct StepOfStory {
 }
 
 /// How long an incident took, each from the first line that counted, in seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Times {
     /// Until it was an incident. Its time is rounded down to a second, so this is at least how long its lines took.

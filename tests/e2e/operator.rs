@@ -14,6 +14,7 @@ pub struct Operator {
     /// What it logs.
     pub log: PathBuf,
     listen: String,
+    status_listen: String,
 }
 
 /// Where an operator reads the log lines from. The shippers of the lab write all of them to Kafka and to Elasticsearch.
@@ -82,7 +83,7 @@ impl Start {
     /// Starts it and waits until its watches are in sync.
     pub async fn start(&self) -> Operator {
         let port = free_port();
-        let listen = format!("127.0.0.1:{port}");
+        let (listen, status_listen) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{}", free_port()));
         let log = lab::dir().join("log").join(format!("operator-{}-{port}.log", self.namespace));
         let file = File::create(&log).expect("the log should be writable");
         let token = lab::dir().join("pools/token");
@@ -95,6 +96,7 @@ impl Start {
             .arg(program)
             .arg("run")
             .args(["--namespace", &self.namespace, "--lease-namespace", &self.lease_namespace])
+            .args(["--status-listen", &status_listen])
             .args(["--listen", &listen, "--log", &self.log, "--lease-duration", "5s", "--parameters-poll", "3s"])
             .args(self.source.arguments(&self.group))
             .args(["--vault-address", "http://127.0.0.1:8200", "--vault-auth", "token"])
@@ -107,7 +109,7 @@ impl Start {
             .stderr(file)
             .spawn()
             .expect("the operator should start");
-        let operator = Operator { child, log, listen };
+        let operator = Operator { child, log, listen, status_listen };
         until("the operator is ready", LIMIT, || async {
             operator.get("/readyz").await.and_then(|(code, text)| if code == 200 { Ok(()) } else { Err(text) })
         })
@@ -134,9 +136,18 @@ fn free_port() -> u16 {
 impl Operator {
     /// A page of its HTTP endpoint: status code and body.
     pub async fn get(&self, path: &str) -> Result<(u16, String), String> {
+        Self::fetch(&self.listen, path).await
+    }
+
+    /// The same of its status page.
+    pub async fn status_page(&self, path: &str) -> Result<(u16, String), String> {
+        Self::fetch(&self.status_listen, path).await
+    }
+
+    async fn fetch(address: &str, path: &str) -> Result<(u16, String), String> {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let mut stream = tokio::net::TcpStream::connect(&self.listen).await.map_err(|e| e.to_string())?;
-        let request = format!("GET {path} HTTP/1.1\r\nhost: operator\r\nconnection: close\r\n\r\n");
+        let mut stream = tokio::net::TcpStream::connect(address).await.map_err(|e| e.to_string())?;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.map_err(|e| e.to_string())?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.map_err(|e| e.to_string())?;

@@ -4,11 +4,9 @@ use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::cli::output::printable;
-use crate::crd::incident::{StepAction, StepOutcome};
-use crate::domain::types::{Evidence, Verdict};
-use crate::overview::Story;
 use crate::overview::story::{Moment, StepOfStory};
+use crate::overview::words::{action, ended, evidence, verdict};
+use crate::overview::{Story, printable};
 
 /// The story, from the line to the end.
 pub(super) fn story(story: &Story) -> String {
@@ -106,40 +104,6 @@ fn clock(at: Timestamp) -> String {
 
 fn seconds(time: SignedDuration) -> String {
     format!("{:.1} s", time.as_secs_f64().max(0.0))
-}
-
-fn verdict(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Rotate => "other parameters are needed",
-        Verdict::Restart => "the same parameters may work after a restart",
-        Verdict::Alert => "neither helps: a person must look",
-        Verdict::Ignore => "harmless",
-        Verdict::Recovered => "the tunnel works",
-    }
-}
-
-fn evidence(evidence: Evidence) -> &'static str {
-    match evidence {
-        Evidence::Own => "the hop's own server answered, or the fault is inside the pod",
-        Evidence::Path => "this hop, or any outer one",
-    }
-}
-
-fn action(action: StepAction) -> &'static str {
-    match action {
-        StepAction::RotateInPlace => "another candidate, inside the running pod",
-        StepAction::RestartInPlace => "the same candidate, loaded anew inside the running pod",
-        StepAction::RotateAndRecreate => "another candidate, in a new pod",
-        StepAction::Recreate => "the same candidate, in a new pod",
-    }
-}
-
-fn ended(outcome: StepOutcome) -> &'static str {
-    match outcome {
-        StepOutcome::Up => "the hop carried traffic",
-        StepOutcome::TimedOut => "the hop carried no traffic in time",
-        StepOutcome::Failed => "the server refused this candidate too",
-    }
 }
 
 #[cfg(test)]

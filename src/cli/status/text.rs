@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use crate::cli::output::{Table, age, or_dash, printable};
-use crate::overview::{ChainOverview, HopOverview, Overview, Story};
+use crate::cli::output::{Table, age, or_dash};
+use crate::overview::{ChainOverview, HopOverview, Overview, Story, printable};
 
 /// How many closed incidents are shown below a chain.
 const RECENT: usize = 5;
@@ -25,13 +25,13 @@ pub(super) fn chains(all: &Overview, now: Timestamp, with_namespace: bool, wide:
     }
     let mut table = Table::new(&header);
     for chain in &all.chains {
-        let mut row = vec![chain.name.clone(), phase(chain), hops_up(chain)];
+        let mut row = vec![chain.name.clone(), chain.phase_word(), hops_up(chain)];
         row.push(chain.open_incidents().count().to_string());
         row.push(age(now, chain.last_recovery));
         if wide {
             row.extend([age(now, chain.created), chain.path(), candidates(chain), left(chain)]);
         }
-        row.push(sentence(chain));
+        row.push(chain.sentence());
         if with_namespace {
             row.insert(0, chain.namespace.clone());
         }
@@ -47,10 +47,10 @@ pub(super) fn chain(chain: &ChainOverview, now: Timestamp, wide: bool) -> String
         let words = words.to_string();
         writeln!(text, "{}", printable(&words)).expect("should write to a string");
     };
-    line(format_args!("{}/{}: {}, {} hops up", chain.namespace, chain.name, phase(chain), hops_up(chain)));
+    line(format_args!("{}/{}: {}, {} hops up", chain.namespace, chain.name, chain.phase_word(), hops_up(chain)));
     line(format_args!("  {}", chain.path()));
-    line(format_args!("  {}", sentence(chain)));
-    for problem in chain.problems.iter().filter(|problem| Some(&problem.message) != chain.message.as_ref()) {
+    line(format_args!("  {}", chain.sentence()));
+    for problem in chain.other_problems() {
         line(format_args!("  {}: {}", problem.reason, problem.message));
     }
     text.push('\n');
@@ -97,20 +97,8 @@ pub(super) fn chain(chain: &ChainOverview, now: Timestamp, wide: bool) -> String
     text
 }
 
-fn phase(chain: &ChainOverview) -> String {
-    chain.phase.map_or_else(|| "Unknown".to_owned(), |phase| format!("{phase:?}"))
-}
-
 fn hops_up(chain: &ChainOverview) -> String {
     format!("{}/{}", chain.hops_up, chain.hops.len())
-}
-
-fn sentence(chain: &ChainOverview) -> String {
-    match &chain.message {
-        Some(message) if chain.is_current => message.clone(),
-        Some(message) => format!("{message} (before the last change of the spec, which no operator has looked at yet)"),
-        None => "no operator has looked at it yet".to_owned(),
-    }
 }
 
 /// What the hops run with, entry first.

@@ -7,10 +7,8 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Cell, Paragraph, Row, Table, TableState};
 
-use crate::cli::output::{age, or_dash, printable};
-use crate::crd::chain::{ChainPhase, HopState};
-use crate::crd::incident::IncidentPhase;
-use crate::overview::{ChainOverview, Overview};
+use crate::cli::output::{age, or_dash};
+use crate::overview::{ChainOverview, Overview, Tone, printable};
 
 /// What is chosen.
 #[derive(Default)]
@@ -63,10 +61,9 @@ fn key(chain: &ChainOverview) -> (String, String) {
 
 fn chains(all: &Overview, now: Timestamp) -> Table<'static> {
     let row = |chain: &ChainOverview| {
-        let phase = chain.phase.map_or_else(|| "Unknown".to_owned(), |phase| format!("{phase:?}"));
         Row::new([
             cell(&format!("{}/{}", chain.namespace, chain.name)),
-            cell(&phase).style(of_chain(chain.phase)),
+            cell(&chain.phase_word()).style(colour(chain.phase)),
             cell(&format!("{}/{}", chain.hops_up, chain.hops.len())),
             cell(&chain.open_incidents().count().to_string()),
             cell(&age(now, chain.last_recovery)),
@@ -97,7 +94,7 @@ fn draw_chain(frame: &mut Frame<'_>, area: Rect, chain: &ChainOverview, now: Tim
     let hop_rows = chain.hops.iter().map(|hop| {
         Row::new([
             cell(&hop.name),
-            cell(&format!("{:?}", hop.state)).style(of_hop(hop.state)),
+            cell(&format!("{:?}", hop.state)).style(colour(hop.state)),
             cell(&age(now, hop.since)),
             cell(&or_dash(hop.candidate.as_deref())),
             cell(&hop.candidates_left.map_or_else(|| "?".to_owned(), |left| left.to_string())),
@@ -117,7 +114,7 @@ fn draw_chain(frame: &mut Frame<'_>, area: Rect, chain: &ChainOverview, now: Tim
         Row::new([
             cell(&age(now, Some(story.last.time))),
             cell(&story.hop),
-            cell(&format!("{:?}", story.phase)).style(of_incident(story.phase)),
+            cell(&format!("{:?}", story.phase)).style(colour(story.phase)),
             cell(&story.rule.id),
             cell(&story.line),
         ])
@@ -137,7 +134,7 @@ fn path(chain: &ChainOverview) -> Line<'static> {
     let mut spans = vec![Span::raw("application")];
     for hop in chain.hops.iter().rev() {
         spans.push(Span::raw(" → "));
-        spans.push(Span::styled(hop.name.clone(), of_hop(hop.state)));
+        spans.push(Span::styled(hop.name.clone(), colour(hop.state)));
     }
     spans.push(Span::raw(" → internet"));
     Line::from(spans)
@@ -155,34 +152,12 @@ fn cell(text: &str) -> Cell<'static> {
     Cell::new(printable(text).into_owned())
 }
 
-fn of_chain(phase: Option<ChainPhase>) -> Style {
-    let colour = match phase {
-        Some(ChainPhase::Up) => Color::Green,
-        Some(ChainPhase::Connecting | ChainPhase::Recovering | ChainPhase::Paused) => Color::Yellow,
-        Some(ChainPhase::Degraded | ChainPhase::Held | ChainPhase::Invalid) => Color::Red,
-        None => Color::Reset,
-    };
-    Style::new().fg(colour)
-}
-
-fn of_hop(state: HopState) -> Style {
-    let colour = match state {
-        HopState::Up => Color::Green,
-        HopState::Connecting | HopState::Recovering => Color::Yellow,
-        HopState::Suspect | HopState::Held => Color::Red,
-        HopState::Unknown => Color::Reset,
-    };
-    Style::new().fg(colour)
-}
-
-fn of_incident(phase: IncidentPhase) -> Style {
-    let colour = match phase {
-        IncidentPhase::Recovered => Color::Green,
-        IncidentPhase::Acting | IncidentPhase::Verifying | IncidentPhase::Held | IncidentPhase::Detected => {
-            Color::Yellow
-        }
-        IncidentPhase::Escalated => Color::Red,
-        IncidentPhase::Suppressed => Color::Reset,
+fn colour(state: impl Into<Tone>) -> Style {
+    let colour = match state.into() {
+        Tone::Good => Color::Green,
+        Tone::Busy => Color::Yellow,
+        Tone::Bad => Color::Red,
+        Tone::Neutral => Color::Reset,
     };
     Style::new().fg(colour)
 }

@@ -196,6 +196,12 @@ async fn no_secret_reaches_any_output_at_trace() {
         ("operator log".to_owned(), std::fs::read_to_string(&world.operator.log).expect("the log should be there")),
         ("metrics".to_owned(), world.operator.get("/metrics").await.expect("they should be served").1),
     ];
+    let own = format!("/chains/{}/berlin", world.chain.namespace);
+    for path in ["/", &own, "/api/v1/chains"] {
+        let (code, text) = world.operator.status_page(path).await.expect("it should be served");
+        assert!(code == 200 && text.contains("AUTH_FAILED"), "{path}: {code}: {text}");
+        outputs.push((format!("status page {path}"), text));
+    }
     for kind in ["events", "vpnchains", "hopincidents", "pods", "deployments", "configmaps", "networkpolicies"] {
         outputs.push((kind.to_owned(), kubectl(&["-n", &world.chain.namespace, "get", kind, "-o", "json"])));
     }
