@@ -23,6 +23,7 @@ use crate::domain::ruleset::RuleSet;
 use crate::http::{self, Endpoints};
 use crate::internal_event::controller::ControllerMetrics;
 use crate::internal_event::pipeline::PipelineMetrics;
+use crate::internal_event::process::{LeadershipTaken, ProcessMetrics};
 use crate::internal_event::rules::RuleMetrics;
 use crate::parameters::vault::Vault;
 use crate::pipeline::{HopDirectory, Pipeline};
@@ -30,6 +31,7 @@ use crate::pipeline::{HopDirectory, Pipeline};
 pub mod cursor_store;
 pub mod documents;
 pub mod hop_watch;
+mod kubernetes_client;
 pub mod kubernetes_sink;
 pub mod log_source;
 pub mod pod_logs;
@@ -51,7 +53,9 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
     let pipeline_metrics = PipelineMetrics::register(&registry)?;
     let controller_metrics = Arc::new(ControllerMetrics::register(&registry)?);
     let vault = config.vault.vault()?;
-    let client = Client::try_default().await.context("no kubernetes API: set KUBECONFIG, or run in a pod")?;
+    let process_metrics = ProcessMetrics::register(&registry)?;
+    let client = kubernetes_client::client(process_metrics.clone()).await;
+    let client = client.context("no kubernetes API: set KUBECONFIG, or run in a pod")?;
     let listener =
         http::listen(config.listen).await.with_context(|| format!("failed to listen on {}", config.listen))?;
     let page = match config.status_page.listen {
@@ -60,7 +64,7 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
             Some(http::listen(address).await.with_context(|| format!("failed to listen on {address}"))?)
         }
     };
-    let source = log_source::LogSource::prepare(&config, &client)?;
+    let source = log_source::LogSource::prepare(&config, &client, &pipeline_metrics)?;
     let (documents, writer) = documents::prepare(&config, &registry)?.unzip();
 
     let mut tasks = JoinSet::new();
@@ -136,7 +140,8 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
     let endpoints = Endpoints { registry, ready: ready.clone() };
     let serve = http::serve(listener, endpoints, stop.clone());
     tasks.spawn(named("http", async { Ok(serve.await?) }));
-    let means = Means { identity, vault, metrics: controller_metrics, rules: rules_state, documents };
+    let means =
+        Means { identity, vault, process: process_metrics, metrics: controller_metrics, rules: rules_state, documents };
     tasks.spawn(named("leader", lead(client, config, means, leads, stop.clone())));
     let synced = stop.clone();
     tasks.spawn(named("readiness", async move {
@@ -186,6 +191,7 @@ struct Means {
     /// Who this replica is to the others.
     identity: String,
     vault: Option<Vault>,
+    process: ProcessMetrics,
     metrics: Arc<ControllerMetrics>,
     rules: watch::Receiver<RulesState>,
     documents: Option<DocumentSink>,
@@ -201,7 +207,7 @@ async fn lead(
     leads: watch::Sender<bool>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let Means { identity, vault, metrics, rules, documents } = means;
+    let Means { identity, vault, process, metrics, rules, documents } = means;
     let seconds = config.lease_duration.as_secs().max(3);
     let manager = LeaseManagerBuilder::new(client.clone(), LEASE)
         .with_namespace(&config.lease_namespace)
@@ -228,7 +234,7 @@ async fn lead(
         if !elected {
             return Err(anyhow!("leader election ended"));
         }
-        tracing::info!("Leading: reconciling chains.");
+        LeadershipTaken.emit(&process);
         leads.send_replace(true);
         // A reconcile under way is dropped with the lease: it may hold a view from before the next leader's writes.
         tokio::select! {

@@ -35,6 +35,7 @@ mod desired;
 pub(crate) mod edge_tests;
 mod history;
 mod incident_status;
+pub mod measure;
 pub mod observe;
 mod order;
 mod recover;

@@ -7,4 +7,5 @@ pub mod controller;
 pub mod documents;
 pub mod metric;
 pub mod pipeline;
+pub mod process;
 pub mod rules;

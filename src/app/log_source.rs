@@ -12,6 +12,7 @@ use super::pod_logs::PodLogSource;
 use crate::config::RunConfig;
 use crate::config::elasticsearch::ElasticsearchArgs;
 use crate::config::log_source::{KafkaArgs, SourceKind};
+use crate::internal_event::pipeline::PipelineMetrics;
 use crate::source::cursor::{CursorStore, FileCursor};
 use crate::source::elasticsearch::{ElasticsearchSource, Reading};
 use crate::source::kafka::KafkaSource;
@@ -24,7 +25,7 @@ pub enum LogSource {
     /// A topic.
     Kafka(KafkaArgs),
     /// A data stream.
-    Elasticsearch(ElasticsearchArgs, Reading, Arc<dyn CursorStore>),
+    Elasticsearch(ElasticsearchArgs, Reading, Arc<dyn CursorStore>, Arc<PipelineMetrics>),
     /// The Kubernetes API's pod logs.
     PodLogs(Client, Option<String>, Arc<dyn CursorStore>),
     /// A file or standard input.
@@ -48,7 +49,7 @@ impl LogSource {
     ///
     /// # Errors
     /// When a setting is missing or can't be used.
-    pub fn prepare(config: &RunConfig, client: &Client) -> anyhow::Result<Self> {
+    pub fn prepare(config: &RunConfig, client: &Client, metrics: &PipelineMetrics) -> anyhow::Result<Self> {
         let args = &config.source;
         let cursor = |lease: &'static str| -> Arc<dyn CursorStore> {
             match &args.cursor_file {
@@ -66,7 +67,8 @@ impl LogSource {
             }
             SourceKind::Elasticsearch => {
                 let cursor = cursor("hopkeeper-elasticsearch");
-                let source = Self::Elasticsearch(args.elasticsearch.clone(), (&args.reading).into(), cursor);
+                let (args, reading) = (args.elasticsearch.clone(), (&args.reading).into());
+                let source = Self::Elasticsearch(args, reading, cursor, Arc::new(metrics.clone()));
                 // What is wrong with the settings is said now, and not again and again.
                 source.connect()?;
                 source
@@ -98,11 +100,11 @@ impl LogSource {
                 let config = args.config().map_err(|why| SourceError::Configure(why.into()))?;
                 Connected::Kafka(KafkaSource::connect(&config)?)
             }
-            Self::Elasticsearch(args, reading, store) => {
+            Self::Elasticsearch(args, reading, store, metrics) => {
                 let connection = args.connection.read().map_err(|why| SourceError::Configure(why.into()))?;
                 let index = args.index.clone();
                 let source = ElasticsearchSource::new(connection, index, reading.clone(), Arc::clone(store))?;
-                Connected::Elasticsearch(source)
+                Connected::Elasticsearch(source.counting(Arc::clone(metrics)))
             }
             Self::PodLogs(client, namespace, store) => {
                 let source = PodLogSource::new(client.clone(), namespace.clone(), Arc::clone(store));

@@ -21,7 +21,7 @@ use super::{Context, Error};
 use crate::crd::names;
 use crate::domain::burned::burned;
 use crate::domain::plan::{HopNetwork, HopPlan, PLAN_FILE, PlanError};
-use crate::internal_event::controller::ParametersWritten;
+use crate::internal_event::controller::{ParametersWritten, PoolUnread};
 use crate::parameters::{Pool, PoolError};
 
 /// What was found while looking after the hops' Secrets.
@@ -104,6 +104,7 @@ async fn first(
             write(chain, index, &chosen, revision, stamp, over.as_ref(), versions, ctx).await.map(Some)
         }
         Err(error) => {
+            count_unread(chain, hop, &error, ctx);
             supply.problems.push((hop.clone(), error_text(&error)));
             supply.skip(hop, error.into_skipped());
             Ok(None)
@@ -171,6 +172,7 @@ async fn follow(
             Ok(newest)
         }
         Err(error) => {
+            PoolUnread { chain: chain.chain, hop, error: &error }.emit(&ctx.metrics);
             ctx.polls.remember(&key, Err(crate::telemetry::error_chain(&error)));
             Err(error)
         }
@@ -264,6 +266,13 @@ pub async fn nudge(ctx: &Context, pod: &Pod, secret: &HopSecret) -> Result<(), E
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(()),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Counts a choice that failed with its pool.
+pub(super) fn count_unread(chain: &ValidChain<'_>, hop: &str, error: &ChoiceError, ctx: &Context) {
+    if let ChoiceError::Pool(error) = error {
+        PoolUnread { chain: chain.chain, hop, error }.emit(&ctx.metrics);
     }
 }
 

@@ -125,7 +125,7 @@ async fn rotate(
             return Ok((Answer::Refused, why));
         }
         Err(error @ ChoiceError::Pool(_)) => {
-            outcome.wait_for_pool(hop, &error, ctx);
+            outcome.wait_for_pool(chain, hop, &error, ctx);
             let why = desired::error_text(&error);
             return Ok((Answer::Waiting, format!("hop {hop:?} cannot be rotated before its pool is readable: {why}")));
         }

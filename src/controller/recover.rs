@@ -43,7 +43,8 @@ impl Outcome {
     }
 
     /// A pool that cannot be read is asked again soon.
-    pub(super) fn wait_for_pool(&mut self, hop: &str, error: &ChoiceError, ctx: &Context) {
+    pub(super) fn wait_for_pool(&mut self, chain: &ValidChain<'_>, hop: &str, error: &ChoiceError, ctx: &Context) {
+        desired::count_unread(chain, hop, error, ctx);
         self.problems.push((hop.to_owned(), desired::error_text(error)));
         let retry = ctx.settings.pool_retry;
         self.wake = Some(self.wake.map_or(retry, |w| w.min(retry)));
@@ -273,7 +274,7 @@ impl Repair<'_> {
     }
 
     fn wait_for_pool(&self, error: &ChoiceError, outcome: &mut Outcome) -> Result<Option<HopIncident>, Error> {
-        outcome.wait_for_pool(&self.incident.spec.hop, error, self.ctx);
+        outcome.wait_for_pool(self.chain, &self.incident.spec.hop, error, self.ctx);
         Ok(None)
     }
 
@@ -299,7 +300,7 @@ impl Repair<'_> {
     async fn record(&self, status: HopIncidentStatus) -> Result<Option<HopIncident>, Error> {
         let updated = incident_status::write(self.ctx, self.incident, status).await?;
         if let Some(updated) = &updated {
-            let event = IncidentDecided { chain: self.chain.chain, incident: updated };
+            let event = IncidentDecided { chain: self.chain.chain, before: self.incident, incident: updated };
             event.emit(&self.ctx.metrics);
             if let Some(documents) = &self.ctx.documents {
                 documents.incident(self.chain.chain, self.incident, updated, self.ctx.now());

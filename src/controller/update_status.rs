@@ -11,6 +11,7 @@ use serde_json::json;
 use super::candidates::Skipped;
 use super::desired::Supply;
 use super::incident_status::set_condition;
+use super::measure::measures;
 use super::observe::{HopSecret, Observed, pod_view};
 use super::order::Answer;
 use super::recover::Outcome;
@@ -41,6 +42,7 @@ pub async fn update(
         event.emit(&ctx.metrics);
         ctx.publish(chain.chain, &event).await;
     }
+    ctx.metrics.measured(chain.chain, &measures(chain, observed, supply, ctx.now()));
     write(chain.chain, status(chain, observed, supply, outcome, ctx.now()), || servers(observed), ctx).await
 }
 

@@ -136,6 +136,9 @@ mod tests {
         reasons.sort_unstable();
         reasons.dedup();
         assert_eq!(reasons.len(), told.len());
+        for reason in reasons {
+            assert!(crate::internal_event::catalog::is_reason(reason), "{reason} is counted as another one");
+        }
     }
 
     #[test]

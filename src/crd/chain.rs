@@ -362,6 +362,12 @@ pub enum ChainPhase {
     Paused,
 }
 
+impl ChainPhase {
+    /// Every phase.
+    pub const ALL: [Self; 7] =
+        [Self::Invalid, Self::Connecting, Self::Up, Self::Degraded, Self::Recovering, Self::Held, Self::Paused];
+}
+
 /// One hop, as the operator last saw it.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -402,4 +408,9 @@ pub enum HopState {
     Held,
     /// Nothing is known of it.
     Unknown,
+}
+
+impl HopState {
+    /// Every state.
+    pub const ALL: [Self; 6] = [Self::Connecting, Self::Up, Self::Suspect, Self::Recovering, Self::Held, Self::Unknown];
 }

@@ -19,8 +19,9 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
+pub use certificate::client_certificate_expires;
 pub use clean::{Cleaned, clean};
 pub use error::{CandidateError, Note, Problem};
 pub use fields::{VALUE, client_of, client_of_text, fields_of_text};
@@ -145,7 +146,7 @@ impl Parameters {
 
     /// Until when its client certificate is valid; none where it has none, or one that cannot be read.
     pub fn client_certificate_expires(&self) -> Option<Timestamp> {
-        self.client_certificate.as_ref().and_then(certificate::expires)
+        self.client_certificate.as_ref().and_then(|pem| certificate::expires(pem.expose_secret()))
     }
 
     /// Puts addresses in the place of names and renders the client's files.

@@ -21,7 +21,7 @@ use super::incident::Finding;
 use super::redact;
 use super::rule::{Client, Rule, RuleId};
 use super::ruleset::{Line, RuleSet};
-use super::types::{Evidence, Verdict};
+use super::types::{Evidence, HopId, Verdict};
 use super::window::{Hit, nanos, rests_until, span};
 pub use store::Limits;
 use store::Store;
@@ -59,6 +59,8 @@ pub struct Detection {
 pub struct Tally {
     /// Lines that a rule decided.
     pub matched: u64,
+    /// Lines that no rule knows.
+    pub unmatched: u64,
     /// Lines about other parameters than the hop's, or older than its last sign of health.
     pub stale: u64,
     /// Lines not counted since a fault inside the pod explains them.
@@ -77,6 +79,8 @@ pub struct Engine {
     expecting: Vec<u32>,
     store: Store,
     tally: Tally,
+    /// Of the last health line that tells one, by hop.
+    handshakes: HashMap<HopId, Timestamp>,
 }
 
 /// What an event's lines have in common.
@@ -98,7 +102,8 @@ impl Engine {
     /// The same, with other bounds of memory.
     pub fn with_limits(rules: Arc<RuleSet>, limits: Limits) -> Self {
         let (numbers, expecting) = number(&rules);
-        Self { rules, numbers, expecting, store: Store::with_limits(limits), tally: Tally::default() }
+        let (store, tally, handshakes) = (Store::with_limits(limits), Tally::default(), HashMap::new());
+        Self { rules, numbers, expecting, store, tally, handshakes }
     }
 
     /// Takes other rules from here on. Windows of rules that count as before are kept; gives how many others were
@@ -142,11 +147,15 @@ impl Engine {
             self.tally.stale += 1;
             return detections;
         }
+        self.note_handshake(&lines, event, hop);
         self.store.saw(pod, at);
         let seen = Seen { event, hop, at, pod, runs_these };
         for (number, line) in lines.iter().enumerate() {
-            self.expect(&rules, &seen, line, number);
-            let Some(rule) = rules.decide(line) else { continue };
+            let is_expected = self.expect(&rules, &seen, line, number);
+            let Some(rule) = rules.decide(line) else {
+                self.tally.unmatched += u64::from(!is_expected);
+                continue;
+            };
             self.tally.matched += 1;
             // A fault inside the pod is one whatever the client runs with.
             if rule.evidence == Evidence::Path && !runs_these {
@@ -212,8 +221,20 @@ impl Engine {
         Some(self.detection(seen, rule, first?, line))
     }
 
-    /// Takes note of a line that rules expect, whatever else it is.
-    fn expect(&mut self, rules: &RuleSet, seen: &Seen<'_>, line: &Line<'_>, number: usize) {
+    /// Takes note of when the hop's WireGuard client last completed a handshake.
+    fn note_handshake(&mut self, lines: &[Line<'_>], event: &LogEvent, hop: &HopIdentity) {
+        let ages = lines.iter().rev().filter_map(|line| line.fields()?.get("handshake_age_seconds")?.as_i64());
+        let Some(age) = ages.into_iter().find(|age| *age >= 0) else { return };
+        let Ok(at) = event.time.checked_sub(SignedDuration::from_secs(age)) else { return };
+        match self.handshakes.get_mut(&hop.id) {
+            Some(known) => *known = at.max(*known),
+            None => drop(self.handshakes.insert(hop.id.clone(), at)),
+        }
+    }
+
+    /// Takes note of a line that rules expect, whatever else it is; whether one does.
+    fn expect(&mut self, rules: &RuleSet, seen: &Seen<'_>, line: &Line<'_>, number: usize) -> bool {
+        let mut is_expected = false;
         for index in 0..self.expecting.len() {
             let rule_number = self.expecting[index];
             let rule = &rules.rules()[rule_number as usize];
@@ -223,8 +244,10 @@ impl Engine {
                 self.tally.matched += 1;
                 let hit = self.hit(seen.event, fingerprint(seen.event, line.logical(), number));
                 self.store.expect(seen.pod, rule_number, span(absent), hit);
+                is_expected = true;
             }
         }
+        is_expected
     }
 
     /// A line of the pod proves that time has passed there: tells the rules whose line has not come within theirs.
@@ -289,6 +312,11 @@ impl Engine {
     /// What they take, in bytes; bounded.
     pub fn window_bytes(&self) -> usize {
         self.store.bytes()
+    }
+
+    /// When the hops last completed a handshake, of those whose health lines told it since the last call.
+    pub fn take_handshakes(&mut self) -> HashMap<HopId, Timestamp> {
+        std::mem::take(&mut self.handshakes)
     }
 
     /// What was counted since the last call.

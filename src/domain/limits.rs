@@ -28,6 +28,12 @@ pub fn limits(view: &ChainView, hop: &str) -> Limits {
     }
 }
 
+/// How many more steps the budget of `hop` allows now.
+#[must_use]
+pub fn budget_left(view: &ChainView, hop: &str) -> usize {
+    view.policy.budget_actions.saturating_sub(steps_within_budget(view, hop))
+}
+
 /// All steps that were taken on a hop.
 fn steps_of<'a>(view: &'a ChainView, hop: &str) -> impl Iterator<Item = &'a StepView> {
     view.incidents.iter().filter(move |i| i.hop == hop).flat_map(|i| &i.steps)

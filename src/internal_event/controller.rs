@@ -9,6 +9,8 @@ use tracing::{info, warn};
 use crate::controller::Error;
 use crate::crd::incident::{IncidentPhase, Step};
 use crate::crd::{HopIncident, VpnChain};
+use crate::overview::story::{Story, Times};
+use crate::parameters::PoolError;
 pub use metrics::ControllerMetrics;
 
 /// Something that deserves a Kubernetes Event.
@@ -69,6 +71,25 @@ impl ParametersWritten<'_> {
     }
 }
 
+/// A pool could not be read; it is asked again. The chain's status tells it too, so the log does not at each try.
+pub struct PoolUnread<'a> {
+    /// The chain.
+    pub chain: &'a VpnChain,
+    /// The hop.
+    pub hop: &'a str,
+    /// Why.
+    pub error: &'a PoolError,
+}
+
+impl PoolUnread<'_> {
+    pub(crate) fn emit(&self, metrics: &ControllerMetrics) {
+        let (namespace, chain) = (self.chain.namespace().unwrap_or_default(), self.chain.name_any());
+        let (error, category) = (crate::telemetry::error_chain(self.error), self.error.category());
+        tracing::debug!(namespace, chain, hop = self.hop, error, category, "A pool was not read; asking again.");
+        metrics.pool_errors.of(&[category]).inc();
+    }
+}
+
 /// A candidate cannot be used.
 pub struct CandidateSkipped<'a> {
     /// The chain.
@@ -107,6 +128,8 @@ impl Publishable for CandidateSkipped<'_> {
 pub struct IncidentDecided<'a> {
     /// The chain.
     pub chain: &'a VpnChain,
+    /// The incident as it was before.
+    pub before: &'a HopIncident,
     /// The incident, with its new status.
     pub incident: &'a HopIncident,
 }
@@ -130,6 +153,42 @@ impl IncidentDecided<'_> {
         );
         let hop = hop_label(self.chain, &spec.hop);
         metrics.decisions.of(&[&namespace, &chain, hop, &phase, &reason]).inc();
+        self.count_steps(metrics);
+        if status.phase.is_closed() {
+            metrics.closed.of(&[&spec.rule, &phase]).inc();
+            self.take_times(status.phase, metrics);
+        }
+    }
+
+    /// The steps that have ended since.
+    fn count_steps(&self, metrics: &ControllerMetrics) {
+        let outcomes = |incident: &HopIncident| -> Vec<_> {
+            let steps = incident.status.iter().flat_map(|status| &status.steps);
+            steps.map(|step| (step.action, step.outcome)).collect()
+        };
+        let before = outcomes(self.before);
+        for (index, (action, outcome)) in outcomes(self.incident).into_iter().enumerate() {
+            let Some(outcome) = outcome else { continue };
+            if before.get(index).is_none_or(|(_, known)| known.is_none()) {
+                let (action, outcome) = (format!("{action:?}"), format!("{outcome:?}"));
+                metrics.steps_ended.of(&[&self.incident.spec.rule, &action, &outcome]).inc();
+            }
+        }
+    }
+
+    /// What was suppressed took no time: nothing was wrong, or it is told by another incident.
+    fn take_times(&self, phase: IncidentPhase, metrics: &ControllerMetrics) {
+        if phase == IncidentPhase::Suppressed {
+            return;
+        }
+        let Times { to_detect_seconds, to_act_seconds, to_recover_seconds } = Story::of(self.incident).times;
+        for (histogram, seconds) in [
+            (&metrics.time_to_detect, to_detect_seconds),
+            (&metrics.time_to_act, to_act_seconds),
+            (&metrics.time_to_recover, to_recover_seconds),
+        ] {
+            seconds.into_iter().for_each(|seconds| histogram.observe(seconds));
+        }
     }
 }
 
@@ -235,14 +294,19 @@ mod tests {
 
     #[test]
     fn a_decision_becomes_an_event_without_the_line_that_caused_it() {
-        let event = IncidentDecided { chain: &berlin(), incident: &incident("it works again") }.event().unwrap();
+        let event = IncidentDecided { chain: &berlin(), before: &incident("m"), incident: &incident("it works again") }
+            .event()
+            .unwrap();
         assert_eq!((event.reason.as_str(), event.action.as_str()), ("SuppressedHealed", "Recover"));
         let note = event.note.unwrap();
         assert_eq!(note, "hop \"entry\": it works again (rule r: t; berlin-entry-0a1b)");
         assert!(matches!(event.type_, EventType::Normal));
         let mut open = incident("m");
         open.status = None;
-        assert!(IncidentDecided { chain: &berlin(), incident: &open }.event().is_none(), "nothing was decided yet");
+        assert!(
+            IncidentDecided { chain: &berlin(), before: &open, incident: &open }.event().is_none(),
+            "nothing was decided yet"
+        );
     }
 
     #[test]
@@ -251,7 +315,7 @@ mod tests {
             let mut decided = incident("m");
             decided.status.as_mut().unwrap().phase = phase;
             assert!(matches!(
-                IncidentDecided { chain: &berlin(), incident: &decided }.event().unwrap().type_,
+                IncidentDecided { chain: &berlin(), before: &decided, incident: &decided }.event().unwrap().type_,
                 EventType::Warning
             ));
         }
@@ -262,7 +326,9 @@ mod tests {
         for text in ["x".repeat(5000), "\u{20ac}".repeat(2000), format!("x{}", "\u{1f600}".repeat(2000))] {
             let long =
                 CandidateSkipped { chain: &berlin(), hop: "entry", candidate: "a", reason: &text }.event().unwrap();
-            let decided = IncidentDecided { chain: &berlin(), incident: &incident(&text) }.event().unwrap();
+            let decided = IncidentDecided { chain: &berlin(), before: &incident(&text), incident: &incident(&text) }
+                .event()
+                .unwrap();
             for note in [long.note.unwrap(), decided.note.unwrap()] {
                 assert!(note.len() <= 1000 && note.len() > 990 && note.starts_with("hop \"entry\""), "{}", note.len());
             }

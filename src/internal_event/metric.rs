@@ -5,13 +5,18 @@
 mod family;
 
 use prometheus::core::Collector;
-use prometheus::{Error, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{
+    Error, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
 
 pub(super) use family::{Counters, Gauges, OfChain};
 
 /// Upper bounds of the histograms' buckets, in seconds: from what a program takes to what a person waits for.
 const BUCKETS: [f64; 16] =
     [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0];
+
+/// So many rules have series of their own in one metric, later ones are `other`: incidents name rules, and outlive rule files.
+pub const MAX_RULES: usize = 500;
 
 /// How Prometheus reads a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +52,10 @@ pub enum Values {
     Chain,
     /// The name of a hop of that chain; empty where what is counted names a hop that the chain has not.
     Hop,
+    /// The id of a rule, of [`MAX_RULES`] that came first.
+    Rule,
+    /// The program's version.
+    Version,
 }
 
 /// A label.
@@ -115,6 +124,11 @@ impl Metric {
 
     pub(super) fn new_gauge(&self, registry: &Registry) -> Result<IntGauge, Error> {
         self.added(Kind::Gauge, IntGauge::new(self.name, self.help), registry)
+    }
+
+    /// A gauge of fractions.
+    pub(super) fn new_real_gauge(&self, registry: &Registry) -> Result<Gauge, Error> {
+        self.added(Kind::Gauge, Gauge::new(self.name, self.help), registry)
     }
 
     pub(super) fn new_histogram(&self, registry: &Registry) -> Result<Histogram, Error> {

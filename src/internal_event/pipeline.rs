@@ -1,26 +1,33 @@
 //! What happens between the log source and the incidents.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use prometheus::{Histogram, IntCounter, IntGauge, Registry};
+use jiff::{SignedDuration, Timestamp};
+use prometheus::{Gauge, Histogram, IntCounter, IntGauge, Registry};
 use tracing::{debug, error, info, warn};
 
 use super::catalog;
-use super::metric::Counters;
+use super::metric::{Counters, Gauges, OfChain};
 use crate::domain::engine::{Detection, Tally};
 use crate::domain::envelope::EnvelopeError;
 use crate::domain::event::Shard;
 use crate::domain::incident::incident_name;
+use crate::domain::types::HopId;
 use crate::pipeline::sink::{Created, FindingsError, SinkError};
 use crate::source::SourceError;
+use crate::telemetry::error_chain;
 
 /// The pipeline's metrics.
 #[derive(Clone, Debug)]
 pub struct PipelineMetrics {
     received: IntCounter,
+    last_record: IntGauge,
+    lag: Gauge,
+    last_handshake: Gauges,
     discarded: Counters,
     matched: IntCounter,
+    unmatched: IntCounter,
     stale: IntCounter,
     clamped: IntCounter,
     explained: IntCounter,
@@ -45,8 +52,12 @@ impl PipelineMetrics {
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         Ok(Self {
             received: catalog::RECORDS_RECEIVED.new_counter(registry)?,
+            last_record: catalog::LAST_RECORD.new_gauge(registry)?,
+            lag: catalog::SOURCE_LAG.new_real_gauge(registry)?,
+            last_handshake: catalog::LAST_HANDSHAKE.new_gauges(registry)?,
             discarded: catalog::RECORDS_DISCARDED.new_counters(registry)?,
             matched: catalog::LINES_MATCHED.new_counter(registry)?,
+            unmatched: catalog::LINES_UNMATCHED.new_counter(registry)?,
             stale: catalog::LINES_STALE.new_counter(registry)?,
             clamped: catalog::LINES_CLAMPED.new_counter(registry)?,
             explained: catalog::LINES_EXPLAINED.new_counter(registry)?,
@@ -94,6 +105,20 @@ impl SourceFailed<'_> {
     }
 }
 
+/// Reading failed for a moment; the source goes on by itself.
+pub(crate) struct SourceRetried<'a> {
+    pub(crate) error: &'a (dyn std::error::Error + 'static),
+    pub(crate) pause: Duration,
+}
+
+impl SourceRetried<'_> {
+    pub(crate) fn emit(self, metrics: &PipelineMetrics) {
+        let (error, pause_seconds) = (error_chain(self.error), self.pause.as_secs_f64());
+        warn!(error, pause_seconds, "The log source can't be read; trying again.");
+        metrics.source_errors.of(&["read"]).inc();
+    }
+}
+
 /// The place reached could not be stored; a later one makes up for it.
 pub(crate) struct PlaceStoreFailed<'a> {
     pub(crate) shard: &'a Shard,
@@ -108,11 +133,56 @@ impl PlaceStoreFailed<'_> {
 }
 
 /// A record came in.
-pub(crate) struct RecordReceived;
+pub(crate) struct RecordReceived {
+    pub(crate) at: Timestamp,
+}
 
 impl RecordReceived {
     pub(crate) fn emit(self, metrics: &PipelineMetrics) {
         metrics.received.inc();
+        metrics.last_record.set(self.at.as_second());
+    }
+}
+
+/// How old lines are when they are read.
+pub(crate) struct LagSeen {
+    pub(crate) lag: SignedDuration,
+}
+
+impl LagSeen {
+    pub(crate) fn emit(self, metrics: &PipelineMetrics) {
+        metrics.lag.set(self.lag.as_secs_f64());
+    }
+}
+
+/// A health line told when its hop last completed a handshake.
+pub(crate) struct HandshakeSeen<'a> {
+    pub(crate) hop: &'a HopId,
+    pub(crate) at: Timestamp,
+}
+
+impl HandshakeSeen<'_> {
+    pub(crate) fn emit(self, metrics: &PipelineMetrics) {
+        let HopId { namespace, chain, hop } = self.hop;
+        let gauge = metrics.last_handshake.of(&[namespace, chain, hop]);
+        // Lines come late at times.
+        gauge.set(gauge.get().max(self.at.as_second()));
+    }
+}
+
+/// Pods came or went.
+pub(crate) struct PodsChanged {
+    /// The hops that have one.
+    pub(crate) hops: HashSet<HopId>,
+}
+
+impl PodsChanged {
+    pub(crate) fn emit(self, metrics: &PipelineMetrics) {
+        let is_left = |namespace: &str, chain: &str, hop: Option<&str>| {
+            let hop = hop.unwrap_or_default();
+            self.hops.iter().any(|left| left.namespace == namespace && left.chain == chain && left.hop == hop)
+        };
+        metrics.last_handshake.retain(&is_left);
     }
 }
 
@@ -181,6 +251,7 @@ pub(crate) struct LinesCounted {
 impl LinesCounted {
     pub(crate) fn emit(self, metrics: &PipelineMetrics) {
         metrics.matched.inc_by(self.tally.matched);
+        metrics.unmatched.inc_by(self.tally.unmatched);
         metrics.stale.inc_by(self.tally.stale);
         metrics.explained.inc_by(self.tally.explained);
         metrics.evicted.inc_by(self.tally.evicted);

@@ -2,12 +2,13 @@
 //!
 //! Filled by the controller's watches; read by the pipeline. Cheap to clone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::watch;
 
 use crate::domain::event::{HopIdentity, LogEvent};
+use crate::domain::types::HopId;
 
 /// Pods by UID, and by name for shippers that know no UID.
 #[derive(Clone, Debug)]
@@ -71,6 +72,12 @@ impl HopDirectory {
     /// Says when something was added or removed.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.version.subscribe()
+    }
+
+    /// Every hop that has a pod.
+    pub fn hops(&self) -> HashSet<HopId> {
+        let pods = self.pods.read().unwrap_or_else(PoisonError::into_inner);
+        pods.by_uid.values().map(|hop| hop.id.clone()).collect()
     }
 
     /// The hop of a pod.

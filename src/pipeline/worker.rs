@@ -18,8 +18,9 @@ use crate::domain::incident::Finding;
 use crate::domain::rule::Client;
 use crate::domain::ruleset::RuleSet;
 use crate::internal_event::pipeline::{
-    FindingsListFailed, IncidentCreateFailed, IncidentCreated, IncidentRefused, LineClamped, LinesCounted,
-    PipelineMetrics, PlaceStoreFailed, RecordDiscarded, RecordReceived, RecordsHeld, RulesTaken,
+    FindingsListFailed, HandshakeSeen, IncidentCreateFailed, IncidentCreated, IncidentRefused, LagSeen, LineClamped,
+    LinesCounted, PipelineMetrics, PlaceStoreFailed, PodsChanged, RecordDiscarded, RecordReceived, RecordsHeld,
+    RulesTaken,
 };
 use crate::source::{Payload, Record, ShardHandle, SourceError};
 
@@ -35,6 +36,9 @@ const AHEAD_OF_RECORD: SignedDuration = SignedDuration::from_secs(5);
 /// this bound is another one when the record is read again.
 const AHEAD_OF_NOW: SignedDuration = SignedDuration::from_secs(60);
 
+/// A shard in which nothing came for longer says nothing about how far behind the reader is.
+const LAG_STANDS: SignedDuration = SignedDuration::from_secs(60);
+
 /// Tells the time.
 pub(super) type Clock = fn() -> Timestamp;
 
@@ -44,6 +48,8 @@ struct Progress {
     /// Every record below is through the engine and the sink, or held back.
     next: u64,
     stored: Option<u64>,
+    /// How old the last line was when it was read, and when that was.
+    lag: Option<(Timestamp, SignedDuration)>,
 }
 
 /// What became of a detection.
@@ -121,13 +127,16 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
     }
 
     async fn handle(&mut self, record: Record, stop: &CancellationToken) {
-        RecordReceived.emit(self.metrics);
+        let now = (self.now)();
+        RecordReceived { at: now }.emit(self.metrics);
         if record.shard.is_lost() {
             self.discard("shard_lost");
             return;
         }
         self.enter(&record, stop).await;
-        if let Some(event) = self.decode(&record) {
+        let decoded = self.decode(&record, now);
+        let lag = decoded.as_ref().map(|event| (now, now.duration_since(event.time).max(SignedDuration::ZERO)));
+        if let Some(event) = decoded {
             let entry = Entry { event, received: record.received, shard: Arc::clone(&record.shard) };
             if self.deliver(entry, stop).await == Outcome::Abandoned {
                 return;
@@ -135,6 +144,7 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         }
         if let Some(progress) = self.shards.get_mut(&record.position.shard) {
             progress.next = record.position.sequence + 1;
+            progress.lag = lag.or(progress.lag);
         }
     }
 
@@ -146,7 +156,8 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         }
         self.engine.drop_shard(shard);
         self.held.drop_shard(shard);
-        let progress = Progress { handle: Arc::clone(&record.shard), next: record.position.sequence, stored: None };
+        let (handle, next) = (Arc::clone(&record.shard), record.position.sequence);
+        let progress = Progress { handle, next, stored: None, lag: None };
         self.shards.insert(shard.clone(), progress);
         self.remember(stop).await;
     }
@@ -171,14 +182,14 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         }
     }
 
-    fn decode(&self, record: &Record) -> Option<LogEvent> {
+    fn decode(&self, record: &Record, now: Timestamp) -> Option<LogEvent> {
         let Payload::Bytes(payload) = &record.payload else {
             self.discard("too_large");
             return None;
         };
         match envelope::decode(payload, record.position.clone(), record.received) {
             Ok(mut event) => {
-                if event.clamp(latest((self.now)(), record.received)) {
+                if event.clamp(latest(now, record.received)) {
                     LineClamped.emit(self.metrics);
                 }
                 Some(event)
@@ -310,12 +321,18 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         if self.changes.has_changed().unwrap_or_default() {
             self.changes.mark_unchanged();
             self.engine.keep_pods(|uid| self.directory.knows(uid));
+            PodsChanged { hops: self.directory.hops() }.emit(self.metrics);
         }
-        self.engine.expire((self.now)());
+        let now = (self.now)();
+        self.engine.expire(now);
+        for (hop, at) in self.engine.take_handshakes() {
+            HandshakeSeen { hop: &hop, at }.emit(self.metrics);
+        }
+        LagSeen { lag: self.lag(now) }.emit(self.metrics);
         let tally = self.engine.take_tally();
         let (open_windows, window_bytes) = (self.engine.open_windows(), self.engine.window_bytes());
         LinesCounted { tally, open_windows, window_bytes }.emit(self.metrics);
-        for _ in 0..self.held.expire((self.now)()) {
+        for _ in 0..self.held.expire(now) {
             self.discard("unknown_pod");
         }
         RecordsHeld { records: self.held.len() }.emit(self.metrics);
@@ -331,6 +348,12 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
                 Err(error) => PlaceStoreFailed { shard, error: &error }.emit(self.metrics),
             }
         }
+    }
+
+    /// How old the lines are, in the shard that is furthest behind.
+    fn lag(&self, now: Timestamp) -> SignedDuration {
+        let stands = |(at, lag): (Timestamp, SignedDuration)| (now.duration_since(at) <= LAG_STANDS).then_some(lag);
+        self.shards.values().filter_map(|shard| stands(shard.lag?)).max().unwrap_or_default()
     }
 }
 

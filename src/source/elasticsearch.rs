@@ -25,6 +25,7 @@ use super::progress::Progress;
 use super::{Record, Source, SourceError};
 use crate::domain::event::Shard;
 use crate::elasticsearch::Connection;
+use crate::internal_event::pipeline::PipelineMetrics;
 use client::Search;
 use reader::Reader;
 
@@ -54,6 +55,7 @@ pub struct ElasticsearchSource {
     client: Search,
     reading: Reading,
     store: Arc<dyn CursorStore>,
+    metrics: Option<Arc<PipelineMetrics>>,
 }
 
 /// What is stored between two processes.
@@ -74,7 +76,13 @@ impl ElasticsearchSource {
         store: Arc<dyn CursorStore>,
     ) -> Result<Self, SourceError> {
         let client = Search::new(connection, index).map_err(|error| SourceError::Configure(error.into()))?;
-        Ok(Self { client, reading, store })
+        Ok(Self { client, reading, store, metrics: None })
+    }
+
+    /// Counts the failures that it goes on after by itself, too.
+    #[must_use]
+    pub fn counting(self, metrics: Arc<PipelineMetrics>) -> Self {
+        Self { metrics: Some(metrics), ..self }
     }
 
     /// Where the last process was; at the first start, the lag window before now.
@@ -96,7 +104,8 @@ impl Source for ElasticsearchSource {
         let Some(start) = stop.run_until_cancelled(self.start()).await else { return Ok(()) };
         let shard = Shard::new(format!("elasticsearch:{}", self.client.index()));
         let progress = Arc::new(Progress::new(shard));
-        let mut reader = Reader::new(self.client, self.reading, self.store, Arc::clone(&progress), start?);
+        let mut reader =
+            Reader::new(self.client, self.reading, self.store, Arc::clone(&progress), start?, self.metrics);
         let result = stop.run_until_cancelled(reader.read(&records)).await.unwrap_or(Ok(()));
         // Lets the worker come to its end, before the last place is stored.
         drop(records);

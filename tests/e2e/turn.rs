@@ -13,8 +13,8 @@ use crate::lab::{self, LANES, Lane};
 /// How the scenarios are started: the one that needs the lab for itself first, then the long ones, so that all end at about
 /// the same time. A name that is missing here comes last.
 const ORDER: [&str; 18] = [
-    "outages", "helm", "evidence", "crash", "sources", "leaks", "ladder", "recreate", "rotation", "leaders", "terminal",
-    "rules", "outage", "budget", "canary", "segments", "deleted", "version",
+    "outages", "helm", "evidence", "crash", "sources", "leaks", "ladder", "recreate", "rotation", "leaders",
+    "terminal", "rules", "outage", "budget", "canary", "segments", "deleted", "version",
 ];
 
 /// What a scenario needs.

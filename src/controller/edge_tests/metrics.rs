@@ -52,10 +52,71 @@ async fn every_label_of_a_repaired_chain_has_a_value_that_the_catalogue_knows() 
                 Values::Namespace => value == "demo",
                 Values::Chain => value == "berlin",
                 Values::Hop => value == "entry",
+                Values::Rule => value == "openvpn-auth-failed",
+                Values::Version => value == env!("CARGO_PKG_VERSION"),
             };
             assert!(is_known, "{name}: {label}={value:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_repair_is_measured_from_the_incident_to_the_working_hop() {
+    let scene = Scene::two_candidates().await;
+    scene.pass().await.unwrap();
+    let of = |name: &str, label: (&str, &str)| scene.metric(name, &[label]);
+    assert_eq!(of("hopkeeper_chain_state", ("state", "Recovering")), 1.0);
+    assert_eq!(of("hopkeeper_hop_state", ("state", "Recovering")), 1.0);
+    assert_eq!(of("hopkeeper_incidents_open", ("phase", "Verifying")), 1.0);
+    assert_eq!(of("hopkeeper_repair_budget_left", ("hop", "entry")), 5.0);
+    let now = Timestamp::now();
+    scene.server.put("/api/v1/namespaces/demo/pods/berlin-entry-0", &pod("entry", true, now));
+    scene.pass().await.unwrap();
+    assert_eq!(scene.recovery().0, IncidentPhase::Recovered);
+    assert_eq!(
+        (of("hopkeeper_chain_state", ("state", "Recovering")), of("hopkeeper_chain_state", ("state", "Up"))),
+        (0.0, 1.0)
+    );
+    assert_eq!(
+        (of("hopkeeper_hop_up", ("hop", "entry")), of("hopkeeper_incidents_open", ("hop", "entry"))),
+        (1.0, 0.0)
+    );
+    assert_eq!(of("hopkeeper_hop_last_change_timestamp_seconds", ("hop", "entry")), now.as_second() as f64);
+    assert_eq!(of("hopkeeper_incidents_closed_total", ("rule", "openvpn-auth-failed")), 1.0);
+    assert_eq!(of("hopkeeper_recovery_steps_ended_total", ("outcome", "Up")), 1.0);
+    assert_eq!(scene.metric("hopkeeper_time_to_act_seconds", &[]), 1.0);
+    assert_eq!(scene.metric("hopkeeper_time_to_recover_seconds", &[]), 1.0);
+    // Nothing is counted twice by looking again.
+    scene.pass().await.unwrap();
+    assert_eq!(of("hopkeeper_recovery_steps_ended_total", ("outcome", "Up")), 1.0);
+    // The other one and the one in use are all there is, and the refused one is burned.
+    assert_eq!(
+        (of("hopkeeper_pool_candidates", ("hop", "entry")), of("hopkeeper_pool_candidates_left", ("hop", "entry"))),
+        (2.0, 0.0)
+    );
+}
+
+#[tokio::test]
+async fn a_hop_that_was_given_up_needs_a_person() {
+    let scene = Scene::new(&[("a", &profile("203.0.113.1"))]).await;
+    let down = |at| scene.server.put("/api/v1/namespaces/demo/pods/berlin-entry-0", &pod("entry", false, at));
+    down(Timestamp::now() - SignedDuration::from_mins(1));
+    for _ in 0..2 {
+        scene.pass().await.unwrap();
+    }
+    assert_eq!(scene.recovery().0, IncidentPhase::Escalated);
+    assert_eq!(scene.metric("hopkeeper_hop_needs_person", &[("hop", "entry")]), 1.0);
+    assert_eq!(scene.metric("hopkeeper_incidents_closed_total", &[("outcome", "Escalated")]), 1.0);
+    assert!(scene.exposed().iter().all(|(name, ..)| name != "hopkeeper_client_certificate_expiry_timestamp_seconds"));
+}
+
+#[tokio::test]
+async fn a_pool_that_cannot_be_read_is_counted_by_why() {
+    let scene = Scene::two_candidates().await;
+    scene.server.fail(Fault { method: "GET", path: "/secrets/entry-pool", code: 500, reason: "InternalError" });
+    scene.pass().await.unwrap();
+    assert_eq!(scene.metric("hopkeeper_pool_errors_total", &[("category", "kubernetes")]), 1.0);
+    assert_eq!(scene.metric("hopkeeper_pool_errors_total", &[("category", "vault_sealed")]), 0.0);
 }
 
 #[tokio::test]

@@ -262,3 +262,27 @@ fn a_replay_comes_to_the_same_verdict_about_new_parameters() {
     settled.observe(&event(25, AUTH_FAILED), &hop);
     assert_eq!(settled.needed_from(&shard), Some(25));
 }
+
+#[test]
+fn a_line_that_no_rule_knows_is_counted_as_that_alone() {
+    let mut engine = engine();
+    engine.observe(&event(10, "a text that no client prints"), &hop());
+    engine.observe(&event(11, AUTH_FAILED), &hop());
+    assert_eq!(engine.take_tally(), Tally { matched: 1, unmatched: 1, ..Tally::default() });
+}
+
+#[test]
+fn the_last_handshake_is_told_by_health_lines_of_these_parameters_and_once() {
+    let mut engine = engine();
+    let line = |second: i64, age: i64| {
+        let text = format!(r#"{{"hopkeeper":"health","state":"up","applied":"a@1#0","handshake_age_seconds":{age}}}"#);
+        LogEvent { container: "health".into(), ..event(second, &text) }
+    };
+    engine.observe(&line(100, 20), &hop());
+    // Never, so far; and one that came late.
+    engine.observe(&line(110, -1), &hop());
+    engine.observe(&line(90, 15), &hop());
+    engine.observe(&line(1, 0), &applied_at(50));
+    assert_eq!(engine.take_handshakes(), HashMap::from([(hop().id, at(80))]));
+    assert!(engine.take_handshakes().is_empty());
+}

@@ -22,6 +22,7 @@ const REASON: Label = words(
         "RepairInProgress",
         "Cooldown",
         "Paused",
+        "Verifying",
         "NoParameters",
         "RotateInPlace",
         "RestartInPlace",
@@ -44,7 +45,35 @@ const REASON: Label = words(
     ],
 );
 
+const RULE: Label = Label { name: "rule", values: Values::Rule };
+const STEP_OUTCOME: Label = words("outcome", &["Up", "TimedOut", "Failed"]);
+
+pub(super) const OF_VERSION: &[Label] = &[Label { name: "version", values: Values::Version }];
+pub(super) const OF_ANSWER: &[Label] =
+    &[words("outcome", &["ok", "not_found", "conflict", "forbidden", "throttled", "refused", "failed", "unreachable"])];
+pub(super) const OF_CHAIN_STATE: &[Label] =
+    &[NAMESPACE, CHAIN, words("state", &["Invalid", "Connecting", "Up", "Degraded", "Recovering", "Held", "Paused"])];
 pub(super) const OF_HOP: &[Label] = &[NAMESPACE, CHAIN, HOP];
+pub(super) const OF_HOP_STATE: &[Label] =
+    &[NAMESPACE, CHAIN, HOP, words("state", &["Connecting", "Up", "Suspect", "Recovering", "Held", "Unknown"])];
+pub(super) const OF_OPEN: &[Label] =
+    &[NAMESPACE, CHAIN, HOP, words("phase", &["Detected", "Held", "Acting", "Verifying"])];
+pub(super) const OF_CLOSED: &[Label] = &[RULE, words("outcome", &["Recovered", "Escalated", "Suppressed"])];
+pub(super) const OF_ENDED: &[Label] = &[RULE, ACTION, STEP_OUTCOME];
+pub(super) const OF_POOL_ERROR: &[Label] = &[words(
+    "category",
+    &[
+        "no_vault",
+        "no_secret",
+        "kubernetes",
+        "vault_settings",
+        "vault_login_file",
+        "vault_login_refused",
+        "vault_sealed",
+        "vault_refused",
+        "vault_unreachable",
+    ],
+)];
 pub(super) const OF_DECISION: &[Label] = &[NAMESPACE, CHAIN, HOP, PHASE, REASON];
 pub(super) const OF_STEP: &[Label] = &[NAMESPACE, CHAIN, HOP, ACTION];
 pub(super) const OF_ORDER: &[Label] = &[NAMESPACE, CHAIN, HOP, words("answer", &["obeyed", "refused"])];

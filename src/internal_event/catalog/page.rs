@@ -10,12 +10,13 @@ const HEAD: &str = "\
 # Metrics
 
 What `/metrics` of the operator exposes, in Prometheus' text format: every metric with every label. All names begin with
-`hopkeeper_`. Counters start at 0 with the process, except where a line below says otherwise.
+`hopkeeper_`. Counters start at 0 with the process, except where a line below says otherwise. Histograms have buckets from 10 ms to
+10 minutes.
 
 Labels never hold a pod's name or UID, a candidate or a text of a log line. `namespace`, `chain` and `hop` are names of `VpnChain`
 objects: a scrape must keep them (`honorLabels: true`, which the chart's monitors set), or Prometheus renames `namespace` to
 `exported_namespace` in favour of the operator's own. All other labels have the values that are listed, and `other` for what a
-version does not know yet.
+version does not know yet; `rule` is a rule's id, of the first 500 that were seen.
 ";
 
 /// The whole page, in Markdown.

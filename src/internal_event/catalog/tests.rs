@@ -8,12 +8,14 @@ use super::super::controller::ControllerMetrics;
 use super::super::documents::DocumentMetrics;
 use super::super::metric::{Kind, Values};
 use super::super::pipeline::PipelineMetrics;
+use super::super::process::ProcessMetrics;
 use super::super::rules::RuleMetrics;
 use super::*;
 
 /// Everything that the process registers.
 fn registry() -> Registry {
     let registry = Registry::new();
+    ProcessMetrics::register(&registry).unwrap();
     PipelineMetrics::register(&registry).unwrap();
     ControllerMetrics::register(&registry).unwrap();
     RuleMetrics::register(&registry, 1).unwrap();
@@ -80,6 +82,44 @@ fn names_and_words_keep_the_rules() {
             }
         }
     }
+}
+
+/// The words of a metric's label.
+fn words(metric: &Metric, label: &str) -> Vec<String> {
+    let label = metric.labels.iter().find(|known| known.name == label).unwrap();
+    let Values::Words(words) = label.values else { panic!("{} should be words", label.name) };
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// The variants of an enumeration, as its schema in the CRD lists them.
+fn variants<T: schemars::JsonSchema>() -> Vec<String> {
+    fn collect(schema: &serde_json::Value, found: &mut Vec<String>) {
+        let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+        found.extend(schema["const"].as_str().map(str::to_owned));
+        found.extend(schema["enum"].as_array().into_iter().flatten().filter_map(text));
+        schema["oneOf"].as_array().into_iter().flatten().for_each(|schema| collect(schema, found));
+    }
+    let mut found = Vec::new();
+    collect(schemars::schema_for!(T).as_value(), &mut found);
+    assert!(found.len() > 2, "{found:?}");
+    found
+}
+
+#[test]
+fn words_that_are_an_enumerations_variants_are_all_of_them() {
+    use crate::crd::chain::{ChainPhase, HopState};
+    use crate::crd::incident::{IncidentPhase, StepAction, StepOutcome};
+    assert_eq!(words(&CHAIN_STATE, "state"), variants::<ChainPhase>());
+    assert_eq!(words(&CHAIN_STATE, "state"), ChainPhase::ALL.map(|phase| format!("{phase:?}")));
+    assert_eq!(words(&HOP_STATE, "state"), variants::<HopState>());
+    assert_eq!(words(&HOP_STATE, "state"), HopState::ALL.map(|state| format!("{state:?}")));
+    assert_eq!(words(&DECISIONS, "phase"), variants::<IncidentPhase>());
+    assert_eq!(
+        [words(&INCIDENTS_OPEN, "phase"), words(&INCIDENTS_CLOSED, "outcome")].concat(),
+        variants::<IncidentPhase>()
+    );
+    assert_eq!(words(&STEPS, "action"), variants::<StepAction>());
+    assert_eq!(words(&STEPS_ENDED, "outcome"), variants::<StepOutcome>());
 }
 
 #[test]

@@ -12,6 +12,8 @@ use crate::domain::event::{HopIdentity, Position};
 use crate::pipeline::{Created, FindingsError, SinkError};
 use crate::source::MAX_RECORD_BYTES;
 
+mod measures;
+
 /// A line that its rule decides at once.
 const EXPIRED: &str = "WARNING: Your certificate has expired!";
 

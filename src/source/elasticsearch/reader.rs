@@ -16,6 +16,7 @@ use super::query::Span;
 use super::seen::{CAPACITY, Seen};
 use super::{Cursor, Reading};
 use crate::elasticsearch::error::ElasticsearchError;
+use crate::internal_event::pipeline::{PipelineMetrics, SourceRetried};
 use crate::source::cursor::CursorStore;
 use crate::source::progress::Progress;
 use crate::source::{Payload, Record, ShardHandle};
@@ -62,6 +63,7 @@ pub(super) struct Reader {
     pit: Option<String>,
     swept: Instant,
     saved: (Instant, Option<Timestamp>),
+    metrics: Option<Arc<PipelineMetrics>>,
 }
 
 impl Reader {
@@ -71,6 +73,7 @@ impl Reader {
         store: Arc<dyn CursorStore>,
         progress: Arc<Progress>,
         start: Timestamp,
+        metrics: Option<Arc<PipelineMetrics>>,
     ) -> Self {
         let begin = Some(before(start, reading.lag));
         let now = Instant::now();
@@ -78,7 +81,7 @@ impl Reader {
         let seen = Seen::new(CAPACITY);
         let client = Arc::new(client);
         let (opening, pit) = (None, None);
-        Self { client, reading, store, progress, seen, reached: start, begin, opening, pit, swept: now, saved }
+        Self { client, reading, store, progress, seen, reached: start, begin, opening, pit, swept: now, saved, metrics }
     }
 
     /// Reads until nobody takes records any more.
@@ -100,8 +103,9 @@ impl Reader {
                     }
                     let wanted = error.retry_after().map(|pause| pause.min(MAX_RETRY_AFTER));
                     let pause = pauses.next().unwrap_or(MAX_PAUSE).max(wanted.unwrap_or_default());
-                    let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                    tracing::warn!(%error, cause, ?pause, "Elasticsearch can't be read; trying again.");
+                    if let Some(metrics) = &self.metrics {
+                        SourceRetried { error: &error, pause }.emit(metrics);
+                    }
                     pause
                 }
             };

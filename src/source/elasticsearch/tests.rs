@@ -99,6 +99,12 @@ fn partial() -> ResponseTemplate {
 
 /// What a reader delivers until `number` records came, and whether it gave back what it opened.
 async fn read(server: &MockServer, script: &Script, number: usize) -> Vec<Payload> {
+    counted(server, script, number).await.0
+}
+
+/// The same, and how many failures were counted.
+async fn counted(server: &MockServer, script: &Script, number: usize) -> (Vec<Payload>, u64) {
+    let registry = prometheus::Registry::new();
     let reading = Reading {
         field: "@timestamp".into(),
         lag: Duration::from_secs(600),
@@ -107,7 +113,8 @@ async fn read(server: &MockServer, script: &Script, number: usize) -> Vec<Payloa
         sweep: Duration::from_millis(50),
         patience: Duration::from_secs(60),
     };
-    let source = source(server, reading);
+    let metrics = PipelineMetrics::register(&registry).unwrap();
+    let source = source(server, reading).counting(Arc::new(metrics));
     let (sender, mut records) = mpsc::channel::<Record>(2);
     let stop = CancellationToken::new();
     let worker = async {
@@ -125,7 +132,11 @@ async fn read(server: &MockServer, script: &Script, number: usize) -> Vec<Payloa
     result.unwrap();
     let (opened, closed) = (script.opened.load(Ordering::SeqCst), script.closed.load(Ordering::SeqCst));
     assert_eq!(opened, closed, "points in time were left open");
-    payloads
+    let families = registry.gather();
+    let errors = families.iter().filter(|family| family.name() == "hopkeeper_source_errors_total");
+    let errors: f64 =
+        errors.flat_map(|family| family.get_metric()).map(|metric| metric.get_counter().get_value()).sum();
+    (payloads, errors as u64)
 }
 
 fn numbers(payloads: &[Payload]) -> Vec<i64> {
@@ -146,7 +157,9 @@ async fn refusals_half_answers_and_expired_points_in_time_lose_and_repeat_nothin
         ResponseTemplate::new(502).set_body_string("<html>bad gateway</html>"),
     ];
     let (server, script) = server(faults).await;
-    let payloads = read(&server, &script, 10).await;
+    let (payloads, errors) = counted(&server, &script, 10).await;
+    // A point in time that expired is none.
+    assert_eq!(errors, 4);
     assert_eq!(numbers(&payloads), (0..10).collect::<Vec<_>>());
     assert!(script.faults.lock().unwrap().is_empty());
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use hopkeeper::internal_event::catalog;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -233,6 +234,17 @@ async fn a_deleted_chain_leaves_nothing_behind() {
     let bridges: Vec<_> = definitions.iter().map(|d| bridge(namespace, d)).collect();
     let on_node = |name: &String| lab(&["node", "sh", "-c", "/usr/sbin/ip -o link"]).contains(name.as_str());
     assert!(bridges.iter().all(on_node), "the bridges should be there before: {bridges:?}");
+    let exposed = || async { world.operator.get("/metrics").await.expect("they should be served").1 };
+    until("the chain's series are there", LIMIT, || async {
+        let text = exposed().await;
+        let is_there = |metric: &&str| text.contains(&format!("\n{metric}{{chain=\"berlin\""));
+        let wanted = ["hopkeeper_chain_state", "hopkeeper_hop_last_handshake_timestamp_seconds"];
+        if wanted.iter().all(is_there) { Ok(()) } else { Err(text) }
+    })
+    .await;
+    for name in exposed().await.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
+        assert!(catalog::all().any(|metric| metric.name == name), "{name} is not documented");
+    }
     let began = Timestamp::now();
     kubectl(&["-n", namespace, "delete", "vpnchain", "berlin", "--wait=true", "--timeout=60s"]);
     let kinds = "deployments,replicasets,pods,secrets,configmaps,networkpolicies,network-attachment-definitions,hopincidents,vpnchains";
@@ -242,6 +254,13 @@ async fn a_deleted_chain_leaves_nothing_behind() {
     })
     .await;
     println!("    gone after {:.1} s", super::seconds(began, Timestamp::now()));
+    let of_chain = r#"chain="berlin""#;
+    until("every series of the chain is gone", LIMIT, || async {
+        let text = exposed().await;
+        let left: Vec<_> = text.lines().filter(|line| line.contains(of_chain)).map(str::to_owned).collect();
+        if left.is_empty() { Ok(()) } else { Err(left.join("\n")) }
+    })
+    .await;
     let left: Vec<_> = bridges.into_iter().filter(on_node).collect();
     assert!(left.is_empty(), "bridges of the chain stay on the node: {left:?}");
 }
