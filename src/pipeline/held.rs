@@ -47,7 +47,6 @@ impl PodKey {
     }
 }
 
-#[derive(Default)]
 struct Queue {
     /// Each with the time when it is given up.
     entries: VecDeque<(Timestamp, Entry)>,
@@ -103,7 +102,9 @@ impl Held {
     fn grow(&mut self, pod: PodKey, bytes: usize, add: impl FnOnce(&mut VecDeque<(Timestamp, Entry)>)) {
         self.queues += 1;
         let number = self.queues;
-        let queue = self.pods.entry(pod.clone()).or_insert_with(|| Queue { number, ..Queue::default() });
+        // Most pods that nobody knows send one record: room for more would be most of what is held.
+        let first = || Queue { number, entries: VecDeque::with_capacity(1), bytes: 0 };
+        let queue = self.pods.entry(pod.clone()).or_insert_with(first);
         self.ranks.remove(&queue.rank());
         add(&mut queue.entries);
         queue.bytes += bytes;

@@ -23,6 +23,8 @@ const RARE: usize = 24;
 #[derive(Debug)]
 pub(super) struct Shapes {
     kind_of: Box<[u8; 256]>,
+    /// The kinds of two neighbours, by both; none where there is no window.
+    kinds_of: Box<[u8]>,
     bits: Box<[u64; GRAMS / 64]>,
     /// For each gram where its places are in `entries`; one more for the end.
     starts: Box<[u32]>,
@@ -73,7 +75,10 @@ impl Shapes {
             entries.extend(found);
         }
         starts.push(small(entries.len()));
-        Self { kind_of, bits, starts: starts.into(), entries: entries.into() }
+        let kinds_of = (0..if windows.is_empty() { 0 } else { 1usize << 16 })
+            .map(|two| kind_of[two & 0xff] << 4 | kind_of[two >> 8])
+            .collect();
+        Self { kind_of, kinds_of, bits, starts: starts.into(), entries: entries.into() }
     }
 
     /// Calls `found` with the number of each window and where its middle may be, in order; now and then where it is not.
@@ -100,9 +105,8 @@ impl Shapes {
     fn is_in(&self, block: &[u8; BLOCK], gram: &mut u32) -> bool {
         let mut found = 0;
         for two in block.as_chunks::<2>().0 {
-            let kinds =
-                u32::from(self.kind_of[usize::from(two[0])]) << 4 | u32::from(self.kind_of[usize::from(two[1])]);
-            *gram = *gram << 8 | kinds;
+            let kinds = self.kinds_of.get(usize::from(u16::from_le_bytes(*two))).copied().unwrap_or(0);
+            *gram = *gram << 8 | u32::from(kinds);
             found |= self.bit(*gram);
         }
         found & 1 == 1
