@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::RunConfig;
 use crate::config::status_page::Listen;
+use crate::controller::logs_state::LogsState;
 use crate::controller::rules_state::RulesState;
 use crate::controller::{self, Settings};
 use crate::documents::sink::DocumentSink;
@@ -27,16 +28,21 @@ use crate::internal_event::process::{LeadershipTaken, ProcessMetrics};
 use crate::internal_event::rules::RuleMetrics;
 use crate::parameters::vault::Vault;
 use crate::pipeline::{HopDirectory, Pipeline};
+use fallback::Fallback;
 
 pub mod cursor_store;
 pub mod documents;
+pub mod fallback;
 pub mod hop_watch;
 mod kubernetes_client;
 pub mod kubernetes_sink;
 pub mod log_source;
+pub mod own_pod;
 pub mod pod_logs;
+pub mod readers;
 pub mod rule_events;
 pub mod rule_watch;
+pub mod silence;
 pub mod status_page;
 
 const LEASE: &str = "hopkeeper";
@@ -66,9 +72,10 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
     };
     let source = log_source::LogSource::prepare(&config, &client, &pipeline_metrics)?;
     let (documents, writer) = documents::prepare(&config, &registry)?.unzip();
+    let directory = HopDirectory::new();
+    let listening = silence::Listening::prepare(&config, &client, &directory, &registry)?;
 
     let mut tasks = JoinSet::new();
-    let directory = HopDirectory::new();
     let chains = hop_watch::ChainUids::default();
     let ready = Arc::new(watch::Sender::new(false));
 
@@ -79,18 +86,34 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
         Ok(())
     }));
 
-    let sink = kubernetes_sink::KubernetesSink::new(client.clone(), config.namespace.clone(), chains);
+    let sink = kubernetes_sink::KubernetesSink::new(client.clone(), config.namespace.clone(), chains.clone());
     let state = RulesState { rules: rules.rules().len(), problem: None };
     let rule_metrics = RuleMetrics::register(&registry, state.rules)?;
     let (state, rules_state) = watch::channel(state);
     let rules = Arc::new(rules);
-    let pipeline = Pipeline::new(Arc::clone(&rules), directory.clone(), sink, pipeline_metrics);
+    let pipeline = Pipeline::new(Arc::clone(&rules), directory.clone(), sink, pipeline_metrics.clone());
     let (rules, rules_in_use) = watch::channel(rules);
-    let pipeline = pipeline.following(rules_in_use);
+    if let Some(listening) = listening.as_ref().filter(|_| config.falls_back()) {
+        let fallback = Fallback {
+            client: client.clone(),
+            namespace: config.namespace.clone(),
+            directory: directory.clone(),
+            chains,
+            rules: rules_in_use.clone(),
+            metrics: pipeline_metrics.of_another_reader(),
+            silent: listening.silent.clone(),
+            after: config.silent_after,
+        };
+        let stop = stop.clone();
+        tasks.spawn(named("fallback", async {
+            fallback.run(stop).await;
+            Ok(())
+        }));
+    }
+    let pipeline = pipeline.following(rules_in_use).noting(listening.as_ref().map(|l| l.hearing.clone()));
     let (pipeline_stop, leads) = (stop.clone(), watch::Sender::new(false));
     let mut led = leads.subscribe();
-    let identity =
-        format!("{}-{}", std::env::var("HOSTNAME").unwrap_or_else(|_| "hopkeeper".into()), std::process::id());
+    let identity = identity();
     if let Some(listener) = page {
         let replica = status_page::Replica {
             identity: identity.clone(),
@@ -116,8 +139,7 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
             watches.await;
             Ok(())
         }));
-        if let Some(name) = config.pod_name.clone() {
-            let pod = rule_events::OwnPod { namespace: config.lease_namespace.clone(), name };
+        if let Some(pod) = own_pod::OwnPod::of(&config) {
             let recorder = recorder(&client, config.pod_name.clone());
             let events = rule_events::run(client.clone(), recorder, pod, rules_state.clone(), stop.clone());
             tasks.spawn(named("rule events", async {
@@ -125,6 +147,15 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
                 Ok(())
             }));
         }
+    }
+
+    let logs = listening.as_ref().map(|listening| listening.logs.clone());
+    if let Some(listening) = listening {
+        let (identity, leads, stop) = (identity.clone(), leads.subscribe(), stop.clone());
+        tasks.spawn(named("silence", async move {
+            listening.run(&identity, leads, stop).await;
+            Ok(())
+        }));
     }
 
     if let Some(writer) = writer {
@@ -140,8 +171,15 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
     let endpoints = Endpoints { registry, ready: ready.clone() };
     let serve = http::serve(listener, endpoints, stop.clone());
     tasks.spawn(named("http", async { Ok(serve.await?) }));
-    let means =
-        Means { identity, vault, process: process_metrics, metrics: controller_metrics, rules: rules_state, documents };
+    let means = Means {
+        identity,
+        vault,
+        process: process_metrics,
+        metrics: controller_metrics,
+        rules: rules_state,
+        logs,
+        documents,
+    };
     tasks.spawn(named("leader", lead(client, config, means, leads, stop.clone())));
     let synced = stop.clone();
     tasks.spawn(named("readiness", async move {
@@ -194,6 +232,7 @@ struct Means {
     process: ProcessMetrics,
     metrics: Arc<ControllerMetrics>,
     rules: watch::Receiver<RulesState>,
+    logs: Option<watch::Receiver<LogsState>>,
     documents: Option<DocumentSink>,
 }
 
@@ -207,7 +246,7 @@ async fn lead(
     leads: watch::Sender<bool>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let Means { identity, vault, process, metrics, rules, documents } = means;
+    let Means { identity, vault, process, metrics, rules, logs, documents } = means;
     let seconds = config.lease_duration.as_secs().max(3);
     let manager = LeaseManagerBuilder::new(client.clone(), LEASE)
         .with_namespace(&config.lease_namespace)
@@ -227,7 +266,7 @@ async fn lead(
         concurrency: config.concurrency,
     };
     let ctx = controller::Context::new(client, vault, settings, recorder, metrics);
-    let ctx = Arc::new(ctx.telling(rules).documenting(documents));
+    let ctx = Arc::new(ctx.telling(rules).listening(logs).documenting(documents));
 
     let outcome = async {
         let elected = leading.wait_for(|leads| *leads).await.is_ok();
@@ -250,6 +289,11 @@ async fn lead(
         tracing::warn!("The lease was not given back; it expires by itself.");
     }
     result
+}
+
+/// Tells this process from the other operators.
+fn identity() -> String {
+    format!("{}-{}", std::env::var("HOSTNAME").unwrap_or_else(|_| "hopkeeper".into()), std::process::id())
 }
 
 fn recorder(client: &Client, instance: Option<String>) -> Recorder {

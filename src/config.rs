@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use kube::core::Duration as KubeDuration;
 
 use crate::controller::build::Images;
@@ -39,6 +39,13 @@ pub struct RunConfig {
     /// The log stream.
     #[command(flatten)]
     pub source: SourceArgs,
+    /// A hop of whose running pod no log line has come for so long is `Unknown`: the log pipeline is down; 0 for never. At least
+    /// 10s: a hop writes a line every 5 s.
+    #[arg(long, env = "HOPKEEPER_SILENT_AFTER", default_value = "60s", value_parser = silent_after, help_heading = "Log stream")]
+    pub silent_after: Duration,
+    /// Read the logs of silent hops through the Kubernetes API until their lines come again; needs the verb get on pods/log.
+    #[arg(long, env = "HOPKEEPER_POD_LOG_FALLBACK", default_value_t = true, action = ArgAction::Set, value_name = "BOOL", help_heading = "Log stream")]
+    pub pod_log_fallback: bool,
     /// Chain-state documents.
     #[command(flatten)]
     pub documents: DocumentsArgs,
@@ -92,6 +99,17 @@ impl RunConfig {
                 .to_owned());
         }
         self.source.kind(self.documents.enabled)
+    }
+
+    /// After how much silence a hop is called silent, where that can be told: a file that is read has its own times.
+    pub fn silence(&self) -> Option<Duration> {
+        let is_live = !matches!(self.source_kind(), Ok(SourceKind::Stdin) | Err(_));
+        Some(self.silent_after).filter(|after| is_live && !after.is_zero())
+    }
+
+    /// Whether silent hops are read through the Kubernetes API: not where that is what fell silent.
+    pub fn falls_back(&self) -> bool {
+        self.pod_log_fallback && self.silence().is_some() && self.source_kind() != Ok(SourceKind::PodLogs)
     }
 
     /// What the files of `rules` are laid over.
@@ -161,6 +179,16 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     Ok(parsed.into())
 }
 
+fn silent_after(text: &str) -> Result<Duration, String> {
+    if matches!(text, "0" | "0s") {
+        return Ok(Duration::ZERO);
+    }
+    match duration(text)? {
+        after if after >= Duration::from_secs(10) => Ok(after),
+        _ => Err("must be at least 10s, or 0 for never".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -210,6 +238,24 @@ mod tests {
         assert_eq!(kind(&format!("{both} --kafka-brokers k:9092")), Ok(SourceKind::Kafka));
         assert_eq!(kind(&format!("{both} --source pod-logs")), Ok(SourceKind::PodLogs));
         assert_eq!(kind(&format!("{both} --source elasticsearch")), Ok(SourceKind::Elasticsearch));
+    }
+
+    #[test]
+    fn silence_is_told_where_lines_are_live_and_nobody_has_switched_it_off() {
+        let silence = |arguments: &[&str]| parsed(arguments).map(|config| config.silence());
+        assert_eq!(silence(&[]), Ok(Some(Duration::from_secs(60))));
+        assert_eq!(silence(&["--silent-after", "10s"]), Ok(Some(Duration::from_secs(10))));
+        for off in [["--silent-after", "0"], ["--silent-after", "0s"], ["--source", "stdin"]] {
+            assert_eq!(silence(&off), Ok(None), "{off:?}");
+        }
+        for wrong in ["9s", "60"] {
+            assert!(silence(&["--silent-after", wrong]).is_err(), "{wrong}");
+        }
+        let falls_back = |arguments: &[&str]| parsed(arguments).unwrap().falls_back();
+        assert!(falls_back(&[]));
+        for off in [["--pod-log-fallback", "false"], ["--silent-after", "0"], ["--source", "pod-logs"]] {
+            assert!(!falls_back(&off), "{off:?}");
+        }
     }
 
     #[test]

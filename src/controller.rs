@@ -24,6 +24,7 @@ use crate::documents::sink::DocumentSink;
 use crate::domain::plan::PlanError;
 use crate::internal_event::controller::{ControllerMetrics, Publishable, ReconcileError};
 use crate::parameters::vault::Vault;
+use logs_state::LogsState;
 use rules_state::RulesState;
 
 pub mod apply;
@@ -35,6 +36,7 @@ mod desired;
 pub(crate) mod edge_tests;
 mod history;
 mod incident_status;
+pub mod logs_state;
 pub mod measure;
 pub mod observe;
 mod order;
@@ -81,6 +83,8 @@ pub struct Context {
     pub backoff: backoff::Backoff,
     /// How the rules fare, where statuses are to tell it.
     pub rules: Option<watch::Receiver<RulesState>>,
+    /// What is known of the log stream, where it is listened for silence.
+    pub logs: Option<watch::Receiver<LogsState>>,
     /// Chain-state documents, where they are wanted.
     pub documents: Option<DocumentSink>,
 }
@@ -96,13 +100,19 @@ impl Context {
         metrics: Arc<ControllerMetrics>,
     ) -> Self {
         let (polls, backoff) = Default::default();
-        Self { client, vault, settings, recorder, metrics, polls, backoff, rules: None, documents: None }
+        Self { client, vault, settings, recorder, metrics, polls, backoff, rules: None, logs: None, documents: None }
     }
 
     /// Has every chain's status tell how the rules fare.
     #[must_use]
     pub fn telling(self, rules: watch::Receiver<RulesState>) -> Self {
         Self { rules: Some(rules), ..self }
+    }
+
+    /// Has statuses tell of whom the log stream is silent, where that is judged.
+    #[must_use]
+    pub fn listening(self, logs: Option<watch::Receiver<LogsState>>) -> Self {
+        Self { logs, ..self }
     }
 
     /// Has what is written to chains and incidents told as documents too, where there is a sink.
@@ -188,18 +198,19 @@ pub async fn run(ctx: Arc<Context>, namespace: Option<&str>, stop: CancellationT
             Some(ObjectRef::new(chain).within(&pod.namespace()?))
         })
         .reconcile_all_on(changes(ctx.rules.clone()))
+        .reconcile_all_on(changes(ctx.logs.clone()))
         .graceful_shutdown_on(stop.cancelled_owned())
         .run(reconcile, error_policy, ctx)
         .for_each(|_| std::future::ready(()))
         .await;
 }
 
-/// Something each time that the rules fare otherwise than before.
-fn changes(rules: Option<watch::Receiver<RulesState>>) -> impl Stream<Item = ()> {
-    futures::stream::unfold(rules, |rules| async move {
-        let mut rules = rules?;
-        rules.changed().await.ok()?;
-        Some(((), Some(rules)))
+/// Something each time that what every status tells is otherwise than before.
+fn changes<T: Send + Sync + 'static>(state: Option<watch::Receiver<T>>) -> impl Stream<Item = ()> {
+    futures::stream::unfold(state, |state| async move {
+        let mut state = state?;
+        state.changed().await.ok()?;
+        Some(((), Some(state)))
     })
 }
 
@@ -254,6 +265,7 @@ async fn keep_up(chain: &VpnChain, ctx: &Context) -> Result<Action, Error> {
         }
     };
     let mut observed = observe::observe(&ctx.client, &valid.namespace, &valid.name()).await?;
+    observed.logs = ctx.logs.as_ref().map(|logs| logs.borrow().clone());
     tracing::trace!(
         pods = observed.pods.len(),
         secrets = observed.secrets.len(),

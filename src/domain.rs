@@ -20,6 +20,7 @@ pub mod plan;
 pub mod redact;
 pub mod rule;
 pub mod ruleset;
+pub mod silence;
 pub mod suggest;
 #[cfg(test)]
 pub(crate) mod testing;

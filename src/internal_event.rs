@@ -9,3 +9,4 @@ pub mod metric;
 pub mod pipeline;
 pub mod process;
 pub mod rules;
+pub mod silence;

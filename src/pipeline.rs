@@ -4,6 +4,7 @@
 //! some records, and their incidents have the same names. What is done about an incident is the reconciler's affair.
 
 pub mod directory;
+pub mod hearing;
 mod held;
 pub mod sink;
 mod worker;
@@ -20,6 +21,7 @@ use crate::domain::ruleset::RuleSet;
 use crate::internal_event::pipeline::{PipelineMetrics, SourceConnected, SourceFailed};
 use crate::source::{Source, SourceError};
 pub use directory::HopDirectory;
+pub use hearing::Hearing;
 pub use sink::{Created, FindingsError, IncidentSink, SinkError};
 use worker::Worker;
 
@@ -34,6 +36,7 @@ pub struct Pipeline<K> {
     directory: HopDirectory,
     sink: K,
     metrics: PipelineMetrics,
+    hearing: Option<Hearing>,
 }
 
 impl<K: IncidentSink> Pipeline<K> {
@@ -41,13 +44,19 @@ impl<K: IncidentSink> Pipeline<K> {
     pub fn new(rules: Arc<RuleSet>, directory: HopDirectory, sink: K, metrics: PipelineMetrics) -> Self {
         // Nobody sends: these rules stay.
         let (_, rules) = watch::channel(rules);
-        Self { rules, directory, sink, metrics }
+        Self { rules, directory, sink, metrics, hearing: None }
     }
 
     /// Takes its rules from a channel instead: others whenever they are sent, between two records.
     #[must_use]
     pub fn following(self, rules: watch::Receiver<Arc<RuleSet>>) -> Self {
         Self { rules, ..self }
+    }
+
+    /// Keeps account of whom it hears, where that is wanted.
+    #[must_use]
+    pub fn noting(self, hearing: Option<Hearing>) -> Self {
+        Self { hearing, ..self }
     }
 
     /// Runs until stopped: connects the source, and connects it again with growing pauses when it fails.
@@ -86,7 +95,8 @@ impl<K: IncidentSink> Pipeline<K> {
         let (sender, records) = mpsc::channel(RECORDS_IN_FLIGHT);
         // The worker stops first and stores its last place while the source can still take it.
         let stop_source = CancellationToken::new();
-        let mut worker = Worker::new(self.rules.clone(), &self.directory, &self.sink, &self.metrics, Timestamp::now);
+        let mut worker = Worker::new(self.rules.clone(), &self.directory, &self.sink, &self.metrics, Timestamp::now)
+            .noting(self.hearing.clone());
         let work = async {
             let result = worker.run(records, stop).await;
             stop_source.cancel();

@@ -1,4 +1,4 @@
-//! Watches pods, hop Secrets (their metadata only) and chains, and keeps the directory of hops that lines are held against.
+//! Watches pods, and of hop Secrets and chains the metadata, and keeps the directory of hops that lines are held against.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -20,6 +20,9 @@ use crate::domain::event::HopIdentity;
 use crate::domain::plan::plan_id;
 use crate::domain::types::{CandidateRef, HopId, Implementation};
 use crate::pipeline::HopDirectory;
+
+/// The container that is never silent.
+const HEALTH: &str = "health";
 
 /// A chain's namespace and name.
 type ChainKey = (String, String);
@@ -54,7 +57,7 @@ fn chain_key(chain: &PartialObjectMeta<VpnChain>) -> ChainKey {
 }
 
 enum Change {
-    Pod(Event<PartialObjectMeta<Pod>>),
+    Pod(Box<Event<Pod>>),
     Secret(Event<PartialObjectMeta<Secret>>),
     Chain(Event<PartialObjectMeta<VpnChain>>),
 }
@@ -69,19 +72,22 @@ pub async fn run(
 ) {
     let namespace = namespace.as_deref();
     let hops = watcher::Config::default().labels(names::HOP);
-    let pods = watcher(api::<PartialObjectMeta<Pod>>(&client, namespace), hops.clone()).backoff(watch_pauses());
+    let pods = watcher(api::<Pod>(&client, namespace), hops.clone()).backoff(watch_pauses());
     let secrets = watcher(api::<PartialObjectMeta<Secret>>(&client, namespace), hops).backoff(watch_pauses());
     let all_chains = watcher(api::<PartialObjectMeta<VpnChain>>(&client, namespace), watcher::Config::default())
         .backoff(watch_pauses());
     let mut changes = pin!(stream::select(
         all_chains.map(|e| e.map(Change::Chain)),
-        stream::select(pods.map(|e| e.map(Change::Pod)), secrets.map(|e| e.map(Change::Secret))),
+        stream::select(
+            pods.map(|e| e.map(|event| Change::Pod(Box::new(event)))),
+            secrets.map(|e| e.map(Change::Secret))
+        ),
     ));
     let mut join = Join { directory, ..Join::default() };
     while let Some(Some(change)) = stop.run_until_cancelled(changes.next()).await {
         match change {
             Ok(Change::Chain(event)) => chain_changed(&chains, &mut join, event),
-            Ok(Change::Pod(event)) => join.pod_changed(event),
+            Ok(Change::Pod(event)) => join.pod_changed(*event),
             Ok(Change::Secret(event)) => join.secret_changed(event),
             Err(error) => tracing::warn!(%error, "A watch on the Kubernetes API failed; it is tried again."),
         }
@@ -136,11 +142,18 @@ fn chain_changed(chains: &ChainUids, join: &mut Join, event: Event<PartialObject
     }
 }
 
+/// What is kept of a pod.
+struct SeenPod {
+    name: String,
+    implementation: Implementation,
+    running_since: Option<Timestamp>,
+}
+
 /// A hop's pod and its Secret together say who logs what about which candidate.
 #[derive(Default)]
 struct Join {
     directory: HopDirectory,
-    pods: HashMap<HopId, HashMap<String, (String, Implementation)>>,
+    pods: HashMap<HopId, HashMap<String, SeenPod>>,
     parameters: HashMap<HopId, Parameters>,
     listed_chains: Listing<ChainKey>,
     listed_pods: Listing<String>,
@@ -149,13 +162,14 @@ struct Join {
 }
 
 impl Join {
-    fn pod_changed(&mut self, event: Event<PartialObjectMeta<Pod>>) {
+    fn pod_changed(&mut self, event: Event<Pod>) {
         match event {
             Event::Apply(pod) | Event::InitApply(pod) => {
                 let (Some(hop), Some(uid)) = (hop_id(&pod), pod.uid()) else { return };
                 let Some(implementation) = implementation(&pod) else { return };
                 self.listed_pods.see(uid.clone());
-                self.pods.entry(hop.clone()).or_default().insert(uid, (pod.name_any(), implementation));
+                let seen = SeenPod { name: pod.name_any(), implementation, running_since: running_since(&pod) };
+                self.pods.entry(hop.clone()).or_default().insert(uid, seen);
                 self.publish(&hop);
             }
             Event::Delete(pod) => {
@@ -212,16 +226,17 @@ impl Join {
 
     fn publish(&self, hop: &HopId) {
         let Some(parameters) = self.parameters.get(hop) else { return };
-        for (uid, (name, implementation)) in self.pods.get(hop).into_iter().flatten() {
+        for (uid, pod) in self.pods.get(hop).into_iter().flatten() {
             self.directory.insert(HopIdentity {
                 id: hop.clone(),
                 pod_uid: uid.clone(),
-                pod_name: name.clone(),
-                implementation: *implementation,
+                pod_name: pod.name.clone(),
+                implementation: pod.implementation,
                 candidate: parameters.candidate.clone(),
                 plan_id: parameters.plan_id.clone(),
                 applied_at: parameters.applied_at,
             });
+            self.directory.set_running(uid, pod.running_since);
         }
     }
 }
@@ -234,6 +249,14 @@ fn hop_id(object: &impl ResourceExt) -> Option<HopId> {
 fn implementation(pod: &impl ResourceExt) -> Option<Implementation> {
     let name = pod.labels().get(names::IMPLEMENTATION)?;
     serde_json::from_value(serde_json::Value::String(name.clone())).ok()
+}
+
+/// Since when a pod's `health` container runs, which writes a line every few seconds for as long as it does.
+fn running_since(pod: &Pod) -> Option<Timestamp> {
+    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
+    let health = statuses.iter().find(|status| status.name == HEALTH)?;
+    let running = health.state.as_ref()?.running.as_ref()?;
+    running.started_at.as_ref().filter(|_| pod.metadata.deletion_timestamp.is_none()).map(|time| time.0)
 }
 
 /// What a hop's Secret says about the parameters in it.

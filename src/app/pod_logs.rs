@@ -1,12 +1,13 @@
 //! Records from the Kubernetes API's pod logs: the containers `vpn` and `health` of every hop's pod, followed from their
 //! first line. Needs no shipper.
 //!
-//! Each container is a shard of its own. The place that is stored is the time of its oldest line that is not done.
+//! Each container is a shard of its own. The place that is stored is the time of its oldest line that is not done. Beside another
+//! source only the pods are followed that it has fallen silent about, from a while ago on, and no place is stored.
 
 mod follow;
 mod instance;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,13 +43,32 @@ const MAX_CURSOR_BYTES: usize = 200 * 1024;
 pub struct PodLogSource {
     client: Client,
     namespace: Option<String>,
-    store: Arc<dyn CursorStore>,
+    scope: Scope,
+}
+
+/// What is followed, and from where.
+enum Scope {
+    /// All hops' pods, from where the last process was.
+    All(Arc<dyn CursorStore>),
+    /// Those of another source that has fallen silent about them, by UID, from so long ago.
+    Silent(watch::Receiver<BTreeSet<String>>, Duration),
 }
 
 impl PodLogSource {
     /// Reads the hops' pods of one namespace, or of all.
     pub fn new(client: Client, namespace: Option<String>, store: Arc<dyn CursorStore>) -> Self {
-        Self { client, namespace, store }
+        Self { client, namespace, scope: Scope::All(store) }
+    }
+
+    /// The same of the pods that are in `silent`, for as long as they are. Of each the lines of the last `lookback` come first: what
+    /// the other source had only begun to count.
+    pub fn of_silent(
+        client: Client,
+        namespace: Option<String>,
+        silent: watch::Receiver<BTreeSet<String>>,
+        lookback: Duration,
+    ) -> Self {
+        Self { client, namespace, scope: Scope::Silent(silent, lookback) }
     }
 }
 
@@ -58,14 +78,18 @@ struct Followed {
     instance: watch::Sender<Instance>,
     /// Where the last process was.
     start: Option<Timestamp>,
+    /// Ends its follower, wherever that is.
+    stop: CancellationToken,
 }
 
 struct Reader {
     client: Client,
-    store: Arc<dyn CursorStore>,
+    scope: Scope,
     records: mpsc::Sender<Record>,
     followed: HashMap<Origin, Followed>,
     followers: FuturesUnordered<BoxFuture<'static, Origin>>,
+    /// Those that another source is heard of.
+    others: HashMap<Origin, Instance>,
     /// What the last process left behind, for containers that were not met yet.
     places: BTreeMap<String, Timestamp>,
     /// The containers that the present list has shown so far.
@@ -75,31 +99,56 @@ struct Reader {
 
 impl Source for PodLogSource {
     async fn run(self, records: mpsc::Sender<Record>, stop: CancellationToken) -> Result<(), SourceError> {
-        let load = async { self.store.load().await.map_err(|error| SourceError::Read(error.into())) };
-        let Some(saved) = stop.run_until_cancelled(load).await else { return Ok(()) };
-        let places = saved?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        let Some(places) = stop.run_until_cancelled(self.scope.places()).await else { return Ok(()) };
         let config = watcher::Config::default().labels(names::HOP);
         let pods = watcher(api::<Pod>(&self.client, self.namespace.as_deref()), config).backoff(watch_pauses());
         let mut reader = Reader {
             client: self.client,
-            store: self.store,
+            scope: self.scope,
             records,
             followed: HashMap::new(),
             followers: FuturesUnordered::new(),
-            places,
+            others: HashMap::new(),
+            places: places?,
             listed: None,
             saved: String::new(),
         };
         stop.run_until_cancelled(reader.read(pods)).await;
         // Lets the worker come to its end, before the last places are stored.
-        let Reader { store, followed, places, saved, .. } = reader.end_reading();
+        let mut reader = reader.end_reading();
         stop.cancelled().await;
-        followed.values().for_each(|followed| followed.progress.lose());
-        let cursor = cursor(&followed, &places);
-        if cursor != saved && tokio::time::timeout(LEAVE_TIMEOUT, store.save(cursor)).await.is_err() {
+        reader.followed.values().for_each(|followed| followed.progress.lose());
+        if tokio::time::timeout(LEAVE_TIMEOUT, reader.save()).await.is_err() {
             tracing::warn!("The last places were not stored in time; what they stand for is read again.");
         }
         Ok(())
+    }
+}
+
+impl Scope {
+    /// Where the last process was.
+    async fn places(&self) -> Result<BTreeMap<String, Timestamp>, SourceError> {
+        let Self::All(store) = self else { return Ok(BTreeMap::new()) };
+        let saved = store.load().await.map_err(|error| SourceError::Read(error.into()))?;
+        Ok(saved.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+    }
+
+    /// Whether a container is to be followed.
+    fn has(&self, origin: &Origin) -> bool {
+        match self {
+            Self::All(_) => true,
+            Self::Silent(pods, _) => origin.uid.as_ref().is_some_and(|uid| pods.borrow().contains(uid)),
+        }
+    }
+
+    /// Waits until other containers are to be followed.
+    async fn changed(&mut self) {
+        if let Self::Silent(pods, _) = self
+            && pods.changed().await.is_ok()
+        {
+            return;
+        }
+        std::future::pending().await
     }
 }
 
@@ -118,11 +167,8 @@ impl Reader {
                     }
                     None => return,
                 },
-                Some(origin) = self.followers.next(), if !self.followers.is_empty() => {
-                    if let Some(followed) = self.followed.remove(&origin) {
-                        followed.progress.lose();
-                    }
-                }
+                Some(origin) = self.followers.next(), if !self.followers.is_empty() => self.follower_ended(origin),
+                () = self.scope.changed() => self.scope_changed(),
                 _ = save.tick() => self.save().await,
                 () = self.records.closed() => return,
             }
@@ -160,8 +206,28 @@ impl Reader {
         }
     }
 
+    fn follower_ended(&mut self, origin: Origin) {
+        let Some(followed) = self.followed.remove(&origin) else { return };
+        followed.progress.lose();
+        let instance = followed.instance.borrow().clone();
+        if !instance.is_gone {
+            self.meet(origin, instance);
+        }
+    }
+
+    /// Follows those that are silent now, and leaves those that are heard again.
+    fn scope_changed(&mut self) {
+        for (_, left) in self.followed.iter().filter(|(origin, _)| !self.scope.has(origin)) {
+            left.stop.cancel();
+        }
+        for (origin, instance) in std::mem::take(&mut self.others) {
+            self.meet(origin, instance);
+        }
+    }
+
     /// The others are gone: they are read to their ends, and their followers end by themselves.
     fn keep(&mut self, is_there: impl Fn(&Origin) -> bool) {
+        self.others.retain(|origin, _| is_there(origin));
         for (origin, followed) in &self.followed {
             if !is_there(origin) {
                 followed.instance.send_modify(|instance| instance.is_gone = true);
@@ -178,22 +244,36 @@ impl Reader {
             });
             return;
         }
-        let start = self.places.remove(&key(&origin));
+        let start = match &self.scope {
+            Scope::Silent(..) if !self.scope.has(&origin) => {
+                self.others.insert(origin, instance);
+                return;
+            }
+            Scope::Silent(_, lookback) => Timestamp::now().checked_sub(*lookback).ok(),
+            Scope::All(_) => self.places.remove(&key(&origin)),
+        };
         let name = format!("pod-logs:{}/{}/{}", origin.namespace, origin.pod, origin.container);
         let progress = Arc::new(Progress::new(Shard::new(name)));
         let (sender, receiver) = watch::channel(instance);
         let api = Api::namespaced(self.client.clone(), &origin.namespace);
         let follower = Follower::new(api, origin.clone(), receiver, self.records.clone(), Arc::clone(&progress), start);
-        self.followers.push(follower.run().boxed());
-        self.followed.insert(origin, Followed { progress, instance: sender, start });
+        let (stop, whose) = (CancellationToken::new(), origin.clone());
+        let stopped = stop.clone();
+        let follow = async move {
+            stopped.run_until_cancelled(follower.run()).await;
+            whose
+        };
+        self.followers.push(follow.boxed());
+        self.followed.insert(origin, Followed { progress, instance: sender, start, stop });
     }
 
     async fn save(&mut self) {
+        let Scope::All(store) = &self.scope else { return };
         let cursor = cursor(&self.followed, &self.places);
         if cursor == self.saved {
             return;
         }
-        match self.store.save(cursor.clone()).await {
+        match store.save(cursor.clone()).await {
             Ok(()) => self.saved = cursor,
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();

@@ -1,21 +1,13 @@
 //! Tells on the operator's own pod, as Kubernetes Events, how its rules fare.
 
-use k8s_openapi::api::core::v1::{ObjectReference, Pod};
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder};
-use kube::{Api, Client};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::own_pod::OwnPod;
 use crate::controller::rules_state::RulesState;
-
-/// Which pod the operator is.
-#[derive(Clone, Debug)]
-pub struct OwnPod {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-}
 
 /// Publishes an Event for each change until stopped.
 pub async fn run(
@@ -41,13 +33,12 @@ pub async fn run(
 
 /// With the pod's UID where it can be found: `kubectl describe pod` looks for it.
 async fn reference(client: &Client, pod: &OwnPod) -> ObjectReference {
-    let found = Api::<Pod>::namespaced(client.clone(), &pod.namespace).get_metadata_opt(&pod.name).await;
     ObjectReference {
         api_version: Some("v1".to_owned()),
         kind: Some("Pod".to_owned()),
         name: Some(pod.name.clone()),
         namespace: Some(pod.namespace.clone()),
-        uid: found.ok().flatten().and_then(|pod| pod.metadata.uid),
+        uid: pod.uid(client).await,
         ..ObjectReference::default()
     }
 }

@@ -312,7 +312,7 @@ async fn each_change_of_the_rules_wakes_every_chain_until_nobody_changes_them() 
     assert_eq!(wakes.next().await, Some(()));
     drop(rules);
     assert_eq!(wakes.next().await, None);
-    assert_eq!(Box::pin(changes(None)).next().await, None);
+    assert_eq!(Box::pin(changes::<RulesState>(None)).next().await, None);
 }
 
 #[tokio::test]

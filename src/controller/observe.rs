@@ -12,6 +12,7 @@ use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 
 use super::build::secret::Stamp;
+use super::logs_state::LogsState;
 use crate::crd::{HopIncident, names};
 use crate::domain::candidate::Resolved;
 use crate::domain::plan::{HopPlan, PLAN_FILE};
@@ -32,6 +33,8 @@ pub struct Observed {
     pub policies: BTreeMap<String, String>,
     /// All incidents.
     pub incidents: Vec<HopIncident>,
+    /// What is known of the log stream, where it is listened for silence.
+    pub logs: Option<LogsState>,
 }
 
 /// A hop's Secret, understood.
@@ -113,6 +116,7 @@ pub async fn observe(client: &Client, namespace: &str, chain: &str) -> kube::Res
         incidents: incidents.items,
         deployments: versions(&deployments.items),
         policies: versions(&policies.items),
+        logs: None,
     };
     for secret in secrets.items {
         let Some(hop) = hop_of(&secret) else { continue };

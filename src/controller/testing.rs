@@ -138,6 +138,7 @@ pub(super) fn working(chain: &ValidChain<'_>) -> Observed {
         deployments: BTreeMap::new(),
         policies: BTreeMap::new(),
         incidents: Vec::new(),
+        logs: None,
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::candidates::Skipped;
 use super::desired::Supply;
 use super::incident_status::set_condition;
+use super::logs_state;
 use super::measure::measures;
 use super::observe::{HopSecret, Observed, pod_view};
 use super::order::Answer;
@@ -43,7 +44,11 @@ pub async fn update(
         ctx.publish(chain.chain, &event).await;
     }
     ctx.metrics.measured(chain.chain, &measures(chain, observed, supply, ctx.now()));
-    write(chain.chain, status(chain, observed, supply, outcome, ctx.now()), || servers(observed), ctx).await
+    let status = status(chain, observed, supply, outcome, ctx.now());
+    if let Some(event) = logs_state::news(&chain.chain.status.clone().unwrap_or_default(), &status) {
+        ctx.publish(chain.chain, &event).await;
+    }
+    write(chain.chain, status, || servers(observed), ctx).await
 }
 
 /// The servers of each hop that has parameters.
@@ -69,9 +74,12 @@ fn status(
     let hops: Vec<_> = chain
         .hops()
         .iter()
-        .map(|hop| HopStatus { candidates_left: left.get(&hop.name).copied(), ..hop_status(&hop.name, observed) })
+        .map(|hop| {
+            let known = before.hops.iter().find(|known| known.name == hop.name);
+            HopStatus { candidates_left: left.get(&hop.name).copied(), ..hop_status(&hop.name, known, observed) }
+        })
         .collect();
-    let up = hops.iter().filter(|h| h.state == HopState::Up).count();
+    let up = hops.iter().filter(|h| h.carries_traffic()).count();
     let phase = phase(chain, &hops, up);
     let problems: Vec<_> = supply.problems.iter().chain(&outcome.problems).collect();
     let open = observed.incidents.iter().filter(|i| !phase_of(i).is_closed()).count();
@@ -102,6 +110,14 @@ fn status(
     match problems.first() {
         Some((hop, why)) => set("ParametersAvailable", false, "PoolUnreadable", &format!("hop {hop:?}: {why}")),
         None => set("ParametersAvailable", true, "PoolsReadable", "every hop has parameters"),
+    }
+    match &observed.logs {
+        Some(logs) => {
+            let is_silent = |hop: &&str| observed.pods.get(*hop).is_some_and(|pod| logs.is_silent(pod, None));
+            let silent: Vec<&str> = chain.hops().iter().map(|hop| hop.name.as_str()).filter(is_silent).collect();
+            logs.set(&mut status, &silent, now);
+        }
+        None => logs_state::forget(&mut status.conditions),
     }
     status
 }
@@ -214,7 +230,7 @@ fn cause_of(incident: &HopIncident) -> Option<String> {
     incident.status.as_ref()?.cause.clone()
 }
 
-fn hop_status(hop: &str, observed: &Observed) -> HopStatus {
+fn hop_status(hop: &str, before: Option<&HopStatus>, observed: &Observed) -> HopStatus {
     let pod = observed.pods.get(hop);
     let view = pod.map(pod_view);
     let incidents = || observed.incidents.iter().filter(|i| i.spec.hop == hop);
@@ -231,10 +247,14 @@ fn hop_status(hop: &str, observed: &Observed) -> HopStatus {
         let created = p.metadata.creation_timestamp.as_ref().map(|t| t.0);
         view.as_ref().is_some_and(|v| Some(v.ready_since) > created.map(|c| c + jiff::SignedDuration::from_secs(5)))
     });
+    let logs = observed.logs.as_ref();
+    let is_silent = pod.zip(logs).is_some_and(|(pod, logs)| logs.is_silent(pod, before));
     let state = match () {
         () if repair.is_some() => HopState::Recovering,
+        // What holds it is known without a line of its log.
+        () if !up && (held.is_some() || escalated) => HopState::Held,
+        () if is_silent => HopState::Unknown,
         () if up => HopState::Up,
-        () if held.is_some() || escalated => HopState::Held,
         () if pod.is_none() && observed.secrets.contains_key(hop) => HopState::Connecting,
         () if pod.is_none() => HopState::Unknown,
         () if was_up => HopState::Suspect,
@@ -245,6 +265,7 @@ fn hop_status(hop: &str, observed: &Observed) -> HopStatus {
         state,
         candidate: observed.secrets.get(hop).map(|s| s.candidate().to_string()),
         pod: pod.map(ResourceExt::name_any),
+        ready: up,
         since: view.map(|v| Time(v.ready_since)),
         candidates_left: None,
         cause: held.filter(|_| !up && repair.is_none()).and_then(cause_of),
@@ -259,6 +280,7 @@ fn phase(chain: &ValidChain<'_>, hops: &[HopStatus], up: usize) -> ChainPhase {
         () if any(HopState::Recovering) => ChainPhase::Recovering,
         () if hops.iter().any(|h| h.state == HopState::Held && h.cause.is_none()) => ChainPhase::Held,
         () if any(HopState::Suspect) || any(HopState::Held) => ChainPhase::Degraded,
+        () if hops.iter().any(|h| h.state == HopState::Unknown && h.pod.is_some() && !h.ready) => ChainPhase::Degraded,
         () => ChainPhase::Connecting,
     }
 }
@@ -267,9 +289,12 @@ fn message(phase: ChainPhase, hops: &[HopStatus], problems: &[&(String, String)]
     if let Some((hop, why)) = problems.first() {
         return format!("hop {hop:?}: {why}");
     }
-    let not_up = |h: &&HopStatus| h.state != HopState::Up;
+    let not_up = |h: &&HopStatus| !h.carries_traffic();
     match (phase, hops.iter().find(not_up)) {
-        (ChainPhase::Up, _) | (_, None) => "every hop carries traffic".to_owned(),
+        (ChainPhase::Up, _) | (_, None) => match hops.iter().find(|h| h.state == HopState::Unknown) {
+            None => "every hop carries traffic".to_owned(),
+            Some(hop) => format!("every hop carries traffic, but no log line comes of hop {:?}", hop.name),
+        },
         (_, Some(hop)) => match &hop.cause {
             Some(cause) => format!("hop {:?} is {:?}: a symptom of outer hop {cause:?}", hop.name, hop.state),
             None => format!("hop {:?} is {:?}", hop.name, hop.state),

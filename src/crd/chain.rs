@@ -322,7 +322,7 @@ pub struct VpnChainStatus {
     /// The chain's state in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// `Ready`, `ParametersAvailable`, `Reconciled`, `RulesLoaded`; `RotationObeyed` about the last rotation that a person ordered.
+    /// `Ready`, `ParametersAvailable`, `Reconciled`, `RulesLoaded`, `LogsHeard`; `RotationObeyed` about the last rotation that a person ordered.
     #[serde(default)]
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,
@@ -382,6 +382,9 @@ pub struct HopStatus {
     /// Its pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<String>,
+    /// Whether the pod is Ready: its own probe sees the tunnel carry traffic, whatever its log says.
+    #[serde(default)]
+    pub ready: bool,
     /// When the pod's readiness last changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
@@ -391,6 +394,14 @@ pub struct HopStatus {
     /// Candidates of its pool that a rotation could take: not in use, not failed lately, not known to be unusable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidates_left: Option<u32>,
+}
+
+impl HopStatus {
+    /// Whether it carries traffic: of a hop that is not heard, Kubernetes still knows.
+    #[must_use]
+    pub fn carries_traffic(&self) -> bool {
+        self.state == HopState::Up || self.state == HopState::Unknown && self.ready
+    }
 }
 
 /// A hop's state.
@@ -406,7 +417,7 @@ pub enum HopState {
     Recovering,
     /// Waits for an outer hop, or for a person.
     Held,
-    /// Nothing is known of it.
+    /// It has no pod and no parameters, or its pod runs but no log line of it comes: what its client meets is not known.
     Unknown,
 }
 

@@ -8,7 +8,7 @@ use kube::ResourceExt;
 
 use super::body::{Body, time};
 use super::{DATASET, Document, Names};
-use crate::crd::chain::{ChainPhase, HopState, HopStatus};
+use crate::crd::chain::{ChainPhase, HopStatus};
 use crate::crd::incident::{HopIncidentStatus, IncidentPhase};
 use crate::crd::{HopIncident, VpnChain, VpnChainStatus};
 use crate::domain::types::CandidateRef;
@@ -28,7 +28,7 @@ impl Moment<'_> {
     /// What both kinds of documents say of the chain.
     pub(super) fn chain_body(&self) -> Body {
         let Self { chain, status, servers, at } = self;
-        let up = status.hops.iter().filter(|h| h.state == HopState::Up).count();
+        let up = status.hops.iter().filter(|h| h.carries_traffic()).count();
         let ready = status.conditions.iter().find(|c| c.type_ == "Ready");
         let path: Vec<_> = chain.spec.hops.iter().map(|h| h.name.clone()).collect();
         let exit = path.last().and_then(|exit| servers.get(exit));
@@ -54,7 +54,7 @@ impl Moment<'_> {
             .set("kubernetes.pod.name", hop.pod.clone())
             .hop(chain, &hop.name)
             .set("hopkeeper.hop.state", format!("{:?}", hop.state))
-            .set("hopkeeper.hop.up", hop.state == HopState::Up)
+            .set("hopkeeper.hop.up", hop.carries_traffic())
             .set("hopkeeper.hop.since", hop.since.as_ref().map(|t| time(t.0)))
             .set("hopkeeper.hop.cause", hop.cause.clone())
             .candidate(chain, &hop.name, candidate.as_ref())

@@ -29,7 +29,8 @@ pub struct Finding {
 const MAX_NAME: usize = 63;
 const HASH_CHARS: usize = 12;
 
-/// `<chain>-<hop>-<12 hex>`: at most 63 characters, a DNS label.
+/// `<chain>-<hop>-<12 hex>`: at most 63 characters, a DNS label. The first line's time counts by the millisecond, since that is
+/// all that a shipper tells of it: the same line from the Kubernetes API has nanoseconds.
 pub fn incident_name(detection: &Detection) -> String {
     let hop = &detection.hop;
     let mut hash = Sha256::new();
@@ -41,7 +42,7 @@ pub fn incident_name(detection: &Detection) -> String {
         &hop.candidate.name,
         &hop.candidate.version,
         detection.rule.as_str(),
-        &detection.window_start.as_nanosecond().to_string(),
+        &detection.window_start.as_millisecond().to_string(),
     ] {
         hash.update(part.len().to_be_bytes());
         hash.update(part.as_bytes());
@@ -71,7 +72,9 @@ mod tests {
         assert_eq!(name, incident_name(&first.clone()));
 
         let mut other = first.clone();
-        other.window_start = first.window_start + jiff::SignedDuration::from_nanos(1);
+        other.window_start = first.window_start + jiff::SignedDuration::from_nanos(999_999);
+        assert_eq!(name, incident_name(&other), "a shipper tells milliseconds only");
+        other.window_start = first.window_start + jiff::SignedDuration::from_millis(1);
         assert_ne!(name, incident_name(&other));
         let mut other = first.clone();
         other.hop.candidate.version.push('1');

@@ -83,6 +83,8 @@ catalog! {
         )
         .by(OF_HOP)
         .tells("only where the candidate in use has one; passwords and WireGuard keys have no such date");
+        SILENT_HOPS = Metric::gauge("hopkeeper_silent_hops", "Hops whose pods run but of which no log line comes.")
+            .tells("the log pipeline is down, for some nodes or as a whole; [operations.md](operations.md#when-no-lines-come) says where to look");
         DECISIONS = Metric::counter("hopkeeper_incident_decisions_total", "Phases that incidents entered.")
             .by(OF_DECISION)
             .tells("what was found and decided, hop by hop; a series begins with what it counts first, so alert on gauges instead");

@@ -264,7 +264,7 @@ fn hop_label<'c>(chain: &'c VpnChain, hop: &str) -> &'c str {
     chain.spec.hops.iter().find(|h| h.name == hop).map_or("", |h| h.name.as_str())
 }
 
-fn event(type_: EventType, reason: &str, action: &str, mut note: String) -> Event {
+pub(super) fn event(type_: EventType, reason: &str, action: &str, mut note: String) -> Event {
     // The API refuses notes over 1 kB and reasons over 128 characters.
     let end = note.floor_char_boundary(1000);
     note.truncate(end);

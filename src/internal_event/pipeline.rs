@@ -75,6 +75,14 @@ impl PipelineMetrics {
         })
     }
 
+    /// The same counters for one more reader. Its gauges, which would replace the first one's, are not shown: what its own windows
+    /// take is bounded all the same.
+    #[must_use]
+    pub fn of_another_reader(&self) -> Self {
+        let unseen = || IntGauge::new("unseen", "Not registered.").expect("should be a name");
+        Self { windows: unseen(), window_bytes: unseen(), held: unseen(), ..self.clone() }
+    }
+
     fn detected(&self, detection: &Detection, result: &str) {
         self.detections.of(&[&detection.verdict.to_string(), &detection.evidence.to_string()]).inc();
         self.incidents.of(&[result]).inc();

@@ -19,6 +19,8 @@ pub struct HopOverview {
     pub implementation: Implementation,
     /// Its state; `Unknown` while no operator has looked at it.
     pub state: HopState,
+    /// Whether it carries traffic.
+    pub up: bool,
     /// When its pod's readiness last changed.
     pub since: Option<Timestamp>,
     /// The candidate in use: `name@version`.
@@ -51,7 +53,7 @@ impl HopOverview {
     /// Whether it carries traffic.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        self.state == HopState::Up
+        self.up
     }
 
     /// A hop with what the operator last saw of it; `stories` are the chain's, newest first.
@@ -61,6 +63,7 @@ impl HopOverview {
             name: spec.name.clone(),
             implementation: spec.implementation(),
             state,
+            up: status.is_some_and(HopStatus::carries_traffic),
             since: status.and_then(|s| s.since.as_ref()).map(|t| t.0),
             candidate: status.and_then(|s| s.candidate.clone()),
             candidates_left: status.and_then(|s| s.candidates_left),

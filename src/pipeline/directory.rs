@@ -2,9 +2,10 @@
 //!
 //! Filled by the controller's watches; read by the pipeline. Cheap to clone.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::domain::event::{HopIdentity, LogEvent};
@@ -23,6 +24,8 @@ pub struct HopDirectory {
 struct Pods {
     by_uid: HashMap<String, Arc<HopIdentity>>,
     uid_by_name: HashMap<(String, String), String>,
+    /// Since when those run that do: they should be heard.
+    running_since: HashMap<String, Timestamp>,
 }
 
 impl Default for HopDirectory {
@@ -50,9 +53,25 @@ impl HopDirectory {
         self.version.send_modify(|version| *version += 1);
     }
 
+    /// Says since when a pod that is known runs, so that lines of it should come; none when it does not.
+    pub fn set_running(&self, pod_uid: &str, since: Option<Timestamp>) {
+        let mut pods = self.pods.write().unwrap_or_else(PoisonError::into_inner);
+        match since.filter(|_| pods.by_uid.contains_key(pod_uid)) {
+            Some(since) => pods.running_since.insert(pod_uid.to_owned(), since),
+            None => pods.running_since.remove(pod_uid),
+        };
+    }
+
+    /// The UIDs of the pods that run since before a time.
+    pub fn running_since(&self, before: Timestamp) -> BTreeSet<String> {
+        let pods = self.pods.read().unwrap_or_else(PoisonError::into_inner);
+        pods.running_since.iter().filter(|(_, since)| **since <= before).map(|(uid, _)| uid.clone()).collect()
+    }
+
     /// Removes a pod that is gone.
     pub fn remove(&self, pod_uid: &str) {
         let mut pods = self.pods.write().unwrap_or_else(PoisonError::into_inner);
+        pods.running_since.remove(pod_uid);
         if let Some(hop) = pods.by_uid.remove(pod_uid) {
             let name = (hop.id.namespace.clone(), hop.pod_name.clone());
             // A successor may have the name already.
@@ -145,5 +164,21 @@ mod tests {
         assert_eq!(directory.find(&line).map(|h| h.pod_uid.clone()).as_deref(), Some("uid-2"));
         directory.remove("uid-2");
         assert!(directory.is_empty() && directory.find(&line).is_none());
+    }
+
+    #[test]
+    fn a_pod_runs_from_its_start_until_it_stops_or_goes() {
+        let directory = HopDirectory::new();
+        directory.insert(hop());
+        let at = |second| Timestamp::from_second(second).expect("should be a time");
+        let running = |before| directory.running_since(at(before)).into_iter().collect::<Vec<_>>();
+        directory.set_running("uid-1", Some(at(10)));
+        directory.set_running("of no hop", Some(at(10)));
+        assert_eq!((running(9), running(10)), (vec![], vec!["uid-1".to_owned()]));
+        directory.set_running("uid-1", None);
+        assert!(running(10).is_empty());
+        directory.set_running("uid-1", Some(at(10)));
+        directory.remove("uid-1");
+        assert!(running(10).is_empty());
     }
 }

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::hearing::Hearing;
 use super::held::{self, Entry, Held, PodKey};
 use super::sink::IncidentSink;
 use super::{HopDirectory, pauses};
@@ -50,6 +51,8 @@ struct Progress {
     stored: Option<u64>,
     /// How old the last line was when it was read, and when that was.
     lag: Option<(Timestamp, SignedDuration)>,
+    /// The newest line's time since it was last told who is heard.
+    newest: Option<Timestamp>,
 }
 
 /// What became of a detection.
@@ -72,6 +75,9 @@ pub(super) struct Worker<'a, K> {
     /// The directory's changes that the engine does not know of.
     changes: watch::Receiver<u64>,
     rules: watch::Receiver<Arc<RuleSet>>,
+    hearing: Option<Hearing>,
+    /// The newest line's time of each pod that was heard since that was last told.
+    heard: HashMap<String, Timestamp>,
     now: Clock,
 }
 
@@ -85,8 +91,14 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
     ) -> Self {
         let engine = Engine::new(Arc::clone(&rules.borrow_and_update()));
         let changes = directory.changes();
-        let (shards, held) = (HashMap::new(), Held::default());
-        Self { engine, directory, sink, metrics, shards, held, findings: None, changes, rules, now }
+        let (shards, held, heard) = Default::default();
+        let (findings, hearing) = (None, None);
+        Self { engine, directory, sink, metrics, shards, held, findings, changes, rules, hearing, heard, now }
+    }
+
+    /// Keeps account of whom it hears.
+    pub(super) fn noting(self, hearing: Option<Hearing>) -> Self {
+        Self { hearing, ..self }
     }
 
     /// Works until stopped or until the source is gone; stores the last places in the end.
@@ -135,7 +147,7 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         }
         self.enter(&record, stop).await;
         let decoded = self.decode(&record, now);
-        let lag = decoded.as_ref().map(|event| (now, now.duration_since(event.time).max(SignedDuration::ZERO)));
+        let time = decoded.as_ref().map(|event| event.time);
         if let Some(event) = decoded {
             let entry = Entry { event, received: record.received, shard: Arc::clone(&record.shard) };
             if self.deliver(entry, stop).await == Outcome::Abandoned {
@@ -144,7 +156,8 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         }
         if let Some(progress) = self.shards.get_mut(&record.position.shard) {
             progress.next = record.position.sequence + 1;
-            progress.lag = lag.or(progress.lag);
+            progress.lag = time.map(|time| (now, now.duration_since(time).max(SignedDuration::ZERO))).or(progress.lag);
+            progress.newest = progress.newest.max(time);
         }
     }
 
@@ -157,7 +170,7 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         self.engine.drop_shard(shard);
         self.held.drop_shard(shard);
         let (handle, next) = (Arc::clone(&record.shard), record.position.sequence);
-        let progress = Progress { handle, next, stored: None, lag: None };
+        let progress = Progress { handle, next, stored: None, lag: None, newest: None };
         self.shards.insert(shard.clone(), progress);
         self.remember(stop).await;
     }
@@ -168,6 +181,7 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         let now = (self.now)();
         let lasts = |at: &Timestamp| now.duration_since(*at).abs() <= FINDINGS_LAST;
         if !self.findings.as_ref().is_some_and(|(at, _)| lasts(at)) {
+            let _busy = self.hearing.as_ref().map(Hearing::busy);
             let Some(findings) = stop.run_until_cancelled(self.sink.findings()).await else { return };
             let findings = findings.unwrap_or_else(|error| {
                 FindingsListFailed { error: &error }.emit(self.metrics);
@@ -270,6 +284,7 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
             self.discard("other_container");
             return Outcome::Done;
         }
+        self.hear(&hop.pod_uid, entry.event.time);
         for detection in &self.engine.observe(&entry.event, hop) {
             if self.create(detection, entry, stop).await == Outcome::Abandoned {
                 // The windows stay as they are; the record's place is not done, so it comes again.
@@ -280,8 +295,20 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         Outcome::Done
     }
 
+    /// Notes that a pod is heard.
+    fn hear(&mut self, pod_uid: &str, time: Timestamp) {
+        if self.hearing.is_none() {
+            return;
+        }
+        match self.heard.get_mut(pod_uid) {
+            Some(newest) => *newest = time.max(*newest),
+            None => drop(self.heard.insert(pod_uid.to_owned(), time)),
+        }
+    }
+
     /// Creates the incident, trying for as long as that is of use.
     async fn create(&self, detection: &Detection, entry: &Entry, stop: &CancellationToken) -> Outcome {
+        let _busy = self.hearing.as_ref().map(Hearing::busy);
         let mut pauses = pauses();
         for tries in 1.. {
             let Some(result) = stop.run_until_cancelled(self.sink.create(detection)).await else {
@@ -324,6 +351,10 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
             PodsChanged { hops: self.directory.hops() }.emit(self.metrics);
         }
         let now = (self.now)();
+        if let Some(hearing) = &self.hearing {
+            let newest = |(shard, held): (&Shard, &mut Progress)| Some((shard.clone(), held.newest.take()?));
+            hearing.tell(&mut self.heard, self.shards.iter_mut().filter_map(newest), now);
+        }
         self.engine.expire(now);
         for (hop, at) in self.engine.take_handshakes() {
             HandshakeSeen { hop: &hop, at }.emit(self.metrics);
@@ -363,5 +394,7 @@ fn latest(now: Timestamp, received: Option<Timestamp>) -> Timestamp {
     received.map_or(Timestamp::MAX, |received| after(received, AHEAD_OF_RECORD)).min(after(now, AHEAD_OF_NOW))
 }
 
+#[cfg(test)]
+mod both_ways_tests;
 #[cfg(test)]
 mod tests;

@@ -36,10 +36,11 @@ impl LogSource {
         }
     }
 
-    fn arguments(self, group: &str) -> Vec<&str> {
+    fn arguments(self, start: &Start) -> Vec<&str> {
         match self {
             Self::Kafka => {
-                vec!["--kafka-brokers", "127.0.0.1:9092", "--kafka-topic", "vpn-logs", "--kafka-group", group]
+                let (topic, group) = (&start.topic, &start.group);
+                vec!["--kafka-brokers", "127.0.0.1:9092", "--kafka-topic", topic, "--kafka-group", group]
             }
             Self::Elasticsearch => {
                 vec!["--elasticsearch-url", "http://127.0.0.1:9200", "--elasticsearch-index", "filebeat-lab"]
@@ -56,6 +57,8 @@ pub struct Start {
     pub source: LogSource,
     /// The only namespace that it works in.
     pub namespace: String,
+    /// Where the lines are in Kafka.
+    pub topic: String,
     /// The consumer group, which outlives the process.
     pub group: String,
     /// Named pauses, for the crash tests.
@@ -64,6 +67,8 @@ pub struct Start {
     pub log: String,
     /// Where its Lease is: operators with different ones all believe to lead.
     pub lease_namespace: String,
+    /// After how much silence a hop is `Unknown`.
+    pub silent_after: &'static str,
 }
 
 impl Start {
@@ -73,10 +78,12 @@ impl Start {
         Self {
             source: LogSource::of_this_run(),
             namespace: namespace.to_owned(),
+            topic: "vpn-logs".to_owned(),
             group,
             failpoints: String::new(),
             log: "info,hopkeeper=debug".to_owned(),
             lease_namespace: namespace.to_owned(),
+            silent_after: "60s",
         }
     }
 
@@ -98,7 +105,8 @@ impl Start {
             .args(["--namespace", &self.namespace, "--lease-namespace", &self.lease_namespace])
             .args(["--status-listen", &status_listen])
             .args(["--listen", &listen, "--log", &self.log, "--lease-duration", "5s", "--parameters-poll", "3s"])
-            .args(self.source.arguments(&self.group))
+            .args(self.source.arguments(self))
+            .args(["--silent-after", self.silent_after])
             .args(["--vault-address", "http://127.0.0.1:8200", "--vault-auth", "token"])
             .arg("--vault-credential-file")
             .arg(token)

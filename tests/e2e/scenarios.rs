@@ -22,6 +22,7 @@ mod outage;
 mod privacy;
 mod refusal;
 mod rotation;
+mod silence;
 mod sources;
 mod terminal;
 

@@ -12,9 +12,9 @@ use crate::lab::{self, LANES, Lane};
 
 /// How the scenarios are started: the one that needs the lab for itself first, then the long ones, so that all end at about
 /// the same time. A name that is missing here comes last.
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 19] = [
     "outages", "helm", "evidence", "crash", "sources", "leaks", "ladder", "recreate", "rotation", "leaders",
-    "terminal", "rules", "outage", "budget", "canary", "segments", "deleted", "version",
+    "terminal", "silence", "rules", "outage", "budget", "canary", "segments", "deleted", "version",
 ];
 
 /// What a scenario needs.

@@ -26,11 +26,18 @@ fn split(rules: Vec<Rule>) -> (Vec<Rule>, Vec<Rule>) {
 fn the_operator_has_the_rights_of_the_plain_manifest_and_reads_pod_logs_only_where_it_must() {
     let plain = documents(&std::fs::read_to_string(root().join("k8s/operator.yaml")).unwrap());
     let (_, wanted) = split(rules(find(&plain, "ClusterRole", "hopkeeper")));
-    let Some(external) = objects(&["--set", "stack.mode=external,kafka.brokers={k:9092}"]) else { return };
-    assert_eq!(split(rules(find(&external, "ClusterRole", "hopkeeper-hk-hopkeeper"))), (vec![], wanted.clone()));
-    let none = objects(&[]).unwrap();
     let logs: Rule = (String::new(), "pods/log".into(), vec!["get".into()]);
-    assert_eq!(split(rules(find(&none, "ClusterRole", "hopkeeper-hk-hopkeeper"))), (vec![logs], wanted));
+    let of = |values: &str| {
+        let objects = objects(&["--set", values])?;
+        Some(split(rules(find(&objects, "ClusterRole", "hopkeeper-hk-hopkeeper"))))
+    };
+    const EXTERNAL: &str = "stack.mode=external,kafka.brokers={k:9092}";
+    let Some(external) = of(EXTERNAL) else { return };
+    assert_eq!(external, (vec![logs.clone()], wanted.clone()), "to fall back on when the stream is silent");
+    let without = of(&format!("{EXTERNAL},operator.podLogFallback=false"));
+    assert_eq!(without.unwrap(), (vec![], wanted.clone()));
+    assert_eq!(of("operator.podLogFallback=false").unwrap(), (vec![logs], wanted), "they are the stream");
+    let none = objects(&[]).unwrap();
     let leader = rules(find(&plain, "Role", "hopkeeper-leader"));
     assert_eq!(rules(find(&none, "Role", "hk-hopkeeper-leader")), leader);
 }

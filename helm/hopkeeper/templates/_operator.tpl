@@ -54,6 +54,8 @@ configMap: { name: {{ .Values.kafka.caConfigMap.name }}, items: [{ key: {{ .Valu
 - { name: HOPKEEPER_LOG_FORMAT, value: {{ .Values.operator.logFormat }} }
 - { name: HOPKEEPER_LEASE_DURATION, value: {{ .Values.operator.leaseDuration | quote }} }
 - { name: HOPKEEPER_PARAMETERS_POLL, value: {{ .Values.operator.parametersPoll | quote }} }
+- { name: HOPKEEPER_SILENT_AFTER, value: {{ .Values.operator.silentAfter | quote }} }
+- { name: HOPKEEPER_POD_LOG_FALLBACK, value: {{ .Values.operator.podLogFallback | quote }} }
 - { name: HOPKEEPER_KEEP_INCIDENTS, value: {{ .Values.operator.keepIncidents | quote }} }
 - { name: HOPKEEPER_CONCURRENCY, value: {{ .Values.operator.concurrency | quote }} }
 {{- with .Values.watchNamespace }}

@@ -14,9 +14,20 @@ fn meta(name: &str, uid: &str, labels: &[(&str, &str)]) -> ObjectMeta {
     }
 }
 
-fn pod(hop: &str, uid: &str) -> PartialObjectMeta<Pod> {
+fn pod(hop: &str, uid: &str) -> Pod {
     let labels = [(names::CHAIN, "berlin"), (names::HOP, hop), (names::IMPLEMENTATION, "OpenVpn")];
-    meta(&format!("berlin-{hop}-{uid}"), uid, &labels).into_request_partial()
+    Pod { metadata: meta(&format!("berlin-{hop}-{uid}"), uid, &labels), ..Pod::default() }
+}
+
+/// That pod, with its container `health` in a state since a time.
+fn with_health(mut pod: Pod, state: &str) -> Pod {
+    let status = |name: &str, state: &str| {
+        serde_json::json!({"name": name, "image": "", "imageID": "", "ready": true, "restartCount": 0,
+            "state": {state: {"startedAt": "2026-11-22T16:00:00Z", "exitCode": 0}}})
+    };
+    let statuses = serde_json::json!({"containerStatuses": [status("vpn", "running"), status("health", state)]});
+    pod.status = Some(serde_json::from_value(statuses).unwrap());
+    pod
 }
 
 fn secret(hop: &str) -> PartialObjectMeta<Secret> {
@@ -148,11 +159,27 @@ fn objects_that_name_no_hop_are_passed_over() {
     let mut join = Join::default();
     let bare = || meta("x", "one", &[(names::HOP, "entry")]);
     let strange = [(names::CHAIN, "berlin"), (names::HOP, "entry"), (names::IMPLEMENTATION, "Tinc")];
-    join.pod_changed(Event::Apply(bare().into_request_partial()));
-    join.pod_changed(Event::Apply(meta("x", "one", &strange).into_request_partial()));
+    join.pod_changed(Event::Apply(Pod { metadata: bare(), ..Pod::default() }));
+    join.pod_changed(Event::Apply(Pod { metadata: meta("x", "one", &strange), ..Pod::default() }));
     join.secret_changed(Event::Apply(bare().into_request_partial()));
     let mut undated = secret("entry");
     undated.metadata.annotations.get_or_insert_default().insert(names::APPLIED_AT.to_owned(), "yesterday".to_owned());
     join.secret_changed(Event::Apply(undated));
     assert!(join.pods.is_empty() && join.parameters.is_empty() && join.directory.is_empty());
+}
+
+#[test]
+fn a_pod_runs_while_its_health_container_does_and_it_is_not_leaving() {
+    let mut join = two_hops();
+    let started: Timestamp = "2026-11-22T16:00:00Z".parse().unwrap();
+    let mut running = |pod: Pod| {
+        join.pod_changed(Event::Apply(pod));
+        join.directory.running_since(started).contains("one")
+    };
+    assert!(!running(pod("entry", "one")), "nothing of it has started");
+    assert!(running(with_health(pod("entry", "one"), "running")));
+    assert!(!running(with_health(pod("entry", "one"), "terminated")));
+    let mut leaving = with_health(pod("entry", "one"), "running");
+    leaving.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(started));
+    assert!(!running(leaving));
 }

@@ -57,6 +57,8 @@ pub(super) struct Follower {
     at_connect: Overlap,
     /// Lines of this connection.
     lines: u64,
+    /// It was told that the log may not be read.
+    is_refusal_told: bool,
 }
 
 impl Follower {
@@ -70,11 +72,11 @@ impl Follower {
     ) -> Self {
         let overlap = Overlap::from(start);
         let at_connect = overlap.clone();
-        Self { api, origin, instance, records, progress, overlap, at_connect, lines: 0 }
+        Self { api, origin, instance, records, progress, overlap, at_connect, lines: 0, is_refusal_told: false }
     }
 
-    /// Ends with the pod; gives whose follower it was.
-    pub(super) async fn run(mut self) -> Origin {
+    /// Ends with the pod.
+    pub(super) async fn run(mut self) {
         let mut pauses = pauses();
         let mut followed: Option<String> = None;
         loop {
@@ -121,7 +123,6 @@ impl Follower {
                 }
             }
         }
-        self.origin
     }
 
     /// Reads what the run before left unread, before the present one.
@@ -158,7 +159,10 @@ impl Follower {
             Err(_) => return End::Failed("no answer".to_owned()),
             // Not started yet, or already removed.
             Ok(Err(kube::Error::Api(status))) if matches!(status.code, 400 | 404) => return End::Absent,
-            Ok(Err(error)) => return End::Failed(error.to_string()),
+            Ok(Err(error)) => {
+                self.tell_refusal(&error);
+                return End::Failed(error.to_string());
+            }
             Ok(Ok(stream)) => stream,
         };
         let mut stream: Pin<Box<dyn AsyncBufRead + Send>> = Box::pin(stream);
@@ -177,6 +181,20 @@ impl Follower {
                 Ok(Ok(true)) if self.deliver(&line).await => line.clear(),
                 Ok(Ok(true)) => return End::Closed,
             }
+        }
+    }
+
+    /// A right that is missing will not come back by itself: told once.
+    fn tell_refusal(&mut self, error: &kube::Error) {
+        let is_refused = matches!(error, kube::Error::Api(status) if status.code == 403);
+        if is_refused && !std::mem::replace(&mut self.is_refusal_told, true) {
+            let Origin { namespace, pod, container, .. } = &self.origin;
+            tracing::warn!(
+                namespace,
+                pod,
+                container,
+                "Not allowed to read the pod's log: grant the verb get on pods/log in its namespace."
+            );
         }
     }
 

@@ -42,9 +42,12 @@ struct Running {
 
 impl Running {
     fn start(client: &Client, store: &Memory) -> Self {
+        Self::of(PodLogSource::new(client.clone(), Some("lab".into()), Arc::new(store.clone())))
+    }
+
+    fn of(source: PodLogSource) -> Self {
         let (sender, records) = mpsc::channel(4);
         let stop = CancellationToken::new();
-        let source = PodLogSource::new(client.clone(), Some("lab".into()), Arc::new(store.clone()));
         let task = tokio::task::spawn(source.run(sender, stop.clone()));
         Self { records, stop, task }
     }
@@ -214,6 +217,44 @@ async fn a_pod_that_is_deleted_is_read_to_its_end() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(node.requests().iter().all(|request| request.contains("timestamps=true")));
+    running.is_quiet().await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_silent_pods_are_followed_from_a_while_ago_on_and_for_as_long_as_they_are() {
+    let (node, client) = Node::start().await;
+    let ago = |seconds| Timestamp::now() - SignedDuration::from_secs(seconds);
+    for pod in ["p1", "p2"] {
+        node.write(pod, "vpn", ago(3600), "from long ago");
+        node.write(pod, "vpn", ago(30), "from a while ago");
+        node.show(pod, ago(3600));
+    }
+    let (silent, receiver) = watch::channel(BTreeSet::new());
+    let lookback = Duration::from_secs(600);
+    let mut running = Running::of(PodLogSource::of_silent(client, Some("lab".into()), receiver, lookback));
+    running.is_quiet().await;
+    let are_silent = |pods: &[&str]| silent.send_replace(pods.iter().map(|pod| format!("uid-{pod}")).collect());
+
+    are_silent(&["p1"]);
+    let (text, record) = running.next().await;
+    assert_eq!((text.as_str(), record.position.shard.as_str()), ("from a while ago", "pod-logs:lab/p1/vpn"));
+    node.write("p1", "vpn", ago(0), "now");
+    assert_eq!(running.texts(1).await, ["now"]);
+    // Another one too; who is followed goes on.
+    are_silent(&["p1", "p2"]);
+    assert_eq!(running.texts(1).await, ["from a while ago"]);
+
+    are_silent(&["p2"]);
+    let until = tokio::time::Instant::now() + Duration::from_secs(20);
+    while !record.shard.is_lost() {
+        assert!(tokio::time::Instant::now() < until, "the pod is still followed");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    node.write("p1", "vpn", ago(0), "heard by the stream");
+    running.is_quiet().await;
+    are_silent(&["p1"]);
+    assert_eq!(running.texts(3).await, ["from a while ago", "now", "heard by the stream"]);
     running.is_quiet().await;
     running.stop().await;
 }

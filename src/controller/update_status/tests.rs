@@ -5,9 +5,11 @@ use jiff::SignedDuration;
 use super::*;
 use crate::controller::candidates::Skipped;
 use crate::controller::candidates::listing::Listing;
+use crate::controller::logs_state::LogsState;
 use crate::controller::order::Answered;
 use crate::controller::testing::{berlin, closed, held_by, in_phase, incident, noon, pod, with_berlin, working};
 use crate::controller::validate::validate;
+use crate::domain::silence::Silence;
 use crate::domain::types::CandidateRef;
 
 fn minutes(minutes: i64) -> SignedDuration {
@@ -295,4 +297,110 @@ fn an_invalid_spec_is_told_and_keeps_what_was_known_of_the_hops() {
     }
     chain.status = Some(status.clone());
     assert_eq!(invalid_status(&chain, &why, noon() + minutes(9)), status);
+}
+
+/// Nothing comes of these hops' pods; or it is not known yet of whom.
+fn silent(hops: Option<&[&str]>, all: bool) -> Option<LogsState> {
+    let pods = |hops: &[&str]| hops.iter().map(|hop| format!("uid-{hop}")).collect();
+    let silence = hops.map(|hops| Silence { pods: pods(hops), all });
+    let after = std::time::Duration::from_secs(60);
+    Some(LogsState { silence, after, remedy: "look at the shipper", falls_back: false })
+}
+
+#[test]
+fn a_hop_of_which_no_line_comes_is_unknown_and_counts_by_what_kubernetes_sees() {
+    let status = after(|o| o.logs = silent(Some(&["middle"]), false));
+    assert_eq!((states(&status), status.hops_up.as_deref()), ([Up, Unknown, Up], Some("3/3")));
+    let message = "every hop carries traffic, but no log line comes of hop \"middle\"";
+    assert_eq!(told(&status), (ChainPhase::Up, message));
+    assert_eq!(condition(&status, "Ready").status, "True", "nobody is called for traffic that flows");
+    let heard = condition(&status, "LogsHeard");
+    assert_eq!((heard.status.as_str(), heard.reason.as_str()), ("False", "HopsSilent"));
+    let message = "nothing has come of \"middle\" for 60 s, while others are heard: look at the shipper";
+    assert_eq!(heard.message, message);
+
+    let status = after(|o| {
+        o.logs = silent(Some(&["middle"]), false);
+        down(o, "middle");
+    });
+    assert_eq!((states(&status), status.hops_up.as_deref()), ([Up, Unknown, Up], Some("2/3")));
+    assert_eq!(told(&status), (ChainPhase::Degraded, "hop \"middle\" is Unknown"));
+}
+
+#[test]
+fn silence_of_all_hops_is_the_pipelines() {
+    let status = after(|o| o.logs = silent(Some(&["entry", "middle", "exit"]), true));
+    assert_eq!((states(&status), status.phase), ([Unknown; 3], Some(ChainPhase::Up)));
+    let heard = condition(&status, "LogsHeard");
+    let message = "nothing has come of any hop of any chain for 60 s: the log pipeline is down: look at the shipper";
+    assert_eq!((heard.reason.as_str(), heard.message.as_str()), ("PipelineDown", message));
+    let falls_back = after(|o| {
+        o.logs = silent(Some(&["entry", "middle", "exit"]), true);
+        o.logs.as_mut().unwrap().falls_back = true;
+    });
+    let meanwhile = format!("{message}; until then their logs are read through the Kubernetes API");
+    assert_eq!(condition(&falls_back, "LogsHeard").message, meanwhile);
+}
+
+#[test]
+fn what_is_known_without_lines_is_told_of_a_silent_hop_too() {
+    let status = after(|o| {
+        o.logs = silent(Some(&["entry", "middle", "exit"]), true);
+        o.incidents.push(in_phase(IncidentPhase::Verifying, incident("x", "entry", noon())));
+        down(o, "exit");
+        o.incidents.push(held_by(Some("entry"), incident("y", "exit", noon())));
+    });
+    assert_eq!((states(&status), status.hops[2].cause.as_deref()), ([Recovering, Unknown, Held], Some("entry")));
+    let status = after(|o| {
+        o.logs = silent(Some(&["entry"]), false);
+        o.incidents.push(in_phase(IncidentPhase::Verifying, incident("x", "entry", noon())));
+    });
+    let heard = condition(&status, "LogsHeard");
+    assert_eq!((states(&status)[0], heard.status.as_str()), (Recovering, "False"), "it is not heard for all that");
+    // Another pod than the one that was silent, or none.
+    let status = after(|o| {
+        o.logs = silent(Some(&["entry", "middle"]), false);
+        o.pods.get_mut("entry").unwrap().metadata.uid = Some("uid-new".into());
+        o.pods.remove("middle");
+    });
+    assert_eq!(states(&status), [Up, Connecting, Up]);
+}
+
+#[test]
+fn who_has_not_listened_long_enough_leaves_a_silent_hop_at_what_was_told_before() {
+    let mut chain = berlin();
+    let status_with = |chain: &VpnChain, logs: Option<LogsState>| {
+        let valid = validate(chain).unwrap();
+        let mut observed = working(&valid);
+        observed.logs = logs;
+        status(&valid, &observed, &Supply::default(), &Outcome::default(), noon() + minutes(5))
+    };
+    let fresh = status_with(&chain, silent(None, false));
+    assert_eq!(states(&fresh), [Up; 3]);
+    assert!(fresh.conditions.iter().all(|c| c.type_ != "LogsHeard"), "it is not known yet");
+
+    chain.status = Some(after(|o| o.logs = silent(Some(&["middle"]), false)));
+    assert_eq!(Some(status_with(&chain, silent(None, false))), chain.status);
+    let heard = status_with(&chain, silent(Some(&[]), false));
+    assert_eq!((states(&heard), condition(&heard, "LogsHeard").status.as_str()), ([Up; 3], "True"));
+    let off = status_with(&chain, None);
+    assert_eq!(states(&off), [Up; 3]);
+    assert!(off.conditions.iter().all(|c| c.type_ != "LogsHeard"), "nobody listens any more");
+}
+
+#[test]
+fn silence_is_an_event_when_it_begins_changes_and_ends() {
+    use crate::internal_event::controller::Publishable as _;
+    let told = |hops: &[&str]| after(|o| o.logs = silent(Some(hops), false));
+    let news = |before: &VpnChainStatus, now: &VpnChainStatus| {
+        logs_state::news(before, now).and_then(|news| news.event()).map(|event| (event.reason, event.note.unwrap()))
+    };
+    let (nobody_asked, heard, one, two) = (after(|_| ()), told(&[]), told(&["entry"]), told(&["entry", "exit"]));
+    assert_eq!(news(&nobody_asked, &heard), None, "all is well at the first look");
+    assert_eq!(news(&nobody_asked, &one).unwrap().0, "LogsSilent");
+    let (reason, note) = news(&heard, &one).unwrap();
+    assert!(reason == "LogsSilent" && note.contains("look at the shipper"), "{note}");
+    assert_eq!(news(&one, &one), None);
+    assert!(news(&one, &two).unwrap().1.contains("\"entry\", \"exit\""));
+    assert_eq!(news(&two, &heard).unwrap().0, "LogsHeard");
 }

@@ -10,6 +10,7 @@ use super::super::metric::{Kind, Values};
 use super::super::pipeline::PipelineMetrics;
 use super::super::process::ProcessMetrics;
 use super::super::rules::RuleMetrics;
+use super::super::silence::SilenceMetrics;
 use super::*;
 
 /// Everything that the process registers.
@@ -19,6 +20,7 @@ fn registry() -> Registry {
     PipelineMetrics::register(&registry).unwrap();
     ControllerMetrics::register(&registry).unwrap();
     RuleMetrics::register(&registry, 1).unwrap();
+    SilenceMetrics::register(&registry).unwrap();
     DocumentMetrics::register(&registry).unwrap();
     registry
 }

@@ -94,7 +94,7 @@ impl ControllerMetrics {
 
     fn hop(&self, namespace: &str, chain: &str, status: &HopStatus) {
         let at = [namespace, chain, &status.name];
-        self.hop_up.of(&at).set(i64::from(status.state == HopState::Up));
+        self.hop_up.of(&at).set(i64::from(status.carries_traffic()));
         for state in HopState::ALL {
             let is = i64::from(status.state == state);
             self.hop_state.of(&[namespace, chain, &status.name, &format!("{state:?}")]).set(is);

@@ -9,6 +9,7 @@ use prometheus::Registry;
 
 use super::*;
 use crate::domain::event::{HopIdentity, Position};
+use crate::pipeline::hearing::testing::{hearing, pass};
 use crate::pipeline::{Created, FindingsError, SinkError};
 use crate::source::MAX_RECORD_BYTES;
 
@@ -21,20 +22,20 @@ fn start() -> Timestamp {
     "2026-11-22T16:00:00Z".parse().expect("should be a time")
 }
 
-fn at(second: i64) -> Timestamp {
+pub(super) fn at(second: i64) -> Timestamp {
     start() + SignedDuration::from_secs(second)
 }
 
 thread_local! {
     /// Each test has its own clock.
-    static NOW: Cell<i64> = const { Cell::new(0) };
+    pub(super) static NOW: Cell<i64> = const { Cell::new(0) };
 }
 
 fn now() -> Timestamp {
     at(NOW.get())
 }
 
-fn pod(name: &str) -> HopIdentity {
+pub(super) fn pod(name: &str) -> HopIdentity {
     HopIdentity {
         pod_uid: format!("uid-{name}"),
         pod_name: name.into(),
@@ -61,8 +62,8 @@ impl ShardHandle for FakeShard {
 }
 
 #[derive(Default)]
-struct FakeSink {
-    created: Mutex<Vec<Detection>>,
+pub(super) struct FakeSink {
+    pub(super) created: Mutex<Vec<Detection>>,
     away: AtomicBool,
 }
 
@@ -92,18 +93,18 @@ impl IncidentSink for FakeSink {
 }
 
 /// What a worker works with; its records come one after the other on one shard.
-struct World {
+pub(super) struct World {
     registry: Registry,
     metrics: PipelineMetrics,
-    directory: HopDirectory,
-    sink: FakeSink,
+    pub(super) directory: HopDirectory,
+    pub(super) sink: FakeSink,
     shard: Arc<FakeShard>,
     next: AtomicU64,
-    stop: CancellationToken,
+    pub(super) stop: CancellationToken,
 }
 
 impl World {
-    fn new(pods: &[&str]) -> Self {
+    pub(super) fn new(pods: &[&str]) -> Self {
         let registry = Registry::new();
         let metrics = PipelineMetrics::register(&registry).expect("should register");
         let directory = HopDirectory::new();
@@ -121,7 +122,7 @@ impl World {
         }
     }
 
-    fn worker(&self) -> Worker<'_, FakeSink> {
+    pub(super) fn worker(&self) -> Worker<'_, FakeSink> {
         let (_, rules) = watch::channel(Arc::new(RuleSet::shipped()));
         self.worker_with(rules)
     }
@@ -130,7 +131,7 @@ impl World {
         Worker::new(rules, &self.directory, &self.sink, &self.metrics, now)
     }
 
-    fn record(&self, payload: Payload, received: i64) -> Record {
+    pub(super) fn record(&self, payload: Payload, received: i64) -> Record {
         Record {
             payload,
             received: Some(at(received)),
@@ -395,6 +396,53 @@ async fn lines_that_a_rest_swallowed_are_no_outage_to_the_next_reader() {
         assert_eq!(created, incidents, "away: {api_is_away}");
         assert_eq!(world.count("hopkeeper_incident_list_errors_total", ""), f64::from(u8::from(api_is_away)));
     }
+}
+
+#[tokio::test]
+async fn hops_are_heard_by_their_lines_new_or_late_and_strangers_are_not() {
+    let world = World::new(&["p1", "p2"]);
+    let hearing = hearing(Duration::from_secs(60));
+    let mut worker = world.worker().noting(Some(hearing.clone()));
+    NOW.set(100);
+    let mut of_net = world.line("p2", 100, 100, "x");
+    let Payload::Bytes(payload) = &mut of_net.payload else { panic!("should be small") };
+    *payload = String::from_utf8_lossy(payload).replace(r#""name":"vpn""#, r#""name":"net""#).into_bytes();
+    for record in [world.line("p1", 100, 100, "x"), world.line("p2", 0, 100, "x"), of_net] {
+        worker.handle(record, &world.stop).await;
+    }
+    worker.handle(world.line("new", 100, 100, "x"), &world.stop).await;
+    worker.settle();
+    let heard = hearing.heard();
+    assert!(heard.fresh.iter().eq(["uid-p1"]) && heard.late.iter().eq(["uid-p2"]) && !heard.behind, "{heard:?}");
+    // What waited for its pod was heard all the same.
+    world.directory.insert(pod("new"));
+    worker.take_up(&world.stop).await;
+    worker.settle();
+    assert!(hearing.heard().fresh.iter().eq(["uid-new", "uid-p1"]));
+    // A shard that gives only what is old is behind, whosever lines they are.
+    pass(60.0);
+    worker.handle(world.line("foreign", 0, 100, "x"), &world.stop).await;
+    worker.settle();
+    let heard = hearing.heard();
+    assert!(heard.fresh.is_empty() && heard.late.is_empty() && heard.behind, "{heard:?}");
+}
+
+#[tokio::test]
+async fn while_an_incident_cannot_be_created_nobody_is_thought_silent() {
+    let world = World::new(&["p1"]);
+    let hearing = hearing(Duration::from_secs(60));
+    let mut worker = world.worker().noting(Some(hearing.clone()));
+    pass(60.0);
+    assert!(hearing.is_sure());
+    world.sink.away.store(true, Ordering::SeqCst);
+    let outage = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        pass(120.0);
+        assert!(!hearing.is_sure(), "lines may be waiting");
+        world.sink.away.store(false, Ordering::SeqCst);
+    };
+    tokio::join!(worker.handle(world.line("p1", 0, 0, EXPIRED), &world.stop), outage);
+    assert!((world.created(), hearing.is_sure()) == (vec!["p1".to_owned()], false), "it listens only since now");
 }
 
 /// The rule of the first incident.
