@@ -1,5 +1,6 @@
 //! Killed after each step of a recovery, and with everything around it failing: one recovery, one rotation, nothing lost.
 
+use std::fs::File;
 use std::time::Duration;
 
 use hopkeeper::crd::incident::{IncidentPhase, StepAction};
@@ -11,6 +12,8 @@ use super::{LIMIT, World, refuse, seconds, until_repaired};
 use crate::app;
 use crate::chain::{describe, phase};
 use crate::lab::{bao_seal, bao_unseal, lab};
+use crate::lab_lock;
+use crate::operator::LogSource;
 use crate::turn::Need;
 use crate::wait::until;
 
@@ -70,8 +73,28 @@ async fn an_operator_that_is_killed_after_any_step_leaves_one_rotation() {
     }
 }
 
+/// How long what all share is away: so long, or `HOPKEEPER_E2E_OUTAGE_SECONDS`.
+fn away(seconds: u64) -> Duration {
+    let wanted = std::env::var("HOPKEEPER_E2E_OUTAGE_SECONDS");
+    Duration::from_secs(
+        wanted.map_or(seconds, |text| text.parse().expect("HOPKEEPER_E2E_OUTAGE_SECONDS should be a number")),
+    )
+}
+
+/// The part of the lab that the lines of this run come from, and who else uses it is kept out; none where that is Kubernetes.
+async fn log_source() -> Option<(&'static str, Option<File>)> {
+    match LogSource::of_this_run() {
+        LogSource::Kafka => Some(("kafka", None)),
+        LogSource::Elasticsearch => {
+            let lock = || lab_lock::lock(lab_lock::ELASTICSEARCH, true);
+            Some(("es", tokio::task::spawn_blocking(lock).await.expect("should not panic")))
+        }
+        LogSource::PodLogs => None,
+    }
+}
+
 #[tokio::test]
-async fn outages_of_kafka_vault_and_kubernetes_lose_nothing() {
+async fn outages_of_the_log_source_vault_and_kubernetes_lose_nothing() {
     let world = World::up_where("outages", Need::Lab, |chain| {
         // The kubelet asks a silent API server less and less often: after a minute it may ask another minute later
         // (client-go: at most 30 s, doubled by chance), and sees the new Secret only then.
@@ -79,15 +102,19 @@ async fn outages_of_kafka_vault_and_kubernetes_lose_nothing() {
     })
     .await;
 
-    let before = world.chain.candidate("entry").await;
-    lab(&["down", "kafka"]);
-    let (fault, began) = refuse(&world, "entry").await;
-    tokio::time::sleep(Duration::from_secs(5)).await; // Kafka is away for a while, with the line in the shipper's hands.
-    lab(&["up", "kafka"]);
-    let back = Timestamp::now();
-    repaired_once(&world, began, &before).await;
-    println!("    kafka restarted: repaired {:.1} s after its return", seconds(back, Timestamp::now()));
-    drop(fault);
+    if let Some((source, _lock)) = log_source().await {
+        let before = world.chain.candidate("entry").await;
+        lab(&["down", source]);
+        let (fault, began) = refuse(&world, "entry").await;
+        let away = away(5);
+        tokio::time::sleep(away).await; // With the line in the shipper's hands.
+        lab(&["up", source]);
+        let back = Timestamp::now();
+        repaired_once(&world, began, &before).await;
+        let after = seconds(back, Timestamp::now());
+        println!("    {source} away for {} s: repaired {after:.1} s after its return", away.as_secs());
+        drop(fault);
+    }
 
     let before = world.chain.candidate("entry").await;
     bao_seal();
@@ -112,10 +139,12 @@ async fn outages_of_kafka_vault_and_kubernetes_lose_nothing() {
     let before = world.chain.candidate("entry").await;
     let (fault, began) = refuse(&world, "entry").await;
     lab(&["halt", "kube-apiserver"]);
-    tokio::time::sleep(Duration::from_secs(60)).await; // As long as the API server is to be away.
+    let away = away(60);
+    tokio::time::sleep(away).await;
     lab(&["up", "cluster"]);
     let back = Timestamp::now();
     repaired_once(&world, began, &before).await;
-    println!("    API server away for a minute: repaired {:.1} s after its return", seconds(back, Timestamp::now()));
+    let after = seconds(back, Timestamp::now());
+    println!("    API server away for {} s: repaired {after:.1} s after its return", away.as_secs());
     drop(fault);
 }
