@@ -1,10 +1,8 @@
 //! Every example of the chart: valid for the API server, and understood by the operator.
 
-use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use hopkeeper::internal_event::catalog;
 use serde_json::Value;
 
 use super::schemas;
@@ -115,17 +113,6 @@ fn the_suites_of_helm_unittest_pass() {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-}
-
-#[test]
-fn every_metric_that_an_alert_asks_for_is_one_that_the_operator_has() {
-    let alerts = fs::read_to_string(chart().join("files/alerts.yaml")).unwrap();
-    let names = regex::Regex::new(r"hopkeeper_[a-z_]+").unwrap();
-    let asked: Vec<&str> = names.find_iter(&alerts).map(|found| found.as_str()).collect();
-    assert!(asked.len() >= 6);
-    for name in asked {
-        assert!(catalog::all().any(|metric| metric.name == name), "the operator has no metric {name}");
-    }
 }
 
 #[test]

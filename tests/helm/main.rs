@@ -5,10 +5,12 @@
 //! cluster.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test stops where it goes wrong"))]
 
+mod alerts;
 mod chains;
 mod examples;
 mod filebeat;
 mod generated;
+mod promql;
 mod readme;
 mod rights;
 mod schemas;

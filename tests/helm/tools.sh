@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What the tests of chart and cluster need: helm, helm-unittest, kubeconform, kubeadm, actionlint, and schemas of the
-# objects that the chart makes, all from the Go module proxy, into LAB_DIR. Later runs find everything there.
+# objects that the chart makes, all from the Go module proxy; promtool, from Debian's package of Prometheus; into LAB_DIR.
+# Later runs find everything there.
 set -euo pipefail
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 export LAB_DIR=${LAB_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/hopkeeper-lab}
@@ -9,6 +10,15 @@ KUBECONFORM=v0.7.0 ACTIONLINT=v1.7.12 UNITTEST=v1.0.3 KUBERNETES=v1.34.2 ECK=v3.
 "$here/../lab/lab.sh" build helm
 if ! command -v nix-instantiate >/dev/null && [ "$(id -u)" = 0 ]; then
   DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends nix-bin >/dev/null
+fi
+if [ ! -x "$BIN/promtool" ]; then
+  # Only the one program: the package would start a server.
+  work=$(mktemp -d)
+  ( cd "$work"
+    apt-get download -q prometheus >/dev/null 2>&1 || { apt-get update -q >/dev/null; apt-get download -q prometheus >/dev/null; }
+    dpkg -x prometheus_*.deb . )
+  install -m 755 "$work/usr/bin/promtool" "$BIN/promtool"
+  rm -rf "$work"
 fi
 export GOBIN=$BIN CGO_ENABLED=0 GOFLAGS=-buildvcs=false
 

@@ -11,7 +11,7 @@ const HEAD: &str = "\
 
 What `/metrics` of the operator exposes, in Prometheus' text format: every metric with every label. All names begin with
 `hopkeeper_`. Counters start at 0 with the process, except where a line below says otherwise. Histograms have buckets from 10 ms to
-10 minutes.
+10 minutes. [alerts.md](alerts.md) has the alerts that are made from them.
 
 Labels never hold a pod's name or UID, a candidate or a text of a log line. `namespace`, `chain` and `hop` are names of `VpnChain`
 objects: a scrape must keep them (`honorLabels: true`, which the chart's monitors set), or Prometheus renames `namespace` to
