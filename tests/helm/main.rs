@@ -7,6 +7,7 @@
 
 mod alerts;
 mod chains;
+mod dashboard;
 mod examples;
 mod filebeat;
 mod generated;
