@@ -120,7 +120,8 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
             lease_namespace: config.lease_namespace.clone(),
             leads: leads.subscribe(),
         };
-        let served = status_page::run(listener, client.clone(), config.namespace.clone(), replica, stop.clone());
+        let (namespace, auth) = (config.namespace.clone(), config.status_page.auth);
+        let served = status_page::run(listener, client.clone(), namespace, auth, replica, stop.clone());
         tasks.spawn(named("status page", served));
     }
     tasks.spawn(named("pipeline", async move {

@@ -1,6 +1,8 @@
 //! Feeds and serves the status page: watches chains and incidents, and looks who leads.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -13,8 +15,9 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::LEASE;
+use crate::config::status_page::Auth;
 use crate::live::Live;
-use crate::status_page::{Publisher, Settings, channel, router};
+use crate::status_page::{Access, Publisher, Settings, channel, router};
 
 /// How often a replica that does not lead looks who does.
 const LOOK: Duration = Duration::from_secs(5);
@@ -29,7 +32,7 @@ pub struct Replica {
     pub leads: watch::Receiver<bool>,
 }
 
-/// Serves the page until `stop`; `namespace` is the only one that is shown, where it is given.
+/// Serves the page until `stop` to those whom `auth` lets; `namespace` is the only one that is shown, where it is given.
 ///
 /// # Errors
 /// When the listener fails.
@@ -37,29 +40,33 @@ pub async fn run(
     listener: TcpListener,
     client: Client,
     namespace: Option<String>,
+    auth: Auth,
     replica: Replica,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let address = listener.local_addr().context("the status page has no address")?;
     tracing::info!(url = %format_args!("http://{address}/"), "Serving the status page.");
-    if !is_local(address) {
+    if auth == Auth::None && !is_local(address) {
         tracing::warn!(%address, "Whoever reaches this address sees chains and incidents with their log lines.");
     }
     let (publisher, shown) = channel(&replica.identity);
-    let settings = Settings { local_only: is_local(address), stop: stop.clone() };
-    let serve = axum::serve(listener, router(shown, settings)).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let access = (auth == Auth::Kubernetes).then(|| Arc::new(Access::new(client.clone())));
+    let settings = Settings { local_only: is_local(address), access, stop: stop.clone() };
+    let serve = axum::serve(listener, router(shown, settings)).with_graceful_shutdown(stop.cancelled_owned());
     let live = Live::new(&client, namespace.as_deref(), None);
     let leases = Api::namespaced(client, &replica.lease_namespace);
     let feed = async { tokio::join!(follow(live, &publisher), look(&leases, replica, &publisher)) };
-    let (served, _) = tokio::join!(async { serve.await }, stop.run_until_cancelled(feed));
-    Ok(served?)
+    tokio::select! {
+        served = async { serve.await } => Ok(served?),
+        (never, _) = feed => match never {},
+    }
 }
 
 fn is_local(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }
 
-async fn follow(mut live: Live, publisher: &Publisher) {
+async fn follow(mut live: Live, publisher: &Publisher) -> Infallible {
     loop {
         live.changed().await;
         if live.is_listed() {
@@ -70,7 +77,7 @@ async fn follow(mut live: Live, publisher: &Publisher) {
     }
 }
 
-async fn look(leases: &Api<Lease>, mut replica: Replica, publisher: &Publisher) {
+async fn look(leases: &Api<Lease>, mut replica: Replica, publisher: &Publisher) -> Infallible {
     loop {
         let leads = *replica.leads.borrow_and_update();
         let leader = match leads {

@@ -2,14 +2,14 @@
 
 use std::net::SocketAddr;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 /// Settings of the status page.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Status page")]
 pub struct StatusPageArgs {
-    /// Where the status page and its JSON API are served, or `off`. Whoever reaches the address sees chains and incidents
-    /// with their log lines.
+    /// Where the status page and its JSON API are served, or `off`. Without --status-auth whoever reaches the address sees
+    /// chains and incidents with their log lines.
     #[arg(
         id = "status_listen",
         long = "status-listen",
@@ -19,6 +19,19 @@ pub struct StatusPageArgs {
         value_parser = listen
     )]
     pub listen: Listen,
+    /// Who may look. With `kubernetes`, whoever shows a token of a user who may get the path /hopkeeper/status.
+    #[arg(id = "status_auth", long = "status-auth", env = "HOPKEEPER_STATUS_AUTH", value_enum, default_value_t)]
+    pub auth: Auth,
+}
+
+/// Who may look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Auth {
+    /// Whoever reaches it.
+    #[default]
+    None,
+    /// Whom Kubernetes lets (TokenReview, SubjectAccessReview).
+    Kubernetes,
 }
 
 /// An address to listen on, or none.

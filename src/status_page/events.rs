@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 
 use super::api::problem;
 use super::html::{Page, Section};
@@ -18,6 +19,9 @@ use super::{Serving, assets};
 
 /// A viewer that hears nothing for three times as long takes the connection for dead (`assets/page.js`).
 const TICK: Duration = Duration::from_secs(10);
+
+/// How long a browser waits before it comes back after its connection has ended; its own 3 s are longer than a change may take.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// What a viewer has.
 enum Has {
@@ -57,7 +61,15 @@ pub(super) fn stream(serving: &Serving, which: Which, state: String) -> Response
         let event = viewer.next(first).await?;
         Some((Ok::<_, Infallible>(event), (viewer, false)))
     });
-    let events = events.take_until(serving.stop.clone().cancelled_owned());
+    let (stop, trusted) = (serving.stop.clone(), serving.trusted);
+    let end = async move {
+        match trusted {
+            // The browser comes back by itself, and shows who it is.
+            Some(time) => drop(timeout(time, stop.cancelled()).await),
+            None => stop.cancelled().await,
+        }
+    };
+    let events = events.take_until(Box::pin(end));
     let tick = KeepAlive::new().interval(TICK).event(Event::default().event("tick").data("-"));
     Sse::new(events).keep_alive(tick).into_response()
 }
@@ -90,5 +102,5 @@ fn event(has: &Has, page: &Page) -> Option<Event> {
     let order = page.sections.iter().map(|section| section.id.as_str()).collect();
     let update = Update { version: assets::version(), title: &page.title, order, sections };
     let text = serde_json::to_string(&update).expect("should be text: it is made of strings");
-    Some(Event::default().event("update").id(&page.digest).data(text))
+    Some(Event::default().event("update").id(&page.digest).retry(RETRY).data(text))
 }

@@ -21,7 +21,7 @@ impl Site {
     fn empty() -> Self {
         let (publisher, shown) = channel("hopkeeper-0");
         let stop = CancellationToken::new();
-        let router = router(shown, Settings { local_only: true, stop: stop.clone() });
+        let router = router(shown, Settings { local_only: true, access: None, stop: stop.clone() });
         Self { publisher, router, stop }
     }
 
@@ -315,13 +315,28 @@ async fn nothing_can_be_written() {
 async fn a_local_page_is_not_given_to_a_web_page_that_calls_this_machine_by_its_own_name() {
     let (_publisher, shown) = channel("a");
     let asked = async |local_only: bool, host: &str| {
-        let router = router(shown.clone(), Settings { local_only, stop: CancellationToken::new() });
+        let router = router(shown.clone(), Settings { local_only, access: None, stop: CancellationToken::new() });
         let request = Request::get("/api/v1/operator").header("host", host).body(Body::empty()).unwrap();
         router.oneshot(request).await.unwrap().status()
     };
     assert_eq!(asked(true, "evil.example:8089").await, StatusCode::MISDIRECTED_REQUEST);
     assert_eq!(asked(true, "127.0.0.1:8089").await, StatusCode::OK);
     assert_eq!(asked(false, "status.example.org").await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn who_is_not_let_in_sees_nothing_of_the_page_and_is_answered_under_the_same_policy() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (_publisher, shown) = channel("a");
+    let client = kube::Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
+    let access = Some(Arc::new(Access::new(client)));
+    let router = router(shown, Settings { local_only: true, access, stop: CancellationToken::new() });
+    for path in ["/", "/live", "/chains/vpn/berlin", "/assets/page.js", "/api/v1/operator", "/api/v1/openapi.json"] {
+        let request = Request::get(path).header("host", "localhost").body(Body::empty()).unwrap();
+        let answer = router.clone().oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{path}");
+        assert!(answer.headers().contains_key("content-security-policy"), "{path}");
+    }
 }
 
 #[tokio::test]

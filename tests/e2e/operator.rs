@@ -65,6 +65,8 @@ pub struct Start {
     pub failpoints: String,
     /// The log filter.
     pub log: String,
+    /// Who may see its status page.
+    pub status_auth: &'static str,
     /// Where its Lease is: operators with different ones all believe to lead.
     pub lease_namespace: String,
     /// After how much silence a hop is `Unknown`.
@@ -82,6 +84,7 @@ impl Start {
             group,
             failpoints: String::new(),
             log: "info,hopkeeper=debug".to_owned(),
+            status_auth: "none",
             lease_namespace: namespace.to_owned(),
             silent_after: "60s",
         }
@@ -103,7 +106,7 @@ impl Start {
             .arg(program)
             .arg("run")
             .args(["--namespace", &self.namespace, "--lease-namespace", &self.lease_namespace])
-            .args(["--status-listen", &status_listen])
+            .args(["--status-listen", &status_listen, "--status-auth", self.status_auth])
             .args(["--listen", &listen, "--log", &self.log, "--lease-duration", "5s", "--parameters-poll", "3s"])
             .args(self.source.arguments(self))
             .args(["--silent-after", self.silent_after])
@@ -144,18 +147,19 @@ fn free_port() -> u16 {
 impl Operator {
     /// A page of its HTTP endpoint: status code and body.
     pub async fn get(&self, path: &str) -> Result<(u16, String), String> {
-        Self::fetch(&self.listen, path).await
+        Self::fetch(&self.listen, path, "").await
     }
 
-    /// The same of its status page.
-    pub async fn status_page(&self, path: &str) -> Result<(u16, String), String> {
-        Self::fetch(&self.status_listen, path).await
+    /// The same of its status page, to whoever shows this token.
+    pub async fn status_page(&self, path: &str, token: &str) -> Result<(u16, String), String> {
+        Self::fetch(&self.status_listen, path, token).await
     }
 
-    async fn fetch(address: &str, path: &str) -> Result<(u16, String), String> {
+    async fn fetch(address: &str, path: &str, token: &str) -> Result<(u16, String), String> {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let mut stream = tokio::net::TcpStream::connect(address).await.map_err(|e| e.to_string())?;
-        let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+        let shown = if token.is_empty() { String::new() } else { format!("authorization: Bearer {token}\r\n") };
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n{shown}connection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.map_err(|e| e.to_string())?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.map_err(|e| e.to_string())?;

@@ -15,6 +15,7 @@ fn a_misspelt_or_impossible_value_is_named() {
         ("kafka.brokers={kafka}", "at '/kafka/brokers/0'"),
         ("elasticsearch.urls={es:9200}", "at '/elasticsearch/urls/0'"),
         ("documents.namespace=Mine", "at '/documents/namespace'"),
+        ("statusPage.auth=token", "at '/statusPage/auth': value must be one of"),
         ("networkPolicy.dnsPorts={}", "at '/networkPolicy/dnsPorts"),
         ("rules.extra.mine=x", "at '/rules/extra'"),
         ("embedded.kafka.storage=big", "at '/embedded/kafka/storage'"),

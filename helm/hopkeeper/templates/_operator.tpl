@@ -50,6 +50,14 @@ configMap: { name: {{ .Values.kafka.caConfigMap.name }}, items: [{ key: {{ .Valu
 {{- define "hopkeeper.env" -}}
 {{- $source := include "hopkeeper.source" . -}}
 - { name: HOPKEEPER_LISTEN, value: "0.0.0.0:8088" } # the default, 127.0.0.1, answers no probe
+{{- if not .Values.statusPage.enabled }}
+- { name: HOPKEEPER_STATUS_LISTEN, value: "off" }
+{{- else if .Values.statusPage.expose }}
+- { name: HOPKEEPER_STATUS_LISTEN, value: "0.0.0.0:8089" }
+{{- end }}
+{{- if eq .Values.statusPage.auth "kubernetes" }}
+- { name: HOPKEEPER_STATUS_AUTH, value: kubernetes }
+{{- end }}
 - { name: HOPKEEPER_LOG, value: {{ .Values.operator.log | quote }} }
 - { name: HOPKEEPER_LOG_FORMAT, value: {{ .Values.operator.logFormat }} }
 - { name: HOPKEEPER_LEASE_DURATION, value: {{ .Values.operator.leaseDuration | quote }} }

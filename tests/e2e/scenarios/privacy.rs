@@ -199,7 +199,7 @@ async fn no_secret_reaches_any_output_at_trace() {
     ];
     let own = format!("/chains/{}/berlin", world.chain.namespace);
     for path in ["/", &own, "/api/v1/chains"] {
-        let (code, text) = world.operator.status_page(path).await.expect("it should be served");
+        let (code, text) = world.operator.status_page(path, "").await.expect("it should be served");
         assert!(code == 200 && text.contains("AUTH_FAILED"), "{path}: {code}: {text}");
         outputs.push((format!("status page {path}"), text));
     }

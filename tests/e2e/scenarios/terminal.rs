@@ -10,7 +10,9 @@ use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::{LIMIT, World, refuse, until_repaired};
+use crate::chain::kubectl;
 use crate::lab;
+use crate::operator::{LogSource, Start};
 use crate::wait::until;
 
 /// A shell in which kubectl has the plugin.
@@ -129,4 +131,39 @@ async fn a_person_looks_at_a_chain_reads_a_story_rotates_pauses_and_resumes() {
     until_repaired(&world, "entry", began).await;
     world.chain.until_up(LIMIT).await;
     assert_eq!(shell.run(&["status", "oslo"]).status.code(), Some(1));
+    kubernetes_says_who_sees_the_page(&world).await;
+}
+
+/// A second operator, which stands by, lets only those see its page whom Kubernetes lets, and shows them who leads.
+async fn kubernetes_says_who_sees_the_page(world: &World) {
+    let start = Start { status_auth: "kubernetes", source: LogSource::PodLogs, ..world.start.clone() };
+    let follower = start.start().await;
+    let namespace = world.chain.namespace.as_str();
+    kubectl(&["-n", namespace, "create", "serviceaccount", "viewer"]);
+    let token = kubectl(&["-n", namespace, "create", "token", "viewer"]);
+    let asked = async |token: &str| follower.status_page("/api/v1/operator", token.trim()).await.expect("an answer");
+    for (token, code) in [("", 401), ("made-up", 401), (token.as_str(), 403)] {
+        assert_eq!(asked(token).await.0, code);
+    }
+    // Roles about paths belong to the cluster, not to the namespace that goes with the scenario.
+    let role = ViewerRole(format!("{namespace}-viewer"));
+    kubectl(&["create", "clusterrole", &role.0, "--verb=get", "--non-resource-url=/hopkeeper/status"]);
+    let account = format!("--serviceaccount={namespace}:viewer");
+    kubectl(&["create", "clusterrolebinding", &role.0, &format!("--clusterrole={}", role.0), &account]);
+    until("the viewer sees the page, and who leads", LIMIT, || async {
+        let (code, text) = asked(&token).await;
+        let operator: Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
+        let leader = operator["leader"].as_str().filter(|leader| operator["identity"] != **leader);
+        if code == 200 && leader.is_some() { Ok(()) } else { Err(text) }
+    })
+    .await;
+}
+
+/// A ClusterRole and its binding; removed when dropped.
+struct ViewerRole(String);
+
+impl Drop for ViewerRole {
+    fn drop(&mut self) {
+        kubectl(&["delete", "clusterrole,clusterrolebinding", &self.0, "--ignore-not-found"]);
+    }
 }
