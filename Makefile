@@ -67,12 +67,13 @@ bench: bench-engine lab-up ## the figures of the engine and of the whole path: r
 bench-engine: ## the rules engine beside Vectorscan, RegexSet and ripgrep, on one core
 	tests/bench/run.sh
 
-generate: build lab-tests ## the generated files that are committed: CRDs, rule list and schema, command line, metrics, templates, snapshots, the chart's copies
+generate: build lab-tests ## the generated files that are committed: CRDs, rule list and schema, command line, metrics, templates, snapshots, pictures, the chart's copies
 	$(BIN) crd > k8s/crd.yaml
 	$(BIN) rules list --format markdown > docs/rules.md
 	$(BIN) rules schema > rules/schema.json
 	INSTA_UPDATE=always HOPKEEPER_GENERATE=1 cargo test $(CARGO_FLAGS) --lib
 	HOPKEEPER_GENERATE=1 cargo test $(CARGO_FLAGS) --test docs reference
+	HOPKEEPER_GENERATE=1 cargo test $(CARGO_FLAGS) --test status_page pictures
 	HOPKEEPER_GENERATE=1 cargo test $(CARGO_FLAGS) --test helm generated
 	HOPKEEPER_GENERATE=1 cargo test $(CARGO_FLAGS) --test helm readme
 

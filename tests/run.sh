@@ -30,6 +30,8 @@ options() { # SUITE: sets 'before' and 'after' the program
     hop_net) before=() after=(--show-output --test-threads=3) ;;
     # Not while a scenario of e2e restarts Kafka: it takes this lock alone.
     kafka) before=(flock --shared --no-fork "$LAB_DIR/run/shared.lock") after=(--show-output --test-threads=1) ;;
+    # One browser at a time.
+    status_page) after=(--show-output --test-threads=1) ;;
     # Its bounds are those of one process's memory.
     window_memory | hostile_input) after=(--show-output --test-threads=1) ;;
     *) after=(--show-output) ;;
