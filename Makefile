@@ -72,6 +72,7 @@ generate: build lab-tests ## the generated files that are committed: CRDs, rule 
 	$(BIN) rules list --format markdown > docs/rules.md
 	$(BIN) rules schema > rules/schema.json
 	INSTA_UPDATE=always HOPKEEPER_GENERATE=1 cargo test $(CARGO_FLAGS) --lib
+	HOPKEEPER_GENERATE=1 cargo test $(CARGO_FLAGS) --test elasticsearch every_panel
 	HOPKEEPER_GENERATE=1 cargo test $(CARGO_FLAGS) --test docs reference
 	HOPKEEPER_GENERATE=1 cargo test $(CARGO_FLAGS) --test status_page pictures
 	HOPKEEPER_GENERATE=1 cargo test $(CARGO_FLAGS) --test helm generated

@@ -37,7 +37,7 @@ pub struct Cli {
 enum Command {
     Crd(crd::Crd),
     Run(Box<run::Run>),
-    Setup(setup::Setup),
+    Setup(Box<setup::Setup>),
     Status(status::Status),
     Top(top::Top),
     ExplainIncident(explain_incident::ExplainIncident),

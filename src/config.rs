@@ -3,6 +3,7 @@
 pub mod documents;
 pub mod elasticsearch;
 pub mod kafka;
+pub mod kibana;
 pub mod log_source;
 pub mod status_page;
 pub mod vault;

@@ -14,6 +14,7 @@ pub mod hardening;
 pub mod hop;
 pub mod http;
 pub mod internal_event;
+pub mod kibana;
 pub mod live;
 pub mod manifest;
 pub mod overview;

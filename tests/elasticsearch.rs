@@ -8,6 +8,8 @@
 mod documents;
 #[path = "elasticsearch/harness.rs"]
 mod harness;
+#[path = "elasticsearch/kibana.rs"]
+mod kibana;
 #[path = "shared/lab_lock.rs"]
 mod lab_lock;
 #[path = "shared/elasticsearch.rs"]

@@ -1,4 +1,4 @@
-//! `hopkeeper setup`: prepares Elasticsearch for chain-state documents.
+//! `hopkeeper setup`: prepares Elasticsearch for chain-state documents, and Kibana to show them.
 
 use std::io::Write;
 
@@ -7,19 +7,24 @@ use miette::{IntoDiagnostic, miette};
 
 use crate::config::documents::NameArgs;
 use crate::config::elasticsearch::ConnectionArgs;
-use crate::documents::setup::{self, Change, Done, Wanted};
+use crate::config::kibana::KibanaArgs;
+use crate::documents::setup::{self as elasticsearch, Change, Done, Wanted};
+use crate::kibana::{Installation, setup as kibana};
 use crate::telemetry::error_chain;
 
-/// Prepares Elasticsearch for the chain-state documents of `hopkeeper run --documents`.
+/// Prepares Elasticsearch for the chain-state documents of `hopkeeper run --documents`, and Kibana to show them.
 ///
 /// Makes the data stream of transitions, the index of current states, and the templates that say which fields they have and how long
-/// transitions are kept. May be run at any time, and again after an update: what is right already is left alone.
+/// transitions are kept; in Kibana data views, Discover sessions and dashboards. May be run at any time, and again after an update: in
+/// Elasticsearch what is right already is left alone, in Kibana our own objects are written over.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  \
     hopkeeper setup --elasticsearch https://elasticsearch:9200 --elasticsearch-ca ca.pem \\\n    \
-    --elasticsearch-user elastic --elasticsearch-password-file password --dry-run\n\n\
-    Needs the cluster privilege manage_index_templates, and manage on the indices logs-hopkeeper.transition-* and\n\
-    hopkeeper-state-*; the operator itself needs neither. Without --dry-run it does what that says.")]
+    --elasticsearch-user elastic --elasticsearch-password-file password --dry-run\n  \
+    hopkeeper setup --kibana https://kibana:5601 --kibana-space vpn --kibana-ca ca.pem --kibana-api-key-file key\n\n\
+    Elasticsearch: needs the cluster privilege manage_index_templates, and manage on the indices\n\
+    logs-hopkeeper.transition-* and hopkeeper-state-*; the operator itself needs neither.\n\
+    Kibana: needs All of Dashboard, Visualize Library, Discover and Saved Objects Management in the space.")]
 pub(super) struct Setup {
     /// Only say what would be done.
     #[arg(long)]
@@ -34,6 +39,8 @@ pub(super) struct Setup {
     /// How long transitions are kept, such as 90d or 48h; the current states stay.
     #[arg(long = "documents-keep", env = "HOPKEEPER_DOCUMENTS_KEEP", default_value = "90d", value_name = "TIME", value_parser = keep)]
     keep: String,
+    #[command(flatten)]
+    kibana: KibanaArgs,
 }
 
 /// How the result looks.
@@ -48,19 +55,36 @@ enum Output {
 
 impl Setup {
     pub(super) fn run(self) -> miette::Result<()> {
-        let connection = self.connection.read().map_err(|why| miette!("{why}"))?;
-        if connection.urls.is_empty() {
-            return Err(miette!("where is Elasticsearch? For example --elasticsearch https://elasticsearch:9200"));
+        let elasticsearch = self.connection.read().map_err(|why| miette!("{why}"))?;
+        let kibana = self.kibana.read(&elasticsearch).map_err(|why| miette!("{why}"))?;
+        if elasticsearch.urls.is_empty() && kibana.is_none() {
+            return Err(miette!(
+                "where is Elasticsearch, or Kibana? For example --elasticsearch https://elasticsearch:9200, \
+                 --kibana https://kibana:5601"
+            ));
         }
         let wanted = Wanted { names: self.names.names, keep: self.keep };
+        let installation = Installation {
+            names: wanted.names.clone(),
+            lines: self.kibana.lines,
+            space: kibana.as_ref().and_then(|kibana| kibana.space.clone()),
+        };
+        let shown = kibana::Wanted { installation, rules: self.kibana.rules };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()?;
-        let done = runtime.block_on(setup::run(connection, &wanted, self.dry_run));
-        let done = done.map_err(|error| miette!("{}", error_chain(&error)))?;
-        let shown = match self.output {
+        let mut done = Vec::new();
+        if !elasticsearch.urls.is_empty() {
+            let made = runtime.block_on(elasticsearch::run(elasticsearch, &wanted, self.dry_run));
+            done.extend(made.map_err(|error| miette!("{}", error_chain(&error)))?);
+        }
+        if let Some(kibana) = kibana {
+            let made = runtime.block_on(kibana::run(kibana, &shown, self.dry_run));
+            done.extend(made.map_err(|error| miette!("{}", error_chain(&error)))?);
+        }
+        let printed = match self.output {
             Output::Json => serde_json::to_string_pretty(&done).into_diagnostic()?,
             Output::Table => table(&done, self.dry_run),
         };
-        super::written(writeln!(std::io::stdout(), "{shown}"))
+        super::written(writeln!(std::io::stdout(), "{printed}"))
     }
 }
 
@@ -80,6 +104,8 @@ fn table(done: &[Done], dry_run: bool) -> String {
         (Change::Update, false) => "updated",
         (Change::Update, true) => "would be updated",
         (Change::None, _) => "is right",
+        (Change::Import, false) => "imported",
+        (Change::Import, true) => "would be imported",
     };
     let line = |done: &Done| format!("{:18}  {:name_width$}  {}", done.part, done.name, said(done.change));
     done.iter().map(line).collect::<Vec<_>>().join("\n")

@@ -1,7 +1,7 @@
 //! How to reach Elasticsearch, for the operator, for replays and for `setup`. Secrets come from files or the environment
 //! only: the command line is everybody's to read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -114,27 +114,38 @@ impl ConnectionArgs {
     }
 
     fn read_with(&self, variable: impl Fn(&str) -> Option<String>) -> Result<Connection, String> {
-        let secret = |file: &Option<PathBuf>, name: &str| -> Result<Option<SecretString>, String> {
-            let text = match file {
-                Some(path) => {
-                    let failed = |error| format!("failed to read {}: {error}", path.display());
-                    Some(std::fs::read_to_string(path).map_err(failed)?)
-                }
-                None => variable(name),
-            };
-            Ok(text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()).map(SecretString::from))
-        };
         let credentials = match &self.user {
             Some(user) => {
-                let password = secret(&self.password_file, PASSWORD)?;
+                let password = secret(self.password_file.as_deref(), PASSWORD, variable)?;
                 let missing =
                     || format!("user {user:?} has no password: give --elasticsearch-password-file or {PASSWORD}");
                 Credentials::Password(user.clone(), password.ok_or_else(missing)?)
             }
-            None => secret(&self.api_key_file, API_KEY)?.map_or(Credentials::None, Credentials::ApiKey),
+            None => {
+                secret(self.api_key_file.as_deref(), API_KEY, variable)?.map_or(Credentials::None, Credentials::ApiKey)
+            }
         };
         Ok(Connection { urls: self.urls.clone(), credentials, ca: self.ca.clone() })
     }
+}
+
+/// A secret from a file, or else from the environment; an empty one is none.
+///
+/// # Errors
+/// When the file can't be read; it is named.
+pub(super) fn secret(
+    file: Option<&Path>,
+    name: &str,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Option<SecretString>, String> {
+    let text = match file {
+        Some(path) => {
+            let failed = |error| format!("failed to read {}: {error}", path.display());
+            Some(std::fs::read_to_string(path).map_err(failed)?)
+        }
+        None => variable(name),
+    };
+    Ok(text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()).map(SecretString::from))
 }
 
 impl From<&ReadingArgs> for Reading {

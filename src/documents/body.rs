@@ -31,6 +31,7 @@ impl Body {
             .set("kubernetes.namespace", namespace)
             .set("hopkeeper.kind", kind)
             .set("hopkeeper.chain.name", chain.name_any())
+            .set("hopkeeper.chain.id", super::state::id(chain, None))
     }
 
     /// Sets one field; null is left out.

@@ -111,7 +111,9 @@ pub const FIELDS: &[Field] = &[
     ),
     field("hopkeeper.kind", Kind::Keyword, "what the document is about: `chain`, `hop` or `incident`"),
     field("hopkeeper.chain.name", Kind::Keyword, "the chain"),
+    field("hopkeeper.chain.id", Kind::Keyword, "its namespace and name, `demo/berlin`: no other chain has it"),
     field("hopkeeper.chain.path", Kind::Keyword, "its hops, entry first"),
+    field("hopkeeper.chain.route", Kind::Keyword, "the same in one word, for tables: `entry → middle → exit`"),
     field(
         "hopkeeper.chain.phase",
         Kind::Keyword,
@@ -120,6 +122,12 @@ pub const FIELDS: &[Field] = &[
     field("hopkeeper.chain.previous_phase", Kind::Keyword, "the phase before"),
     field("hopkeeper.chain.up", Kind::Boolean, "whether every hop carries traffic"),
     field("hopkeeper.chain.since", Kind::Date, "since when that is so"),
+    field(
+        "hopkeeper.chain.seconds_up",
+        Kind::Double,
+        "of a chain whose every hop carries traffic: for how long, when the state was last confirmed; states only",
+    ),
+    field("hopkeeper.chain.seconds_down", Kind::Double, "of a chain's transition to `Up`: how long it had not been"),
     field("hopkeeper.chain.hops_up", Kind::Long, "hops that carry traffic"),
     field("hopkeeper.chain.hops_total", Kind::Long, "all hops"),
     field("hopkeeper.chain.open_incidents", Kind::Long, "incidents that are not closed"),
@@ -129,7 +137,13 @@ pub const FIELDS: &[Field] = &[
     field("hopkeeper.hop.state", Kind::Keyword, "`Up`, `Connecting`, `Suspect`, `Recovering`, `Held`, `Unknown`"),
     field("hopkeeper.hop.previous_state", Kind::Keyword, "the state before"),
     field("hopkeeper.hop.up", Kind::Boolean, "whether it carries traffic"),
+    field("hopkeeper.hop.carrying", Kind::Long, "the same as a number, for charts: 1 or 0"),
     field("hopkeeper.hop.since", Kind::Date, "when its pod's readiness last changed"),
+    field(
+        "hopkeeper.hop.seconds_up",
+        Kind::Double,
+        "of a hop that carries traffic: for how long, when the state was last confirmed; states only",
+    ),
     field("hopkeeper.hop.cause", Kind::Keyword, "of a held hop: the outer hop at fault"),
     field(
         "hopkeeper.candidate.path",
@@ -160,6 +174,22 @@ pub const FIELDS: &[Field] = &[
     ),
     field("hopkeeper.incident.action_outcome", Kind::Keyword, "how that ended: `Up`, `TimedOut`, `Failed`"),
     field("hopkeeper.incident.steps", Kind::Long, "steps taken so far"),
+    field(
+        "hopkeeper.incident.confirmed",
+        Kind::Long,
+        "of a closed incident: 1 where something had to be done (recovered, escalated), 0 where not (suppressed). Its average \
+         over a rule's incidents is the rule's precision",
+    ),
+    field(
+        "hopkeeper.incident.discover",
+        Kind::Keyword,
+        "for Kibana: the end of Discover's address that shows its pod's raw lines, from a minute before to a minute after",
+    ),
+    field(
+        "hopkeeper.incident.seconds_late",
+        Kind::Double,
+        "of `incident-detected`: from the line that made the verdict until the incident was created, to a second: the lag",
+    ),
     field(
         "hopkeeper.incident.seconds_to_detect",
         Kind::Double,

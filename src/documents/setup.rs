@@ -12,6 +12,7 @@ use super::Names;
 use crate::elasticsearch::error::ElasticsearchError;
 use crate::elasticsearch::{Body, Connection, Elasticsearch};
 
+pub(crate) use self::parts::holds;
 pub use self::parts::templates;
 
 /// What a refusal means here.
@@ -46,6 +47,8 @@ pub enum Change {
     Update,
     /// It was right.
     None,
+    /// It is written over whatever is there; only who does it learns what that was.
+    Import,
 }
 
 /// One part, and what was, or would be, done about it.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio_util::sync::DropGuard;
 
 pub use super::transition::Servers;
@@ -79,7 +79,7 @@ impl DocumentSink {
         let known = |id: &str| before.and_then(|told| told.documents.get(id));
         let mut documents: Vec<_> = now
             .iter()
-            .filter(|(id, body)| confirm || known(id).is_none_or(|known| !same(known, body)))
+            .filter(|(id, body)| confirm || known(id).is_none_or(|known| !state::same(known, body)))
             .map(|(id, body)| state::replace(id, body, at, &self.names))
             .collect();
         let gone = hop_ids(chain).chain(before.iter().flat_map(|told| told.documents.keys().cloned()));
@@ -103,16 +103,6 @@ impl DocumentSink {
 fn hop_ids(chain: &VpnChain) -> impl Iterator<Item = String> {
     let hops = chain.status.iter().flat_map(|status| &status.hops);
     hops.map(|hop| state::id(chain, Some(&hop.name)))
-}
-
-/// Whether two states differ in nothing but their moment.
-fn same(one: &Value, other: &Value) -> bool {
-    let (Some(one), Some(other)) = (one.as_object(), other.as_object()) else { return false };
-    lasting(one).eq(lasting(other))
-}
-
-fn lasting(fields: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
-    fields.iter().filter(|(name, _)| *name != "@timestamp")
 }
 
 #[cfg(test)]

@@ -7,18 +7,38 @@ use kube::ResourceExt;
 use serde_json::Value;
 
 use super::body::Body;
-use super::transition::Moment;
+use super::transition::{Moment, ready_since};
 use super::{Document, Names};
 use crate::crd::VpnChain;
+use crate::crd::chain::ChainPhase;
 
 /// What is so now, by id.
 pub(super) fn of_chain(moment: &Moment<'_>) -> Vec<(String, Value)> {
-    let chain = (id(moment.chain, None), body(moment.chain_body()));
+    let uptime = |up: bool, since: Option<Timestamp>| {
+        since.filter(|_| up).map(|since| moment.at.duration_since(since).as_secs_f64().max(0.0))
+    };
+    let up = uptime(moment.status.phase == Some(ChainPhase::Up), ready_since(moment.status));
+    let chain = (id(moment.chain, None), body(moment.chain_body().set("hopkeeper.chain.seconds_up", up)));
     let hops = moment.status.hops.iter().map(|hop| {
         let message = format!("hop {:?} is {:?}", hop.name, hop.state);
-        (id(moment.chain, Some(&hop.name)), body(moment.hop_body(hop).set("message", message)))
+        let up = uptime(hop.carries_traffic(), hop.since.as_ref().map(|t| t.0));
+        let of_hop = moment.hop_body(hop).set("message", message).set("hopkeeper.hop.seconds_up", up);
+        (id(moment.chain, Some(&hop.name)), body(of_hop))
     });
     std::iter::once(chain).chain(hops).collect()
+}
+
+/// Whether two states differ in nothing but their moment, and what moves on with it.
+pub(super) fn same(one: &Value, other: &Value) -> bool {
+    lasting(one) == lasting(other)
+}
+
+fn lasting(state: &Value) -> Value {
+    let mut lasting = state.clone();
+    for (object, moving) in [("", "@timestamp"), ("/hopkeeper/chain", "seconds_up"), ("/hopkeeper/hop", "seconds_up")] {
+        lasting.pointer_mut(object).and_then(Value::as_object_mut).map(|fields| fields.remove(moving));
+    }
+    lasting
 }
 
 /// The document of a chain, or of one of its hops.

@@ -120,6 +120,7 @@ pub(super) fn examples() -> Vec<Value> {
     changed.hops[0].candidate = Some("nl-2@5".into());
     changed.hops[1].cause = None;
     let mut all = transitions(Some(up()), &held());
+    all.extend(transitions(Some(held()), &up()));
     all.extend(transitions(Some(held()), &changed));
     for phase in [
         IncidentPhase::Held,
@@ -132,8 +133,9 @@ pub(super) fn examples() -> Vec<Value> {
         all.extend(of_incident(&undecided(), &incident(phase)));
     }
     let (chain, status, servers) = (chain(None), held(), servers());
-    let states = state::of_chain(&Moment { chain: &chain, status: &status, servers: &servers, at: noon() });
-    all.into_iter().map(|(_, body)| body).chain(states.into_iter().map(|(_, body)| body)).collect()
+    let states = |status| state::of_chain(&Moment { chain: &chain, status, servers: &servers, at: noon() });
+    let states = states(&status).into_iter().chain(states(&up()));
+    all.into_iter().map(|(_, body)| body).chain(states.map(|(_, body)| body)).collect()
 }
 
 fn leaves(value: &Value, name: &str, found: &mut Vec<(String, Value)>) {
@@ -234,13 +236,39 @@ fn a_chains_transition_has_a_document_of_the_chain_and_one_of_each_hop_that_chan
     assert_eq!(
         middle["hopkeeper"]["hop"],
         json!({"name": "middle", "position": 2, "state": "Held",
-        "previous_state": "Up", "up": false, "since": "2026-11-22T11:59:52.000Z", "cause": "entry"})
+        "previous_state": "Up", "up": false, "carrying": 0, "since": "2026-11-22T11:59:52.000Z", "cause": "entry"})
     );
     assert_eq!(
         middle["hopkeeper"]["candidate"],
         json!({"path": "secret/vpn/middle/se-1", "name": "se-1", "version": "1"})
     );
     assert!(transitions(Some(held()), &held()).is_empty());
+}
+
+#[test]
+fn a_chain_that_comes_up_says_how_long_it_was_down() {
+    let mut back = up();
+    back.conditions[0].last_transition_time.0 = noon();
+    let down = |before: VpnChainStatus, now: &VpnChainStatus| {
+        transitions(Some(before), now)[0].1["hopkeeper"]["chain"]["seconds_down"].as_f64()
+    };
+    assert_eq!(down(held(), &back), Some(10.0));
+    assert_eq!(down(back, &held()), None);
+    assert_eq!(down(VpnChainStatus::default(), &up()), None, "nobody knows since when");
+}
+
+#[test]
+fn a_state_says_for_how_long_it_has_been_up() {
+    let (chain, servers) = (chain(None), servers());
+    let states = |status: &VpnChainStatus| {
+        state::of_chain(&Moment { chain: &chain, status, servers: &servers, at: noon() + SignedDuration::from_secs(5) })
+    };
+    let seconds = |state: &(String, Value), of: &str| state.1["hopkeeper"][of]["seconds_up"].as_f64();
+    let down = states(&held());
+    assert_eq!((seconds(&down[0], "chain"), seconds(&down[1], "hop")), (None, None));
+    assert_eq!(seconds(&down[3], "hop"), Some(7205.0), "the exit carries traffic");
+    assert_eq!(seconds(&states(&up())[0], "chain"), Some(15.0));
+    assert_eq!(down[0].1["hopkeeper"]["chain"]["route"], "entry → middle → exit");
 }
 
 #[test]
@@ -290,6 +318,26 @@ fn only_the_last_document_of_an_incident_says_how_long_it_took() {
     }
     let acting = of_incident(&undecided(), &incident(IncidentPhase::Acting)).pop().unwrap().1;
     assert!(took(&acting, "detect").is_none() && acting["event"].get("outcome").is_none());
+}
+
+#[test]
+fn an_incident_says_how_late_it_was_where_its_lines_are_and_whether_something_had_to_be_done() {
+    let documents = of_incident(&undecided(), &incident(IncidentPhase::Suppressed));
+    let [(_, detected), (_, closed)] = &documents[..] else { panic!("{documents:?}") };
+    let (detected, closed) = (&detected["hopkeeper"]["incident"], &closed["hopkeeper"]["incident"]);
+    assert_eq!((&detected["seconds_late"], closed.get("seconds_late")), (&json!(1.0), None));
+    assert_eq!((detected.get("confirmed"), &closed["confirmed"]), (None, &json!(0)));
+    let repaired = of_incident(&incident(IncidentPhase::Verifying), &incident(IncidentPhase::Recovered));
+    assert_eq!(repaired[0].1["hopkeeper"]["incident"]["confirmed"], 1);
+    assert_eq!(
+        closed["discover"],
+        "_g=(time:(from:'2026-11-22T11:59:00.500Z',to:'2026-11-22T12:01:02.000Z'))\
+         &_a=(query:(language:kuery,query:'kubernetes.pod.uid:uid-entry'))"
+    );
+    let mut strange = undecided();
+    strange.spec.pod_uid = "a'b".into();
+    let told = of_incident(&strange, &strange);
+    assert!(told[0].1["hopkeeper"]["incident"].get("discover").is_none(), "it would end the query");
 }
 
 #[test]

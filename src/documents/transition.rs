@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use super::body::{Body, time};
@@ -12,6 +12,9 @@ use crate::crd::chain::{ChainPhase, HopStatus};
 use crate::crd::incident::{HopIncidentStatus, IncidentPhase};
 use crate::crd::{HopIncident, VpnChain, VpnChainStatus};
 use crate::domain::types::CandidateRef;
+
+/// So much of the raw lines is shown before the first and after the last line of an incident.
+const AROUND: SignedDuration = SignedDuration::from_mins(1);
 
 /// The servers of the candidates in use, by hop.
 pub type Servers = BTreeMap<String, Vec<Ipv4Addr>>;
@@ -29,16 +32,16 @@ impl Moment<'_> {
     pub(super) fn chain_body(&self) -> Body {
         let Self { chain, status, servers, at } = self;
         let up = status.hops.iter().filter(|h| h.carries_traffic()).count();
-        let ready = status.conditions.iter().find(|c| c.type_ == "Ready");
         let path: Vec<_> = chain.spec.hops.iter().map(|h| h.name.clone()).collect();
         let exit = path.last().and_then(|exit| servers.get(exit));
         Body::of_chain(chain, *at, "chain")
             .set("message", status.message.clone())
             .set("server.ip", exit.map(|servers| addresses(servers)))
+            .set("hopkeeper.chain.route", path.join(" → "))
             .set("hopkeeper.chain.path", path)
             .set("hopkeeper.chain.phase", status.phase.map(|phase| format!("{phase:?}")))
             .set("hopkeeper.chain.up", status.phase == Some(ChainPhase::Up))
-            .set("hopkeeper.chain.since", ready.map(|c| time(c.last_transition_time.0)))
+            .set("hopkeeper.chain.since", ready_since(status).map(time))
             .set("hopkeeper.chain.hops_up", up)
             .set("hopkeeper.chain.hops_total", chain.spec.hops.len())
             .set("hopkeeper.chain.open_incidents", status.open_incidents)
@@ -55,10 +58,16 @@ impl Moment<'_> {
             .hop(chain, &hop.name)
             .set("hopkeeper.hop.state", format!("{:?}", hop.state))
             .set("hopkeeper.hop.up", hop.carries_traffic())
+            .set("hopkeeper.hop.carrying", u8::from(hop.carries_traffic()))
             .set("hopkeeper.hop.since", hop.since.as_ref().map(|t| time(t.0)))
             .set("hopkeeper.hop.cause", hop.cause.clone())
             .candidate(chain, &hop.name, candidate.as_ref())
     }
+}
+
+/// Since when every hop carries traffic, or not every one does.
+pub(super) fn ready_since(status: &VpnChainStatus) -> Option<Timestamp> {
+    status.conditions.iter().find(|c| c.type_ == "Ready").map(|c| c.last_transition_time.0)
 }
 
 fn addresses(servers: &[Ipv4Addr]) -> Vec<String> {
@@ -79,7 +88,10 @@ pub(super) fn of_chain(moment: &Moment<'_>, version: &str, names: &Names) -> Vec
     let mut documents = Vec::new();
     if before.phase != moment.status.phase {
         let previous = before.phase.map(|phase| format!("{phase:?}"));
-        let body = moment.chain_body().set("hopkeeper.chain.previous_phase", previous);
+        let body = moment
+            .chain_body()
+            .set("hopkeeper.chain.previous_phase", previous)
+            .set("hopkeeper.chain.seconds_down", outage(&before, moment.status));
         documents.push(document(body, "change", "chain-phase-changed", &format!("{uid}:{version}"), names));
     }
     for hop in &moment.status.hops {
@@ -92,6 +104,13 @@ pub(super) fn of_chain(moment: &Moment<'_>, version: &str, names: &Names) -> Vec
         documents.push(document(body, "change", action, &format!("{uid}:{version}:{}", hop.name), names));
     }
     documents
+}
+
+/// How long a chain that came up was down, in seconds.
+fn outage(before: &VpnChainStatus, now: &VpnChainStatus) -> Option<f64> {
+    let up = now.phase == Some(ChainPhase::Up);
+    let (down_since, up_since) = (ready_since(before)?, ready_since(now)?);
+    up.then(|| up_since.duration_since(down_since).as_secs_f64().max(0.0))
 }
 
 /// What is new about a hop, and in words.
@@ -128,7 +147,10 @@ pub(super) fn of_incident(
     let mut documents = Vec::new();
     if before.status.is_none() {
         let found = detected_at(now);
-        let body = incident_body(chain, before, found).set("message", now.spec.title.clone());
+        let late = found.duration_since(now.spec.last.time.0).as_secs_f64();
+        let body = incident_body(chain, before, found)
+            .set("message", now.spec.title.clone())
+            .set("hopkeeper.incident.seconds_late", late);
         documents.push(document(body, "start", "incident-detected", &format!("{uid}:detected"), names));
     }
     let status = now.status.clone().unwrap_or_default();
@@ -173,9 +195,25 @@ fn incident_body(chain: &VpnChain, incident: &HopIncident, at: Timestamp) -> Bod
         .set("hopkeeper.incident.line", spec.line.clone())
         .set("hopkeeper.incident.first_line_at", time(spec.first.time.0))
         .set("hopkeeper.incident.last_line_at", time(spec.last.time.0))
+        .set("hopkeeper.incident.discover", discover(incident))
         .set("hopkeeper.incident.steps", status.steps.len())
         .set("hopkeeper.incident.action", step.map(|s| format!("{:?}", s.action)))
         .set("hopkeeper.incident.action_outcome", step.and_then(|s| s.outcome).map(|outcome| format!("{outcome:?}")))
+}
+
+/// The end of the address of Discover, as Kibana writes it: time and query in Rison. Neither has a letter that would have to be
+/// escaped, as a pod's UID has none.
+fn discover(incident: &HopIncident) -> Option<String> {
+    let (spec, uid) = (&incident.spec, &incident.spec.pod_uid);
+    let plain = !uid.is_empty() && uid.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    let (from, to) = (spec.first.time.0 - AROUND, spec.last.time.0 + AROUND);
+    plain.then(|| {
+        format!(
+            "_g=(time:(from:'{}',to:'{}'))&_a=(query:(language:kuery,query:'kubernetes.pod.uid:{uid}'))",
+            time(from),
+            time(to)
+        )
+    })
 }
 
 /// How it went, in the last document only: averages over all documents are then averages over incidents.
@@ -195,6 +233,7 @@ fn closing(body: Body, incident: &HopIncident, status: &HopIncidentStatus) -> Bo
     body.set("event.outcome", outcome)
         .set("event.start", time(first))
         .set("event.end", closed.map(time))
+        .set("hopkeeper.incident.confirmed", u8::from(status.phase != IncidentPhase::Suppressed))
         .set("event.duration", duration)
         .set("hopkeeper.incident.seconds_to_detect", seconds(detected_at(incident)))
         .set("hopkeeper.incident.seconds_to_act", acted.map(seconds))

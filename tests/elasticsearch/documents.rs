@@ -21,26 +21,26 @@ use crate::harness::{unique, until};
 use crate::server::Server;
 
 /// Names of a test's own.
-struct Cluster {
-    server: Server,
+pub(crate) struct Cluster {
+    pub(crate) server: Server,
     wanted: Wanted,
 }
 
 impl Cluster {
-    fn start(name: &str) -> Option<Self> {
+    pub(crate) fn start(name: &str) -> Option<Self> {
         let names = Names::new(&unique(name, '_')).expect("should be a namespace");
         Some(Self { server: Server::start(false)?, wanted: Wanted { names, keep: "90d".into() } })
     }
 
-    fn names(&self) -> &Names {
+    pub(crate) fn names(&self) -> &Names {
         &self.wanted.names
     }
 
-    async fn set_up(&self, dry_run: bool) -> Vec<Done> {
+    pub(crate) async fn set_up(&self, dry_run: bool) -> Vec<Done> {
         setup::run(self.server.connection(), &self.wanted, dry_run).await.expect("should be set up")
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         let Names { namespace, transitions, state } = self.names();
         for path in [
             format!("_data_stream/{transitions}"),
@@ -55,15 +55,15 @@ impl Cluster {
         }
     }
 
-    async fn search(&self, index: &str, query: Value) -> Value {
+    pub(crate) async fn search(&self, index: &str, query: Value) -> Value {
         self.server.ask(Method::POST, &format!("{index}/_refresh"), None).await;
         self.server.ask(Method::POST, &format!("{index}/_search"), Some(query.to_string())).await
     }
 }
 
 /// Sink and writer of one operator.
-struct Operator {
-    sink: DocumentSink,
+pub(crate) struct Operator {
+    pub(crate) sink: DocumentSink,
     writer: Writer,
     registry: Registry,
 }
@@ -80,7 +80,7 @@ impl Operator {
         Self { sink: DocumentSink::new(names.clone(), buffer, metrics), writer, registry }
     }
 
-    fn on(cluster: &Cluster) -> Self {
+    pub(crate) fn on(cluster: &Cluster) -> Self {
         let connection = cluster.server.connection();
         Self::new(cluster.names(), 1 << 20, move || Ok(connection.clone()))
     }
@@ -92,14 +92,14 @@ impl Operator {
     }
 
     /// Writes what was told, and ends; gives the counts.
-    async fn finish(self) -> Counts {
+    pub(crate) async fn finish(self) -> Counts {
         drop(self.sink);
         self.writer.run().await;
         Counts(self.registry)
     }
 }
 
-struct Counts(Registry);
+pub(crate) struct Counts(Registry);
 
 impl Counts {
     fn of(&self, name: &str, label: &str) -> u64 {
@@ -115,11 +115,11 @@ impl Counts {
         whole
     }
 
-    fn written(&self) -> u64 {
+    pub(crate) fn written(&self) -> u64 {
         self.of("hopkeeper_documents_written_total", "")
     }
 
-    fn dropped(&self, reason: &str) -> u64 {
+    pub(crate) fn dropped(&self, reason: &str) -> u64 {
         self.of("hopkeeper_documents_dropped_total", reason)
     }
 }
@@ -262,12 +262,14 @@ async fn every_field_of_every_document_is_taken_and_found() {
         Some("7"),
         noon(),
     );
+    let (before, later) = (chain(Some(status("Held", Some("entry")))), noon() + SignedDuration::from_secs(1));
+    operator.sink.chain(&before, &status("Up", None), &servers(), Some("8"), later);
     for pair in story().windows(2) {
         operator.sink.incident(&chain(None), &pair[0], &pair[1], noon());
     }
     let counts = operator.finish().await;
-    // Two transitions, three states, one incident detected and three decisions.
-    assert_eq!((counts.written(), counts.dropped("refused")), (9, 0));
+    // Two transitions and three states; two of each when the hop is back; one incident detected and three decisions.
+    assert_eq!((counts.written(), counts.dropped("refused")), (13, 0));
 
     let both = format!("{},{}", cluster.names().transitions, cluster.names().state);
     let exists =

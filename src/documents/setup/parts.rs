@@ -55,7 +55,7 @@ impl Part {
 
 /// Whether all of `wanted` is in `there`, which may hold more: Elasticsearch adds defaults, and writes numbers and
 /// booleans of settings as text.
-fn holds(there: &Value, wanted: &Value) -> bool {
+pub(crate) fn holds(there: &Value, wanted: &Value) -> bool {
     match (there, wanted) {
         (Value::Object(there), Value::Object(wanted)) => {
             wanted.iter().all(|(key, wanted)| there.get(key).is_some_and(|there| holds(there, wanted)))
