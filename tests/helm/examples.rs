@@ -60,6 +60,29 @@ fn the_operator_knows_every_setting_that_the_chart_gives_it() {
 }
 
 #[test]
+fn setup_knows_every_setting_that_the_chart_gives_it() {
+    let help = Command::new(env!("CARGO_BIN_EXE_hopkeeper")).args(["setup", "--help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    // A password and a key are named in words, as they are no flags.
+    let knows = |name: &str| help.contains(&format!("[env: {name}=")) || help.contains(&format!("or set {name}"));
+    let mut seen = 0;
+    for (example, rendered) in rendered().into_iter().flatten() {
+        let jobs = rendered.iter().filter(|object| object["kind"] == "Job");
+        for setup in jobs.filter_map(|job| job.pointer("/spec/template/spec/containers/0")) {
+            if setup["name"] != "setup" {
+                continue;
+            }
+            for variable in setup["env"].as_array().unwrap() {
+                let name = variable["name"].as_str().unwrap();
+                assert!(knows(name), "{example}: setup knows no {name}");
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "no example sets up");
+}
+
+#[test]
 fn every_mount_has_its_volume_and_every_volume_its_mount() {
     for (example, rendered) in rendered().into_iter().flatten() {
         for object in rendered {

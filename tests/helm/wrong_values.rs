@@ -16,6 +16,8 @@ fn a_misspelt_or_impossible_value_is_named() {
         ("elasticsearch.urls={es:9200}", "at '/elasticsearch/urls/0'"),
         ("documents.namespace=Mine", "at '/documents/namespace'"),
         ("statusPage.auth=token", "at '/statusPage/auth': value must be one of"),
+        ("documents.setup.keep=90", "at '/documents/setup/keep'"),
+        ("documents.setup.kibana.url=kibana:5601", "at '/documents/setup/kibana/url'"),
         ("networkPolicy.dnsPorts={}", "at '/networkPolicy/dnsPorts"),
         ("rules.extra.mine=x", "at '/rules/extra'"),
         ("embedded.kafka.storage=big", "at '/embedded/kafka/storage'"),
@@ -46,6 +48,11 @@ fn settings_that_need_one_another_say_so() {
             vec!["--set", "documents.enabled=true"],
             "elasticsearch.urls is empty: with documents.enabled it must name your Elasticsearch",
         ),
+        (
+            vec!["--set", "documents.enabled=true,elasticsearch.urls={https://e:9200},documents.setup.enabled=true"],
+            "documents.setup.credentialsSecret is empty: it must name a Secret",
+        ),
+        (vec!["--set", "documents.setup.enabled=true"], "set documents.enabled too"),
         (vec!["--set-json", CHAIN], "chains.berlin.spec.hops[0].parameters.vault is set, but vault.address is empty"),
         (
             vec!["--set-json", CHAIN, "--set", "vault.address=https://v:8200,watchNamespace=other"],
