@@ -16,6 +16,7 @@ const RIGHTS: &str = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
 /// A page behind a Kubernetes that knows the tokens `anna-token` and `boris-token`, and lets Anna look.
 struct Door {
     server: MockServer,
+    access: Arc<Access>,
     router: Router,
 }
 
@@ -45,8 +46,9 @@ impl Door {
         };
         Mock::given(method("POST")).and(path(TOKENS)).respond_with(whose).mount(&server).await;
         Mock::given(method("POST")).and(path(RIGHTS)).respond_with(may).mount(&server).await;
-        let router = router(&server.uri());
-        Self { server, router }
+        let access = access(&server.uri());
+        let router = router(Arc::clone(&access));
+        Self { server, access, router }
     }
 
     async fn asks(&self, authorization: Option<&str>) -> (StatusCode, HeaderMap, String) {
@@ -63,9 +65,19 @@ fn review(version: &str, kind: &str, status: &Value) -> ResponseTemplate {
     ResponseTemplate::new(201).set_body_json(review)
 }
 
-fn router(api: &str) -> Router {
+fn access(api: &str) -> Arc<Access> {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let access = Arc::new(Access::new(Client::try_from(kube::Config::new(api.parse().unwrap())).unwrap()));
+    Arc::new(Access::new(Client::try_from(kube::Config::new(api.parse().unwrap())).unwrap()))
+}
+
+/// As if all that is remembered had been asked so long ago that it holds no more.
+fn age(access: &Access) {
+    for (at, _) in access.remembered.lock().unwrap().values_mut() {
+        *at = at.checked_sub(HOLDS).expect("should be a time: the machine runs for longer");
+    }
+}
+
+fn router(access: Arc<Access>) -> Router {
     Router::new().route("/", get(|| async { "chains" })).layer(axum::middleware::from_fn_with_state(access, require))
 }
 
@@ -117,16 +129,14 @@ async fn an_answer_holds_for_a_moment_and_then_is_asked_for_again() {
         door.asks(Some("Bearer made-up")).await;
     }
     assert_eq!(door.questions().await, 3, "two about Anna, one about nobody");
-    tokio::time::pause();
-    tokio::time::advance(HOLDS).await;
-    tokio::time::resume();
+    age(&door.access);
     door.asks(Some("Bearer anna-token")).await;
     assert_eq!(door.questions().await, 5);
 }
 
 #[tokio::test]
 async fn nobody_is_let_in_while_kubernetes_does_not_answer() {
-    let router = router("http://127.0.0.1:1");
+    let router = router(access("http://127.0.0.1:1"));
     let (status, headers, text) = ask(&router, Some("Bearer anna-token")).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(headers.contains_key("retry-after") && !text.contains("anna-token"), "{text}");
@@ -134,14 +144,12 @@ async fn nobody_is_let_in_while_kubernetes_does_not_answer() {
 
 #[tokio::test]
 async fn what_is_remembered_is_bounded() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let access = Access::new(Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap());
+    let access = access("http://127.0.0.1:1");
     for number in 0..2 * REMEMBERED {
         access.remember(Sha256::digest(number.to_be_bytes()).into(), Verdict::Unknown);
     }
     assert_eq!(access.remembered.lock().unwrap().len(), REMEMBERED);
-    tokio::time::pause();
-    tokio::time::advance(HOLDS).await;
+    age(&access);
     access.remember([7; 32], Verdict::Allowed);
     assert_eq!(access.remembered.lock().unwrap().len(), 1);
 }

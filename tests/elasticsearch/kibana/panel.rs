@@ -46,6 +46,9 @@ impl Answer {
     }
 }
 
+/// Columns of a layer, with their ids.
+type Columns<'p> = Vec<(&'p str, &'p Value)>;
+
 impl Panel {
     pub(super) fn new(panel: &Value, object: &Value, view: &Value) -> Self {
         let attributes = object["attributes"].clone();
@@ -76,7 +79,7 @@ impl Panel {
     }
 
     /// The columns that split, outermost first, and those that count; with their ids.
-    fn columns(&self) -> (Vec<(&str, &Value)>, Vec<(&str, &Value)>) {
+    fn columns(&self) -> (Columns<'_>, Columns<'_>) {
         let layer = self.layer();
         let order = layer["columnOrder"].as_array().expect("should be a list").iter();
         let columns = order.map(|id| id.as_str().expect("should be a text")).map(|id| (id, &layer["columns"][id]));
