@@ -47,20 +47,26 @@ impl PodKey {
     }
 }
 
-struct Queue {
-    /// Each with the time when it is given up.
-    entries: VecDeque<(Timestamp, Entry)>,
-    bytes: usize,
-    /// Grows from queue to queue.
+/// A record that waits.
+pub(super) struct Waiting {
+    pub(super) entry: Entry,
+    /// When it is given up.
+    until: Timestamp,
+    /// Grows from record to record: who waits for longer has the lower one.
     number: u64,
 }
 
-/// The last one gives way first: the largest, and of several the oldest.
+struct Queue {
+    entries: VecDeque<Waiting>,
+    bytes: usize,
+}
+
+/// The last one gives way first: the largest, and of several the one that has waited for longest.
 type Rank = (usize, Reverse<u64>);
 
 impl Queue {
     fn rank(&self) -> Rank {
-        (self.bytes, Reverse(self.number))
+        (self.bytes, Reverse(self.entries.front().map_or(u64::MAX, |first| first.number)))
     }
 }
 
@@ -70,7 +76,7 @@ pub(super) struct Held {
     /// A flood of pods must not look through all of them for each record.
     ranks: BTreeMap<Rank, PodKey>,
     bytes: usize,
-    queues: u64,
+    pushed: u64,
 }
 
 impl Held {
@@ -88,8 +94,9 @@ impl Held {
 
     /// Adds a record behind its pod's others; gives how many records were given up for it.
     pub(super) fn push(&mut self, pod: PodKey, until: Timestamp, entry: Entry) -> u64 {
-        let bytes = entry.bytes();
-        self.grow(pod, bytes, |entries| entries.push_back((until, entry)));
+        self.pushed += 1;
+        let waiting = Waiting { entry, until, number: self.pushed };
+        self.grow(pod, waiting, VecDeque::push_back);
         let mut given_up = 0;
         while self.bytes > MAX_BYTES {
             let Some((_, largest)) = self.ranks.last_key_value() else { break };
@@ -99,25 +106,29 @@ impl Held {
         given_up
     }
 
-    fn grow(&mut self, pod: PodKey, bytes: usize, add: impl FnOnce(&mut VecDeque<(Timestamp, Entry)>)) {
-        self.queues += 1;
-        let number = self.queues;
+    fn grow(&mut self, pod: PodKey, waiting: Waiting, add: fn(&mut VecDeque<Waiting>, Waiting)) {
         // Most pods that nobody knows send one record: room for more would be most of what is held.
-        let first = || Queue { number, entries: VecDeque::with_capacity(1), bytes: 0 };
+        let first = || Queue { entries: VecDeque::with_capacity(1), bytes: 0 };
         let queue = self.pods.entry(pod.clone()).or_insert_with(first);
         self.ranks.remove(&queue.rank());
-        add(&mut queue.entries);
+        let bytes = waiting.entry.bytes();
+        add(&mut queue.entries, waiting);
         queue.bytes += bytes;
         self.bytes += bytes;
         self.ranks.insert(queue.rank(), pod);
     }
 
+    /// A pod's oldest record.
+    pub(super) fn first(&self, pod: &PodKey) -> Option<&Entry> {
+        Some(&self.pods.get(pod)?.entries.front()?.entry)
+    }
+
     /// Takes a pod's oldest record.
-    pub(super) fn pop(&mut self, pod: &PodKey) -> Option<(Timestamp, Entry)> {
+    pub(super) fn pop(&mut self, pod: &PodKey) -> Option<Waiting> {
         let queue = self.pods.get_mut(pod)?;
         self.ranks.remove(&queue.rank());
         let taken = queue.entries.pop_front();
-        let bytes = taken.as_ref().map_or(0, |(_, entry)| entry.bytes());
+        let bytes = taken.as_ref().map_or(0, |waiting| waiting.entry.bytes());
         queue.bytes -= bytes;
         self.bytes -= bytes;
         if queue.entries.is_empty() {
@@ -128,10 +139,9 @@ impl Held {
         taken
     }
 
-    /// Puts back what [`Self::pop`] took.
-    pub(super) fn put_back(&mut self, pod: PodKey, (until, entry): (Timestamp, Entry)) {
-        let bytes = entry.bytes();
-        self.grow(pod, bytes, |entries| entries.push_front((until, entry)));
+    /// Puts back what [`Self::pop`] took, where it was.
+    pub(super) fn put_back(&mut self, pod: PodKey, waiting: Waiting) {
+        self.grow(pod, waiting, VecDeque::push_front);
     }
 
     /// Gives up what waited too long; gives how many.
@@ -147,8 +157,8 @@ impl Held {
     fn retain(&mut self, keep: impl Fn(Timestamp, &Entry) -> bool) -> u64 {
         let before = self.len();
         for queue in self.pods.values_mut() {
-            queue.entries.retain(|(until, entry)| keep(*until, entry));
-            queue.bytes = queue.entries.iter().map(|(_, entry)| entry.bytes()).sum();
+            queue.entries.retain(|waiting| keep(waiting.until, &waiting.entry));
+            queue.bytes = queue.entries.iter().map(|waiting| waiting.entry.bytes()).sum();
         }
         self.pods.retain(|_, queue| !queue.entries.is_empty());
         self.bytes = self.pods.values().map(|queue| queue.bytes).sum();
@@ -159,8 +169,8 @@ impl Held {
     /// The first record of each shard that waits.
     pub(super) fn needed(&self) -> HashMap<&Shard, u64> {
         let mut needed = HashMap::new();
-        for (_, entry) in self.pods.values().flat_map(|queue| &queue.entries) {
-            let position = &entry.event.position;
+        for waiting in self.pods.values().flat_map(|queue| &queue.entries) {
+            let position = &waiting.entry.event.position;
             let first = needed.entry(&position.shard).or_insert(position.sequence);
             *first = position.sequence.min(*first);
         }
@@ -204,6 +214,22 @@ mod tests {
     }
 
     #[test]
+    fn who_was_looked_at_again_has_not_waited_less() {
+        let mut held = Held::default();
+        (0..8_192).for_each(|n| {
+            held.push(key(&format!("uid-{n}")), at(60), entry(n, 0));
+        });
+        for pod in held.pods() {
+            let taken = held.pop(&pod).expect("should be there");
+            held.put_back(pod, taken);
+        }
+        (8_192..8_202).for_each(|n| {
+            held.push(key(&format!("uid-{n}")), at(60), entry(n, 0));
+        });
+        assert_eq!(held.needed().into_values().collect::<Vec<_>>(), [10]);
+    }
+
+    #[test]
     fn a_flood_gives_way_before_the_others() {
         let mut held = Held::default();
         held.push(key("quiet"), at(60), entry(1, 10));
@@ -212,9 +238,9 @@ mod tests {
         assert_eq!(given_up + held.len() as u64, 10_001);
         assert!(held.has(&key("quiet")));
         // The newest stay.
-        assert_eq!(held.pods[&key("loud")].entries.back().map(|(_, e)| e.event.position.sequence), Some(10_001));
-        let (_, first) = held.pop(&key("quiet")).expect("should be there");
-        assert_eq!(first.event.position.sequence, 1);
+        assert_eq!(held.pods[&key("loud")].entries.back().map(|w| w.entry.event.position.sequence), Some(10_001));
+        let first = held.pop(&key("quiet")).expect("should be there");
+        assert_eq!(first.entry.event.position.sequence, 1);
         assert!(!held.has(&key("quiet")));
         assert_eq!(held.expire(at(60)) + given_up, 10_000);
         assert_eq!((held.len(), held.bytes), (0, 0));

@@ -258,21 +258,20 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
 
     /// Takes up what was held back for a pod, if it is known now. Abandoned only when stopped.
     async fn take_up_pod(&mut self, pod: &PodKey, stop: &CancellationToken) -> Outcome {
-        while let Some((until, entry)) = self.held.pop(pod) {
-            if entry.shard.is_lost() {
+        while let Some(first) = self.held.first(pod) {
+            let is_lost = first.shard.is_lost();
+            let hop = if is_lost { None } else { self.directory.find(&first.event) };
+            if !is_lost && hop.is_none() {
+                break;
+            }
+            let Some(waiting) = self.held.pop(pod) else { break };
+            let Some(hop) = hop else {
                 self.discard("shard_lost");
                 continue;
-            }
-            let outcome = match self.directory.find(&entry.event) {
-                Some(hop) => self.observe(&entry, &hop, stop).await,
-                None => {
-                    self.held.put_back(pod.clone(), (until, entry));
-                    break;
-                }
             };
             // Else its shard went away, which is no affair of the pod's other records.
-            if outcome == Outcome::Abandoned && stop.is_cancelled() {
-                self.held.put_back(pod.clone(), (until, entry));
+            if self.observe(&waiting.entry, &hop, stop).await == Outcome::Abandoned && stop.is_cancelled() {
+                self.held.put_back(pod.clone(), waiting);
                 return Outcome::Abandoned;
             }
         }

@@ -69,7 +69,7 @@ fn setup_knows_every_setting_that_the_chart_gives_it() {
     for (example, rendered) in rendered().into_iter().flatten() {
         let jobs = rendered.iter().filter(|object| object["kind"] == "Job");
         for setup in jobs.filter_map(|job| job.pointer("/spec/template/spec/containers/0")) {
-            if setup["name"] != "setup" {
+            if setup["args"][0] != "setup" {
                 continue;
             }
             for variable in setup["env"].as_array().unwrap() {
