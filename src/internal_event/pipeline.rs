@@ -75,12 +75,15 @@ impl PipelineMetrics {
         })
     }
 
-    /// The same counters for one more reader. Its gauges, which would replace the first one's, are not shown: what its own windows
-    /// take is bounded all the same.
+    /// The same counters for one more reader, beside the log stream's. Its gauges are not shown: they would replace those that tell
+    /// of the stream, and what its own windows take is bounded all the same.
     #[must_use]
     pub fn of_another_reader(&self) -> Self {
-        let unseen = || IntGauge::new("unseen", "Not registered.").expect("should be a name");
-        Self { windows: unseen(), window_bytes: unseen(), held: unseen(), ..self.clone() }
+        const UNSEEN: &str = "unseen";
+        let unseen = || IntGauge::new(UNSEEN, UNSEEN).expect("should be a name");
+        let lag = Gauge::new(UNSEEN, UNSEEN).expect("should be a name");
+        let (last_record, windows, window_bytes, held) = (unseen(), unseen(), unseen(), unseen());
+        Self { last_record, lag, windows, window_bytes, held, ..self.clone() }
     }
 
     fn detected(&self, detection: &Detection, result: &str) {
@@ -345,5 +348,32 @@ impl IncidentRefused<'_> {
             error!(error = %self.error, cause, %hop, %rule, "An incident was refused, or its pod is gone; left it.");
         }
         metrics.detected(self.detection, "refused");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_readers_counts_are_added_and_its_gauges_do_not_speak_for_the_stream() {
+        let registry = Registry::new();
+        let metrics = PipelineMetrics::register(&registry).unwrap();
+        let other = metrics.of_another_reader();
+        for (metrics, seconds) in [(&metrics, 300), (&other, 900)] {
+            RecordReceived { at: Timestamp::from_second(seconds).unwrap() }.emit(metrics);
+            LagSeen { lag: SignedDuration::from_secs(seconds) }.emit(metrics);
+            RecordsHeld { records: usize::try_from(seconds).unwrap() }.emit(metrics);
+        }
+        let families = registry.gather();
+        let of = |name: &str| families.iter().find(|family| family.name() == name).unwrap().get_metric()[0].clone();
+        assert!((of("hopkeeper_records_received_total").get_counter().get_value() - 2.0).abs() < f64::EPSILON);
+        for (gauge, value) in [
+            ("hopkeeper_last_record_timestamp_seconds", 300.0),
+            ("hopkeeper_source_lag_seconds", 300.0),
+            ("hopkeeper_records_held", 300.0),
+        ] {
+            assert!((of(gauge).get_gauge().get_value() - value).abs() < f64::EPSILON, "{gauge}");
+        }
     }
 }
