@@ -197,6 +197,7 @@ async fn a_phone_and_the_dark_show_all_of_it() {
                          .map((svg) => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width))";
             let scale = world.browser.value(&tab, small).await.as_f64().expect("a number");
             assert!(scale > 0.8, "{path} at {width}: letters are {scale} of their size");
+            world.browser.close(tab).await;
         }
     }
     let brightness = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number)\

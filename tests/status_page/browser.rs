@@ -54,8 +54,8 @@ pub struct Browser {
     _profile: TempDir,
 }
 
-/// A tab: the protocol's session.
-pub struct Tab(String);
+/// A tab: the protocol's session and target.
+pub struct Tab(String, Value);
 
 /// A question that was asked.
 pub struct Asked(u64);
@@ -108,7 +108,7 @@ impl Browser {
         let target = self.call("Target.createTarget", json!({ "url": "about:blank" }), None).await;
         let attach = json!({ "targetId": target["targetId"], "flatten": true });
         let session = self.call("Target.attachToTarget", attach, None).await["sessionId"].clone();
-        let tab = Tab(session.as_str().expect("a session should have an id").to_owned());
+        let tab = Tab(session.as_str().expect("a session should have an id").to_owned(), target["targetId"].clone());
         for domain in ["Page", "Runtime", "Log", "Network"] {
             self.of(&tab, &format!("{domain}.enable"), json!({})).await;
         }
@@ -121,6 +121,11 @@ impl Browser {
         self.of(&tab, "Page.navigate", json!({ "url": url })).await;
         self.until(&tab, &format!("location.href === '{url}' && document.readyState === 'complete'")).await;
         tab
+    }
+
+    /// Closes a tab: a browser keeps six connections to a server open, and each page that is live has one.
+    pub async fn close(&mut self, Tab(_, target): Tab) {
+        self.call("Target.closeTarget", json!({ "targetId": target }), None).await;
     }
 
     /// What an expression says.
@@ -231,7 +236,7 @@ impl Browser {
     async fn ask(&mut self, method: &str, parameters: Value, tab: Option<&Tab>) -> Option<Asked> {
         self.calls += 1;
         let mut message = json!({ "id": self.calls, "method": method, "params": parameters });
-        if let Some(Tab(session)) = tab {
+        if let Some(Tab(session, _)) = tab {
             message["sessionId"] = json!(session);
         }
         let mut bytes = message.to_string().into_bytes();
