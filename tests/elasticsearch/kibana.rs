@@ -81,17 +81,16 @@ fn search(objects: &Objects, dashboard: &Value) -> String {
     query.expect("should be a query").replace("{{value}}", "e2e-rotation/berlin")
 }
 
-/// Every panel of a dashboard, with the answer to its question.
-async fn answered(objects: &Objects, dashboard: &Value, recording: &Recording) -> Vec<(Panel, Answer)> {
+/// Every panel of a dashboard, with the answer to its question when that stands in the search bar.
+async fn answered(objects: &Objects, dashboard: &Value, recording: &Recording, search: &str) -> Vec<(Panel, Answer)> {
     let panels = inner(&dashboard["attributes"]["panelsJSON"]);
-    let search = search(objects, dashboard);
     let mut all = Vec::new();
     for panel in panels.as_array().expect("should be a list") {
         let name = format!("{}:{}", word(&panel["panelIndex"]), word(&panel["panelRefName"]));
         let object = objects.referred(dashboard, &name);
         let panel = Panel::new(panel, object, objects.view(object));
         let index = recording.index(&objects.index(object));
-        let question = panel.question(&search, recording.from, recording.to);
+        let question = panel.question(search, recording.from, recording.to);
         let answer = recording.cluster.search(&index, question.clone()).await;
         println!("{}: {question}", panel.title);
         all.push((panel.clone(), panel.read(&answer)));
@@ -101,13 +100,12 @@ async fn answered(objects: &Objects, dashboard: &Value, recording: &Recording) -
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_panel_has_something_to_show_of_a_real_run() {
-    let Some(recording) = Recording::play().await else { return };
+    let Some(recording) = Recording::play("panels").await else { return };
     let objects = Objects::committed();
     let mut panels = 0;
     for dashboard in objects.of_type("dashboard") {
         let title = word(&dashboard["attributes"]["title"]);
-        let answered = answered(&objects, dashboard, &recording).await;
-        for (panel, answer) in &answered {
+        for (panel, answer) in &answered(&objects, dashboard, &recording, "").await {
             assert!(!answer.rows.is_empty(), "{title}, {:?} shows nothing", panel.title);
             for (index, column) in answer.columns.iter().enumerate() {
                 let shown = answer.rows.iter().any(|row| !row[index].is_null() && row[index] != 0);
@@ -115,6 +113,7 @@ async fn every_panel_has_something_to_show_of_a_real_run() {
             }
             panels += 1;
         }
+        let answered = answered(&objects, dashboard, &recording, &search(&objects, dashboard)).await;
         let id = word(&dashboard["id"]);
         let key = id.rsplit('-').next().expect("should have a name");
         committed(&root().join(format!("docs/images/kibana-{key}.svg")), &picture::draw(&title, &answered));
@@ -135,12 +134,12 @@ fn committed(path: &Path, is: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_dashboards_show_what_happened() {
-    let Some(recording) = Recording::play().await else { return };
+    let Some(recording) = Recording::play("shown").await else { return };
     let objects = Objects::committed();
     let mut shown: BTreeMap<(String, String), Answer> = BTreeMap::new();
     for dashboard in objects.of_type("dashboard") {
         let id = word(&dashboard["id"]);
-        for (panel, answer) in answered(&objects, dashboard, &recording).await {
+        for (panel, answer) in answered(&objects, dashboard, &recording, &search(&objects, dashboard)).await {
             shown.insert((id.clone(), panel.title), answer);
         }
     }
@@ -171,7 +170,7 @@ async fn the_dashboards_show_what_happened() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_incident_leads_to_the_raw_lines_that_made_it() {
-    let Some(recording) = Recording::play().await else { return };
+    let Some(recording) = Recording::play("link").await else { return };
     let objects = Objects::committed();
     let view = objects.get("index-pattern", "hopkeeper-default-view-transitions");
     let template =
@@ -212,7 +211,7 @@ async fn an_incident_leads_to_the_raw_lines_that_made_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_alert_rule_finds_what_it_is_for() {
-    let Some(recording) = Recording::play().await else { return };
+    let Some(recording) = Recording::play("rules").await else { return };
     let rules = std::fs::read_to_string(root().join("kibana/rules.json")).expect("should be readable");
     let rules: BTreeMap<String, Value> = serde_json::from_str(&rules).expect("should be JSON");
     let mut alerts = BTreeMap::new();

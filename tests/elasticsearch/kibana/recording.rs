@@ -45,9 +45,9 @@ pub(super) struct Recording {
 }
 
 impl Recording {
-    /// None without an Elasticsearch.
-    pub(super) async fn play() -> Option<Self> {
-        let cluster = Cluster::start("kibana")?;
+    /// None without an Elasticsearch. `name` is that of the test: others play it at the same time.
+    pub(super) async fn play(name: &str) -> Option<Self> {
+        let cluster = Cluster::start(name)?;
         cluster.set_up(false).await;
         let operator = Operator::on(&cluster);
         let text = read("objects.jsonl");
@@ -86,7 +86,7 @@ impl Recording {
         let counts = operator.finish().await;
         assert_eq!(counts.dropped("refused") + counts.dropped("shutdown"), 0);
         assert!(counts.written() > 100, "{}", counts.written());
-        let (stream, lines) = (unique("kibana-lines", '-'), read("lines.jsonl"));
+        let (stream, lines) = (unique(&format!("{name}-lines"), '-'), read("lines.jsonl"));
         let recording =
             Self { cluster, stream, lines: lines.lines().count(), from, to: to + SignedDuration::from_secs(1) };
         recording.send(&lines).await;
