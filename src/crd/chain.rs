@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::types::{ClientKind, Implementation, Transport};
 
+/// The most hops of a chain.
+pub const MAX_HOPS: usize = 15;
+
 /// A chain of VPN hops. `kubectl explain vpnchain.spec` shows every field.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
@@ -42,7 +45,7 @@ use crate::domain::types::{ClientKind, Implementation, Transport};
 pub struct VpnChainSpec {
     /// The hops in the order in which traffic meets the VPN servers: entry (outermost tunnel) first, exit last.
     #[serde(default)]
-    #[schemars(length(max = 15))]
+    #[schemars(length(max = MAX_HOPS))]
     pub hops: Vec<HopSpec>,
     /// The network that applications attach to.
     pub gateway: Gateway,

@@ -5,11 +5,15 @@
 //! Times are printed, never asserted.
 
 mod app;
+mod audit;
 mod chain;
+mod identity;
 mod lab;
 #[path = "../shared/lab_lock.rs"]
 mod lab_lock;
+mod leaks;
 mod operator;
+mod processes;
 mod release;
 mod scenarios;
 mod stream;

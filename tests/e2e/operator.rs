@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use crate::lab;
 use crate::wait::{LIMIT, until};
+use crate::{identity, lab};
 
 /// A running operator; killed when dropped.
 pub struct Operator {
@@ -18,7 +18,7 @@ pub struct Operator {
 }
 
 /// Where an operator reads the log lines from. The shippers of the lab write all of them to Kafka and to Elasticsearch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogSource {
     Kafka,
     Elasticsearch,
@@ -90,8 +90,9 @@ impl Start {
         }
     }
 
-    /// Starts it and waits until its watches are in sync.
+    /// Starts it, with the rights that the chart gives it, and waits until its watches are in sync.
     pub async fn start(&self) -> Operator {
+        let kubeconfig = identity::kubeconfig(&self.namespace, &self.lease_namespace, self.source).await;
         let port = free_port();
         let (listen, status_listen) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{}", free_port()));
         let log = lab::dir().join("log").join(format!("operator-{}-{port}.log", self.namespace));
@@ -114,7 +115,7 @@ impl Start {
             .arg("--vault-credential-file")
             .arg(token)
             .args(image_arguments())
-            .env("KUBECONFIG", lab::dir().join("kubeconfig"))
+            .env("KUBECONFIG", kubeconfig)
             .env("FAILPOINTS", &self.failpoints)
             .stdout(Stdio::null())
             .stderr(file)

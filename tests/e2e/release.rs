@@ -1,9 +1,13 @@
 //! The chart, installed in the lab's cluster by helm as a person does it; gone when dropped.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::ListParams;
+use kube::{Api, Client};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::chain::{Chain, berlin, kubectl};
 use crate::{app, lab};
@@ -47,20 +51,25 @@ impl Release {
         command
     }
 
-    /// `helm install --wait`; what it prints are the notes.
-    pub fn install(&self, values: &Value) -> String {
-        self.with_values("install", values)
+    /// `helm install --wait` of a chart; what it prints are the notes.
+    pub fn install(&self, chart: &Path, values: &Value) -> String {
+        self.with_values("install", chart, values)
     }
 
-    /// `helm upgrade --wait`.
+    /// `helm upgrade --wait` to this chart.
     pub fn upgrade(&self, values: &Value) -> String {
-        self.with_values("upgrade", values)
+        self.with_values("upgrade", &chart(), values)
     }
 
-    fn with_values(&self, verb: &str, values: &Value) -> String {
+    fn with_values(&self, verb: &str, chart: &Path, values: &Value) -> String {
         std::fs::write(&self.values, values.to_string()).expect("the values should be written");
-        let (chart, values) = (lab::root().join("helm/hopkeeper"), self.values.to_string_lossy());
-        self.helm(&[verb, NAME, &chart.to_string_lossy(), "--values", &values, "--wait", "--timeout", "4m"])
+        let (chart, values) = (chart.to_string_lossy(), self.values.to_string_lossy());
+        self.helm(&[verb, NAME, &chart, "--values", &values, "--wait", "--timeout", "4m"])
+    }
+
+    /// `helm rollback --wait`, to the revision before.
+    pub fn rollback(&self) -> String {
+        self.helm(&["rollback", NAME, "--wait", "--timeout", "4m"])
     }
 
     /// `helm test`.
@@ -74,12 +83,11 @@ impl Release {
     }
 
     /// The operator's one pod.
-    pub fn operator(&self) -> Value {
-        let operator = "app.kubernetes.io/component=operator";
-        let text = kubectl(&["-n", &self.namespace, "get", "pods", "-l", operator, "-o", "json"]);
-        let mut list: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
-        let pods = list["items"].as_array_mut().expect("it should be a list");
-        pods.retain(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+    pub async fn operator(&self, client: &Client) -> Pod {
+        let operators = ListParams::default().labels("app.kubernetes.io/component=operator");
+        let pods = Api::<Pod>::namespaced(client.clone(), &self.namespace);
+        let mut pods = pods.list(&operators).await.expect("pods should be listed").items;
+        pods.retain(|pod| pod.metadata.deletion_timestamp.is_none());
         assert_eq!(pods.len(), 1, "one operator");
         pods.remove(0)
     }
@@ -117,6 +125,27 @@ impl Drop for Release {
         self.remove(false);
         let _ = std::fs::remove_file(&self.values);
     }
+}
+
+/// This chart.
+pub fn chart() -> PathBuf {
+    lab::root().join("helm/hopkeeper")
+}
+
+/// The same under an earlier version, to upgrade from: everything that an object says of its chart is another.
+pub fn earlier_chart() -> TempDir {
+    let copy = tempfile::tempdir().expect("a directory should be made");
+    let copied = Command::new("cp").arg("-r").arg(chart().join(".")).arg(copy.path()).status().expect("cp should run");
+    assert!(copied.success(), "the chart should be copied");
+    let file = copy.path().join("Chart.yaml");
+    let text = std::fs::read_to_string(&file).expect("the chart should have its file");
+    let earlier = |line: &str| match line.split_once(": ") {
+        Some((key @ ("version" | "appVersion"), _)) => format!("{key}: 0.0.9"),
+        _ => line.to_owned(),
+    };
+    let lines: Vec<_> = text.lines().map(earlier).collect();
+    std::fs::write(&file, lines.join("\n")).expect("it should be written");
+    copy
 }
 
 /// Values for the lab: its images, and the README's chain with every pool a Secret. The operator sees the chain's namespace

@@ -21,6 +21,7 @@ mod limits;
 mod outage;
 mod privacy;
 mod refusal;
+mod rights;
 mod rotation;
 mod silence;
 mod sources;

@@ -5,16 +5,19 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
 
 use crate::lab::{self, LANES, Lane};
 
 /// How the scenarios are started: the one that needs the lab for itself first, then the long ones, so that all end at about
 /// the same time. A name that is missing here comes last.
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 21] = [
     "outages", "helm", "evidence", "crash", "sources", "leaks", "ladder", "recreate", "rotation", "leaders",
-    "terminal", "silence", "rules", "outage", "budget", "canary", "segments", "deleted", "version",
+    "terminal", "silence", "rules", "outage", "budget", "canary", "segments", "deleted", "version", "refusal",
+    "rights",
 ];
 
 /// What a scenario needs.
@@ -28,6 +31,23 @@ pub enum Need {
     Lab,
 }
 
+/// When the first scenario of this process asked for its turn.
+static BEGAN: OnceLock<Timestamp> = OnceLock::new();
+
+/// The scenarios that have passed in this process.
+static PASSED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// When the scenarios of this process began.
+pub fn began() -> Timestamp {
+    *BEGAN.get_or_init(Timestamp::now)
+}
+
+/// The scenarios but `except` that have not passed in this process.
+pub fn not_passed(except: &str) -> Vec<&'static str> {
+    let passed = PASSED.lock().expect("nobody should panic here");
+    ORDER.into_iter().filter(|name| *name != except && !passed.iter().any(|p| p == name)).collect()
+}
+
 /// Held while a scenario runs.
 pub struct Turn {
     pub lane: Lane,
@@ -38,6 +58,9 @@ pub struct Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
+        if !std::thread::panicking() {
+            PASSED.lock().expect("nobody should panic here").push(self.name.clone());
+        }
         println!("{}: {:.0} s in lane {}", self.name, self.began.elapsed().as_secs_f64(), self.lane.number());
     }
 }
@@ -50,6 +73,7 @@ type Waiting = (usize, String, Need);
 
 /// Waits for the turn of the scenario `name`.
 pub async fn turn(name: &str, need: Need) -> Turn {
+    began();
     let me = (ORDER.iter().position(|known| *known == name).unwrap_or(ORDER.len()), name.to_owned(), need);
     waiting(|all| all.push(me.clone()));
     let locks = loop {

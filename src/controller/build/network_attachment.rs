@@ -7,6 +7,7 @@ use kube::core::{ApiResource, DynamicObject};
 use serde_json::{Value, json};
 
 use super::{ValidChain, bridge_name, metadata};
+use crate::crd::chain::MAX_HOPS;
 
 /// The kind, which Multus defines.
 #[must_use]
@@ -58,10 +59,10 @@ pub fn network_attachments(chain: &ValidChain<'_>) -> Vec<DynamicObject> {
     all
 }
 
-/// The bridges of the chain on its node.
+/// The bridges that the chain may have on a node: of every link that it could have had before its spec changed.
 #[must_use]
 pub fn bridges(chain: &ValidChain<'_>) -> Vec<String> {
-    let links = chain.plan.links.iter().map(|link| link_bridge(chain, link.index));
+    let links = (0..MAX_HOPS - 1).map(|link| link_bridge(chain, link));
     links.chain([gateway_bridge(chain)]).collect()
 }
 

@@ -112,6 +112,16 @@ fn bridges_of_different_chains_differ_and_fit_the_kernel() {
 }
 
 #[test]
+fn a_sweep_also_takes_the_bridges_of_links_that_a_shortened_chain_no_longer_has() {
+    let bridges = |chain: &VpnChain| network_attachment::bridges(&validate(chain).unwrap());
+    let mut shortened = berlin();
+    shortened.spec.hops.pop();
+    assert_eq!(bridges(&shortened), bridges(&berlin()));
+    let pod = sweep::sweep_pod(&validate(&shortened).unwrap(), 0, "node", &images()).spec.unwrap();
+    assert!(pod.containers[0].args.as_ref().unwrap().ends_with(&bridges(&berlin())));
+}
+
+#[test]
 fn only_the_entry_hop_may_reach_anything_on_the_cluster_network() {
     with_berlin(|chain| {
         assert_yaml_snapshot!(network_policy::hop_policy(chain, 0, &[server()]));

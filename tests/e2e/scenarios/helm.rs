@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use hopkeeper::crd::incident::StepAction;
 use jiff::Timestamp;
+use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use super::rotation::heals;
@@ -11,7 +12,9 @@ use super::{LIMIT, seconds};
 use crate::app;
 use crate::chain::{Chain, kubectl, phase};
 use crate::lab::{Fault, LANES};
-use crate::release::{Release, pool, values};
+use crate::leaks::{Leaker, Senders, outside};
+use crate::processes::{NET_ADMIN, Process, processes};
+use crate::release::{self, Release, pool, values};
 use crate::turn::{Need, turn};
 use crate::wait::until;
 
@@ -36,7 +39,7 @@ async fn an_installed_chart_heals_its_chain_upgrades_one_hop_and_leaves_what_it_
     values["operator"]["keepIncidents"] = json!(1);
 
     let began = Timestamp::now();
-    let notes = release.install(&values);
+    let notes = release.install(release::earlier_chart().path(), &values);
     chain.claim().await;
     println!("    installed after {:.1} s", seconds(began, Timestamp::now()));
     for hop in ["entry", "middle", "exit"] {
@@ -48,13 +51,13 @@ async fn an_installed_chart_heals_its_chain_upgrades_one_hop_and_leaves_what_it_
     app::start(&chain).await;
     let page = app::until_page(&chain, began, LIMIT).await;
     println!("    first page {:.1} s after `helm install` began", seconds(began, page));
-    let operator = release.operator();
-    assert_eq!(operator["spec"]["serviceAccountName"], "hopkeeper");
+    nobody_has_more_rights_than_needed(&chain, &release).await;
 
     heals(&chain, "entry", &["revoke-password", "entry", "a"], StepAction::RotateInPlace).await;
 
     tests_pass(&release);
     one_hop_is_upgraded(&chain, &release, &mut values).await;
+    rolled_back(&chain, &release).await;
     until("closed incidents are kept by number", LIMIT, || async {
         let closed = chain.incidents().await.iter().filter(|i| phase(i).is_closed()).count();
         if closed == 1 { Ok(()) } else { Err(format!("{closed} closed incidents")) }
@@ -62,6 +65,20 @@ async fn an_installed_chart_heals_its_chain_upgrades_one_hop_and_leaves_what_it_
     .await;
 
     uninstalled(&chain, &release).await;
+}
+
+/// design.md's table, as the kernel sees it.
+async fn nobody_has_more_rights_than_needed(chain: &Chain, release: &Release) {
+    let operator = release.operator(&chain.client).await;
+    assert_eq!(operator.spec.as_ref().and_then(|s| s.service_account_name.as_deref()), Some("hopkeeper"));
+    let own = BTreeMap::from([("hopkeeper".to_owned(), Process::held_back(65532, 0))]);
+    assert_eq!(processes(&operator), own, "the operator");
+    let expected: BTreeMap<_, _> = [("net", 0, NET_ADMIN), ("health", 65534, 0), ("vpn", 65534, 0)]
+        .map(|(name, user, capabilities)| (name.to_owned(), Process::held_back(user, capabilities)))
+        .into();
+    for hop in ["entry", "middle", "exit"] {
+        assert_eq!(processes(&chain.pod(hop).await), expected, "{hop}");
+    }
 }
 
 fn tests_pass(release: &Release) {
@@ -73,40 +90,86 @@ fn tests_pass(release: &Release) {
     }
 }
 
-/// Another rule, and another program for the hop in the middle: its pod is made anew, and nothing else is.
+/// From an earlier version of the chart to this one, with another rule, and another program for the hop in the middle: its pod is
+/// made anew, and nothing else is; no packet leaves beside the tunnels.
 async fn one_hop_is_upgraded(chain: &Chain, release: &Release, values: &mut Value) {
     let (before, networks) = (chain.state().await, networks(chain));
-    let operator = release.operator()["metadata"]["uid"].clone();
-    let reloads = || release.metric("hopkeeper_rules_reloads_total").unwrap_or_default();
-    let reloads_before = reloads();
+    let operator = release.operator(&chain.client).await.uid();
+    let reloads_before = reloads(release);
+    // CRDs of an earlier version: a column is missing.
+    let crd = ["crd", "vpnchains.hopkeeper.io"];
+    let column = r#"[{"op": "remove", "path": "/spec/versions/0/additionalPrinterColumns/4"}]"#;
+    kubectl(&[&["patch"], &crd[..], &["--type=json", "-p", column]].concat());
+    let columns = || {
+        kubectl(
+            &[&["get"], &crd[..], &["-o", "jsonpath={.spec.versions[0].additionalPrinterColumns[*].name}"]].concat(),
+        )
+    };
+    assert!(!columns().contains("Message"), "the column should be gone: {}", columns());
+
     values["rules"]["extra"]["mine.yaml"] = rule("quota used up");
     let hop = values.pointer_mut("/chains/berlin/spec/hops/1").expect("there should be a hop in the middle");
     hop["wireGuard"] = json!({"implementation": "WireGuardGo"});
+    let senders = Senders::of(chain);
+    let capture = outside("leak-upgrade");
+    let leaker = Leaker::start(chain.lane);
     let began = Timestamp::now();
     release.upgrade(values);
-    until("the hop in the middle has a new pod", LIMIT, || async {
-        let now = chain.state().await;
-        if now["middle"].0 == before["middle"].0 { Err(format!("{:?}", now["middle"])) } else { Ok(()) }
-    })
-    .await;
-    chain.until_up(LIMIT).await;
+    assert!(columns().contains("Message"), "the CRDs should be upgraded: {}", columns());
+    until_new_pod(chain, &before["middle"].0).await;
     let page = app::until_page(chain, Timestamp::now(), LIMIT).await;
     println!("    a hop is upgraded, and the page fetched again, after {:.1} s", seconds(began, page));
-    let after = chain.state().await;
-    assert_eq!((&after["entry"], &after["exit"]), (&before["entry"], &before["exit"]));
+    drop(leaker);
+    let (leaked, pods) = senders.of_theirs(capture.stop());
+    assert!(leaked.is_empty(), "in an upgrade: {leaked:#?}");
+    assert!(pods >= 5, "three hops, one of them twice, and the application: {pods}");
+    untouched_but_for_the_middle(chain, &before).await;
     assert_eq!(self::networks(chain), networks, "links and gateway");
-    assert_eq!(release.operator()["metadata"]["uid"], operator, "the operator goes on");
+    assert_eq!(release.operator(&chain.client).await.uid(), operator, "the operator goes on");
 
-    // The kubelet brings a changed ConfigMap within its own time.
-    until("the operator has loaded the other rule", LIMIT, || async {
-        let now = reloads();
-        if now > reloads_before { Ok(()) } else { Err(format!("{now} reloads")) }
-    })
-    .await;
+    until_reloaded(release, reloads_before).await;
     let (server, candidate) = (chain.server("entry").await, chain.candidate_name("entry").await);
     drop(Fault::new(chain.lane, &["say", &server, &candidate, "quota used up"]));
     chain.until_incident("entry", "was created by the other rule", LIMIT, |i| i.spec.rule == "provider-says").await;
     println!("    the other rule has fired after {:.1} s", seconds(began, Timestamp::now()));
+}
+
+/// `helm rollback`: the former rule and the former program, and again nothing else.
+async fn rolled_back(chain: &Chain, release: &Release) {
+    let (before, reloads_before, began) = (chain.state().await, reloads(release), Timestamp::now());
+    release.rollback();
+    until_new_pod(chain, &before["middle"].0).await;
+    untouched_but_for_the_middle(chain, &before).await;
+    until_reloaded(release, reloads_before).await;
+    println!("    rolled back after {:.1} s", seconds(began, Timestamp::now()));
+}
+
+async fn until_new_pod(chain: &Chain, former: &str) {
+    until("the hop in the middle has a new pod", LIMIT, || async {
+        let now = chain.state().await;
+        if now["middle"].0 == former { Err(format!("{:?}", now["middle"])) } else { Ok(()) }
+    })
+    .await;
+    chain.until_up(LIMIT).await;
+}
+
+async fn untouched_but_for_the_middle(chain: &Chain, before: &BTreeMap<String, (String, String)>) {
+    let after = chain.state().await;
+    assert_eq!((&after["entry"], &after["exit"]), (&before["entry"], &before["exit"]));
+}
+
+/// How often the operator has taken changed rules into use.
+fn reloads(release: &Release) -> f64 {
+    release.metric("hopkeeper_rules_reloads_total").unwrap_or_default()
+}
+
+/// The kubelet brings a changed ConfigMap within its own time.
+async fn until_reloaded(release: &Release, before: f64) {
+    until("the operator has loaded the other rule", LIMIT, || async {
+        let now = reloads(release);
+        if now > before { Ok(()) } else { Err(format!("{now} reloads")) }
+    })
+    .await;
 }
 
 /// The networks of the chain: identity and configuration.

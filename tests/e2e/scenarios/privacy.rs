@@ -1,7 +1,5 @@
 //! What people trust this with: no packet beside the tunnels, no secret in any output, nothing left behind.
 
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use hopkeeper::internal_event::catalog;
@@ -12,69 +10,13 @@ use kube::api::{DeleteParams, LogParams};
 
 use super::{LIMIT, World, refuse, until_repaired};
 use crate::app;
-use crate::chain::kubectl;
-use crate::lab::{self, Capture, LANES, Lane, lab};
+use crate::chain::{berlin, kubectl};
+use crate::lab::{Capture, LANES, Lane, lab};
+use crate::leaks::{Leaker, outside};
 use crate::turn::{Need, turn};
 use crate::wait::until;
 
 const HOPS: [&str; 3] = ["entry", "middle", "exit"];
-
-/// Sends without pause what a hop must not let out, from within the namespace of every hop of the lane, as root and as the
-/// client's user: to the web server, and to VPN servers on other ports. From the moment that there is a tunnel device: until
-/// then nothing runs in the pod but the first command of `net init`, which loads the kill switch. Ends when dropped.
-struct Leaker {
-    child: Child,
-    stop: PathBuf,
-}
-
-impl Leaker {
-    fn start(lane: Lane) -> Self {
-        let stop = lab::dir().join("run/leaker.stop");
-        let _ = std::fs::remove_file(&stop);
-        let attempts = lab::dir().join("run/leaker.sh");
-        let lines = format!(
-            "for t in 198.51.100.80/53 {}/5000 {}/443; do echo leak >/dev/udp/$t; done\n\
-             timeout 0.2 bash -c 'echo >/dev/tcp/198.51.100.80/80'\n\
-             echo leak >/dev/udp/fe80::1%eth0/53\n",
-            lane.address(11),
-            lane.address(21),
-        );
-        std::fs::write(&attempts, lines).expect("the script should be written");
-        let script = format!(
-            "A=$(cat {attempts}); while [ ! -e {stop} ] && [ -e /proc/{tests} ]; do for n in /run/netns/*; do \
-             a=$(nsenter --net=$n /usr/sbin/ip -4 -o addr) && [[ $a = *' {links}'* ]] || continue; \
-             nsenter --net=$n /usr/sbin/ip link show tun0 >/dev/null 2>&1 || continue; \
-             for u in 0 65534; do nsenter --net=$n setpriv --reuid $u --clear-groups bash -c \"$A\"; done; done; sleep 0.05; done",
-            links = lane.link_prefix(),
-            tests = std::process::id(),
-            stop = stop.display(),
-            attempts = attempts.display(),
-        );
-        let child = Command::new(lab::root().join("tests/lab/lab.sh"))
-            .args(["node", "bash", "-c", &script])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the attempts should start");
-        Self { child, stop }
-    }
-}
-
-impl Drop for Leaker {
-    fn drop(&mut self) {
-        let _ = std::fs::write(&self.stop, "");
-        let _ = self.child.wait();
-    }
-}
-
-/// Packets of pods on the cluster network that are not an entry hop's own to a VPN server of its lane or of another. What interfaces say of
-/// themselves when they come up (IPv6 multicast) is the kernel's, before anything of the pod runs.
-fn outside(name: &str) -> Capture {
-    let hosts: Vec<_> = LANES.iter().flat_map(|l| [11, 21].map(|last| format!("host {}", l.address(last)))).collect();
-    let servers = format!("({}) and port 1194", hosts.join(" or "));
-    let ipv4 = format!("ip and src net 10.244.0.0/24 and not ({servers})");
-    Capture::start(name, "any", &format!("({ipv4}) or (ip6 and not dst net ff00::/8 and not host ::1)"))
-}
 
 #[tokio::test]
 async fn no_packet_leaves_beside_the_tunnels() {
@@ -245,6 +187,7 @@ async fn a_deleted_chain_leaves_nothing_behind() {
     for name in exposed().await.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
         assert!(catalog::all().any(|metric| metric.name == name), "{name} is not documented");
     }
+    shortened(&world).await;
     let began = Timestamp::now();
     kubectl(&["-n", namespace, "delete", "vpnchain", "berlin", "--wait=true", "--timeout=60s"]);
     let kinds = "deployments,replicasets,pods,secrets,configmaps,networkpolicies,network-attachment-definitions,hopincidents,vpnchains";
@@ -263,4 +206,19 @@ async fn a_deleted_chain_leaves_nothing_behind() {
     .await;
     let left: Vec<_> = bridges.into_iter().filter(on_node).collect();
     assert!(left.is_empty(), "bridges of the chain stay on the node: {left:?}");
+}
+
+/// Takes the hop in the middle out: its objects go, and the link beyond the new end.
+async fn shortened(world: &World) {
+    let mut chain = berlin(world.chain.lane);
+    chain["spec"]["hops"].as_array_mut().expect("it should have hops").remove(1);
+    world.chain.apply(&chain).await.expect("the shorter chain should be accepted");
+    let kinds = "deployments,secrets,networkpolicies,network-attachment-definitions";
+    until("what the shorter chain does not need is gone", LIMIT, || async {
+        let left = kubectl(&["-n", &world.chain.namespace, "get", kinds, "-o", "name"]);
+        let surplus: Vec<_> =
+            left.lines().filter(|l| l.contains("berlin-middle") || l.contains("berlin-link-1")).collect();
+        if surplus.is_empty() { Ok(()) } else { Err(surplus.join(", ")) }
+    })
+    .await;
 }

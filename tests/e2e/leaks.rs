@@ -1,0 +1,114 @@
+//! Packets beside the tunnels: attempts to send some, and a capture that would show them.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::Pod;
+use kube::runtime::watcher::{self, Event, watcher};
+use tokio::task::JoinHandle;
+
+use crate::chain::Chain;
+use crate::lab::{self, Capture, LANES, Lane};
+
+/// Sends without pause what a hop must not let out, from within the namespace of every hop of the lane, as root and as the
+/// client's user: to the web server, and to VPN servers on other ports. From the moment that there is a tunnel device: until
+/// then nothing runs in the pod but the first command of `net init`, which loads the kill switch. Ends when dropped.
+pub struct Leaker {
+    child: Child,
+    stop: PathBuf,
+}
+
+impl Leaker {
+    /// Begins.
+    pub fn start(lane: Lane) -> Self {
+        let stop = lab::dir().join("run/leaker.stop");
+        let _ = std::fs::remove_file(&stop);
+        let attempts = lab::dir().join("run/leaker.sh");
+        let lines = format!(
+            "for t in 198.51.100.80/53 {}/5000 {}/443; do echo leak >/dev/udp/$t; done\n\
+             timeout 0.2 bash -c 'echo >/dev/tcp/198.51.100.80/80'\n\
+             echo leak >/dev/udp/fe80::1%eth0/53\n",
+            lane.address(11),
+            lane.address(21),
+        );
+        std::fs::write(&attempts, lines).expect("the script should be written");
+        let script = format!(
+            "A=$(cat {attempts}); while [ ! -e {stop} ] && [ -e /proc/{tests} ]; do for n in /run/netns/*; do \
+             a=$(nsenter --net=$n /usr/sbin/ip -4 -o addr) && [[ $a = *' {links}'* ]] || continue; \
+             nsenter --net=$n /usr/sbin/ip link show tun0 >/dev/null 2>&1 || continue; \
+             for u in 0 65534; do nsenter --net=$n setpriv --reuid $u --clear-groups bash -c \"$A\"; done; done; sleep 0.05; done",
+            links = lane.link_prefix(),
+            tests = std::process::id(),
+            stop = stop.display(),
+            attempts = attempts.display(),
+        );
+        let child = Command::new(lab::root().join("tests/lab/lab.sh"))
+            .args(["node", "bash", "-c", &script])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the attempts should start");
+        Self { child, stop }
+    }
+}
+
+impl Drop for Leaker {
+    fn drop(&mut self) {
+        let _ = std::fs::write(&self.stop, "");
+        let _ = self.child.wait();
+    }
+}
+
+/// Packets of pods on the cluster network that are not an entry hop's own to a VPN server of its lane or of another. What interfaces say of
+/// themselves when they come up (IPv6 multicast) is the kernel's, before anything of the pod runs.
+pub fn outside(name: &str) -> Capture {
+    let hosts: Vec<_> = LANES.iter().flat_map(|l| [11, 21].map(|last| format!("host {}", l.address(last)))).collect();
+    let servers = format!("({}) and port 1194", hosts.join(" or "));
+    let ipv4 = format!("ip and src net 10.244.0.0/24 and not ({servers})");
+    Capture::start(name, "any", &format!("({ipv4}) or (ip6 and not dst net ff00::/8 and not host ::1)"))
+}
+
+/// The addresses of a chain's pods, also of those to come, gathered until it is dropped: where other pods are on the network too.
+pub struct Senders {
+    seen: Arc<Mutex<BTreeSet<String>>>,
+    task: JoinHandle<()>,
+}
+
+impl Senders {
+    /// Begins to gather them.
+    pub fn of(chain: &Chain) -> Self {
+        let (seen, pods) = (Arc::<Mutex<BTreeSet<String>>>::default(), chain.api::<Pod>());
+        let gathered = Arc::clone(&seen);
+        let task = tokio::spawn(async move {
+            let mut events = pin!(watcher(pods, watcher::Config::default()));
+            while let Some(event) = events.next().await {
+                let Ok(Event::Apply(pod) | Event::InitApply(pod) | Event::Delete(pod)) = event else { continue };
+                let address = pod.status.and_then(|status| status.pod_ip);
+                gathered.lock().expect("nobody should panic here").extend(address);
+            }
+        });
+        Self { seen, task }
+    }
+
+    /// Those of tcpdump's lines that one of them sent, or that are IPv6, and how many senders there were.
+    pub fn of_theirs(&self, packets: Vec<String>) -> (Vec<String>, usize) {
+        let seen = self.seen.lock().expect("nobody should panic here");
+        let theirs = |packet: &String| {
+            let from = packet.split(" > ").next().unwrap_or_default();
+            let is =
+                |address: &String| from.contains(&format!(" {address}.")) || from.ends_with(&format!(" {address}"));
+            packet.contains(" IP6 ") || seen.iter().any(is)
+        };
+        (packets.into_iter().filter(theirs).collect(), seen.len())
+    }
+}
+
+impl Drop for Senders {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
