@@ -87,7 +87,8 @@ pub struct Used {
 
 /// What the audit log has of all operators since a time.
 pub fn used(since: Timestamp) -> Used {
-    let file = std::fs::File::open(lab::dir().join("log/audit.log")).expect("the API server should write an audit log");
+    let file = std::fs::File::open(lab::dir().join("log/audit.log"))
+        .expect("the API server should write an audit log: lab.sh down cluster, lab.sh up");
     let mut used = Used::default();
     // What an account is refused after everything that it was allowed came when its rights were taken away, by an uninstall or
     // with their namespace: before its pod is gone.

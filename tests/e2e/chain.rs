@@ -205,7 +205,7 @@ impl Chain {
 }
 
 /// Runs `hopkeeper` on the lab's cluster; what it printed.
-fn hopkeeper(arguments: &[&str]) -> String {
+pub fn hopkeeper(arguments: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hopkeeper"));
     let output = command.args(arguments).env("KUBECONFIG", lab::dir().join("kubeconfig")).output();
     let output = output.expect("the program should start");

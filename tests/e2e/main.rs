@@ -7,6 +7,8 @@
 mod app;
 mod audit;
 mod chain;
+#[path = "../shared/elasticsearch.rs"]
+mod elasticsearch;
 mod identity;
 mod lab;
 #[path = "../shared/lab_lock.rs"]

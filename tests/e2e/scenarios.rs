@@ -14,6 +14,7 @@ use crate::wait::LIMIT;
 mod bench;
 mod crash;
 mod evidence;
+mod external;
 mod guide;
 mod helm;
 mod leaders;
@@ -24,7 +25,6 @@ mod refusal;
 mod rights;
 mod rotation;
 mod silence;
-mod sources;
 mod terminal;
 
 /// A chain that is Up, with its application and operator.
