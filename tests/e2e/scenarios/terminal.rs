@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{LIMIT, World, refuse, until_repaired};
 use crate::chain::kubectl;
+use crate::identity::ACCOUNT;
 use crate::lab;
 use crate::operator::{LogSource, Start};
 use crate::wait::until;
@@ -137,8 +138,20 @@ async fn a_person_looks_at_a_chain_reads_a_story_rotates_pauses_and_resumes() {
 /// A second operator, which stands by, lets only those see its page whom Kubernetes lets, and shows them who leads.
 async fn kubernetes_says_who_sees_the_page(world: &World) {
     let start = Start { status_auth: "kubernetes", source: LogSource::PodLogs, ..world.start.clone() };
-    let follower = start.start().await;
     let namespace = world.chain.namespace.as_str();
+    // As the chart does where its page asks Kubernetes.
+    let asking = OfCluster(format!("{namespace}-status"));
+    let operator = format!("{}:{ACCOUNT}", start.lease_namespace);
+    let (role, account) = ("--clusterrole=system:auth-delegator", format!("--serviceaccount={operator}"));
+    kubectl(&["create", "clusterrolebinding", &asking.0, role, &account]);
+    until("the operator may ask whose a token is", LIMIT, || async {
+        let operator = format!("system:serviceaccount:{operator}");
+        let may = ["tokenreviews.authentication.k8s.io", "subjectaccessreviews.authorization.k8s.io"]
+            .map(|what| kubectl(&["auth", "can-i", "create", what, "--as", &operator]));
+        if may.iter().all(|said| said.starts_with("yes")) { Ok(()) } else { Err(may.concat()) }
+    })
+    .await;
+    let follower = start.start().await;
     kubectl(&["-n", namespace, "create", "serviceaccount", "viewer"]);
     let token = kubectl(&["-n", namespace, "create", "token", "viewer"]);
     let asked = async |token: &str| follower.status_page("/api/v1/operator", token.trim()).await.expect("an answer");
@@ -146,7 +159,7 @@ async fn kubernetes_says_who_sees_the_page(world: &World) {
         assert_eq!(asked(token).await.0, code);
     }
     // Roles about paths belong to the cluster, not to the namespace that goes with the scenario.
-    let role = ViewerRole(format!("{namespace}-viewer"));
+    let role = OfCluster(format!("{namespace}-viewer"));
     kubectl(&["create", "clusterrole", &role.0, "--verb=get", "--non-resource-url=/hopkeeper/status"]);
     let account = format!("--serviceaccount={namespace}:viewer");
     kubectl(&["create", "clusterrolebinding", &role.0, &format!("--clusterrole={}", role.0), &account]);
@@ -159,10 +172,10 @@ async fn kubernetes_says_who_sees_the_page(world: &World) {
     .await;
 }
 
-/// A ClusterRole and its binding; removed when dropped.
-struct ViewerRole(String);
+/// A ClusterRole, a binding, or both, of this name; removed when dropped.
+struct OfCluster(String);
 
-impl Drop for ViewerRole {
+impl Drop for OfCluster {
     fn drop(&mut self) {
         kubectl(&["delete", "clusterrole,clusterrolebinding", &self.0, "--ignore-not-found"]);
     }
