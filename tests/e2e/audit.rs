@@ -93,6 +93,7 @@ pub fn used(since: Timestamp) -> Used {
     // What an account is refused after everything that it was allowed came when its rights were taken away, by an uninstall or
     // with their namespace: before its pod is gone.
     let mut pending: BTreeMap<String, Vec<(Timestamp, String)>> = BTreeMap::new();
+    let mut allowed: BTreeSet<String> = BTreeSet::new();
     for line in BufReader::new(file).lines() {
         let line = line.expect("it should be readable");
         // The last line may be half written.
@@ -116,6 +117,7 @@ pub fn used(since: Timestamp) -> Used {
                 continue;
             }
             let role = named.map_or(Role::Chains, Role::named);
+            allowed.insert(format!("{account}: {} {resource}", text("/verb")));
             let right =
                 |verb: String| Right { role, verb, group: text("/objectRef/apiGroup"), resource: resource.clone() };
             // An apply that creates is authorized as both.
@@ -131,6 +133,8 @@ pub fn used(since: Timestamp) -> Used {
             pending.entry(account).or_default().push((received, what));
         }
     }
+    // An API server that has just begun knows no roles yet, and refuses for a moment what it allows before and after.
+    used.refused.retain(|what| !allowed.contains(what));
     used
 }
 

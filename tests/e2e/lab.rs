@@ -114,6 +114,11 @@ impl Capture {
     /// Ends the capture: one line a packet.
     pub fn stop(self) -> Vec<String> {
         lab(&["capture", "stop", &self.name]);
+        self.so_far()
+    }
+
+    /// What was captured so far: one line a packet.
+    pub fn so_far(&self) -> Vec<String> {
         let output = Command::new("tcpdump").args(["-nn", "-r"]).arg(&self.file).output().expect("tcpdump should run");
         String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
     }
