@@ -6,6 +6,7 @@
 mod combined;
 mod frequency;
 mod line;
+mod lists;
 pub mod literal;
 pub mod matcher;
 mod needles;

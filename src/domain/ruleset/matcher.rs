@@ -14,8 +14,8 @@ use regex::Regex;
 pub use candidates::Candidates;
 
 use super::combined::Combined;
+use super::lists::Lists;
 use super::needles::Needles;
-use super::numbers::small;
 use super::prefilter::Prefilter;
 use super::sequence::{Bounds, Branch, Budget, Verdict};
 use super::shapes::Shapes;
@@ -29,7 +29,7 @@ pub struct Matcher {
     patterns: Vec<Option<Regex>>,
     prefilter: Prefilter,
     /// For each literal of the prefilter, what it is a part of.
-    owners: Owners,
+    owners: Lists<Owner>,
     shapes: Shapes,
     /// For each window of the shapes, what it is a part of.
     window_owners: Box<[Owner]>,
@@ -52,31 +52,6 @@ struct Owner {
 }
 
 const NO_BRANCH: u32 = u32::MAX;
-
-/// The owners of all literals, side by side.
-#[derive(Debug)]
-struct Owners {
-    owners: Box<[Owner]>,
-    /// Where those of each literal begin; one more for the end.
-    starts: Box<[u32]>,
-}
-
-impl Owners {
-    fn new(of_literals: Vec<Vec<Owner>>) -> Self {
-        let mut starts = vec![0];
-        let ends = of_literals.iter().scan(0, |end, owners| {
-            *end += owners.len();
-            Some(small(*end))
-        });
-        starts.extend(ends);
-        Self { owners: of_literals.into_iter().flatten().collect(), starts: starts.into() }
-    }
-
-    #[inline(always)]
-    fn of(&self, literal: usize) -> &[Owner] {
-        &self.owners[self.starts[literal] as usize..self.starts[literal + 1] as usize]
-    }
-}
 
 /// A part of a buffer.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::numbers::small;
+use super::lists::Lists;
 use super::sequence::{LENGTH, Window};
 
 /// Kinds of characters.
@@ -26,9 +26,8 @@ pub(super) struct Shapes {
     /// The kinds of two neighbours, by both; none where there is no window.
     kinds_of: Box<[u8]>,
     bits: Box<[u64; GRAMS / 64]>,
-    /// For each gram where its places are in `entries`; one more for the end.
-    starts: Box<[u32]>,
-    entries: Box<[Entry]>,
+    /// Those of each gram.
+    entries: Lists<Entry>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -68,17 +67,13 @@ impl Shapes {
             }
         }
         let mut bits = Box::new([0u64; GRAMS / 64]);
-        let (mut starts, mut entries) = (Vec::new(), Vec::new());
-        for (gram, found) in by_gram.into_iter().enumerate() {
-            starts.push(small(entries.len()));
+        for (gram, found) in by_gram.iter().enumerate() {
             bits[gram / 64] |= u64::from(!found.is_empty()) << (gram % 64);
-            entries.extend(found);
         }
-        starts.push(small(entries.len()));
         let kinds_of = (0..if windows.is_empty() { 0 } else { 1usize << 16 })
             .map(|two| kind_of[two & 0xff] << 4 | kind_of[two >> 8])
             .collect();
-        Self { kind_of, kinds_of, bits, starts: starts.into(), entries: entries.into() }
+        Self { kind_of, kinds_of, bits, entries: by_gram.into_iter().collect() }
     }
 
     /// Calls `found` with the number of each window and where its middle may be, in order; now and then where it is not.
@@ -134,8 +129,11 @@ impl Shapes {
     fn at_gram(&self, gram: u32, end: usize, length: usize, found: &mut impl FnMut(usize, usize)) {
         if self.bit(gram) & 1 == 1 {
             let gram = (gram & 0xffff) as usize;
-            let entries = &self.entries[self.starts[gram] as usize..self.starts[gram + 1] as usize];
-            let places = entries.iter().filter_map(|e| Some((e.window as usize, end.checked_add_signed(-e.behind)?)));
+            let places = self
+                .entries
+                .of(gram)
+                .iter()
+                .filter_map(|e| Some((e.window as usize, end.checked_add_signed(-e.behind)?)));
             places.filter(|(_, at)| *at <= length).for_each(|(window, at)| found(window, at));
         }
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use regex::Regex;
 
-use super::{Matcher, NO_BRANCH, Owner, Owners};
+use super::{Matcher, NO_BRANCH, Owner};
 use crate::domain::ruleset::combined::Combined;
 use crate::domain::ruleset::frequency::Frequency;
 use crate::domain::ruleset::literal::{self, Literals};
@@ -106,7 +106,7 @@ pub(super) fn matcher(patterns: Vec<Option<Regex>>) -> Matcher {
     Matcher {
         patterns,
         prefilter: Prefilter::new(texts),
-        owners: Owners::new(owners),
+        owners: owners.into_iter().collect(),
         shapes: Shapes::new(&windows),
         window_owners: window_owners.into(),
         branches,

@@ -1,14 +1,14 @@
 //! Which literals a key may be of.
 
+use crate::domain::ruleset::lists::Lists;
 use crate::domain::ruleset::numbers::small;
 
 /// Literals by their keys.
 #[derive(Debug)]
 pub(super) struct Entries {
-    /// For each slot where its entries are; one more for the end.
-    starts: Box<[u32]>,
+    /// Those of each slot: of the keys that begin with the same bits.
+    slots: Lists<Entry>,
     shift: u32,
-    entries: Box<[Entry]>,
 }
 
 /// A literal and the place in it that it is known by.
@@ -32,10 +32,11 @@ impl Entries {
         let bits = (keyed.len() * 2).next_power_of_two().trailing_zeros().max(1);
         let shift = 64 - bits;
         keyed.sort_by_key(|(key, _)| *key);
-        let starts = (0..=1 << bits).map(|slot| small(keyed.partition_point(|(key, _)| key >> shift < slot)));
-        let starts = starts.collect();
-        let entries = keyed.into_iter().map(|(key, entry)| Entry { tag: tag_of(key), ..entry }).collect();
-        Self { starts, shift, entries }
+        let mut slots = vec![Vec::new(); 1 << bits];
+        for (key, entry) in keyed {
+            slots[(key >> shift) as usize].push(Entry { tag: tag_of(key), ..entry });
+        }
+        Self { slots: slots.into_iter().collect(), shift }
     }
 
     /// Calls `found` with each literal that a key which was met at a place is of, and where it begins then.
@@ -43,7 +44,7 @@ impl Entries {
     pub(super) fn at(&self, key: u64, at: usize, found: &mut impl FnMut(usize, usize)) {
         let slot = (key >> self.shift) as usize;
         let tag = tag_of(key);
-        for entry in &self.entries[self.starts[slot] as usize..self.starts[slot + 1] as usize] {
+        for entry in self.slots.of(slot) {
             if entry.tag == tag
                 && let Some(start) = at.checked_sub(entry.gram_at as usize)
             {

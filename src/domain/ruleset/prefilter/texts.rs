@@ -1,29 +1,20 @@
 //! The literals' texts.
 
 use super::bitmap::folded;
-use crate::domain::ruleset::numbers::small;
+use crate::domain::ruleset::lists::Lists;
 
-/// The literals, side by side: one that is met is compared at the cost of one place in memory.
+/// The literals.
 #[derive(Debug)]
-pub(super) struct Texts {
-    bytes: Box<[u8]>,
-    starts: Box<[u32]>,
-}
+pub(super) struct Texts(Lists<u8>);
 
 impl Texts {
     pub(super) fn new(literals: &[Box<[u8]>]) -> Self {
-        let mut starts = vec![0];
-        let mut bytes = Vec::new();
-        for literal in literals {
-            bytes.extend_from_slice(literal);
-            starts.push(small(bytes.len()));
-        }
-        Self { bytes: bytes.into(), starts: starts.into() }
+        Self(literals.iter().map(|literal| literal.iter().copied()).collect())
     }
 
     #[inline(always)]
     pub(super) fn of(&self, literal: usize) -> &[u8] {
-        &self.bytes[self.starts[literal] as usize..self.starts[literal + 1] as usize]
+        self.0.of(literal)
     }
 
     /// Whether a literal stands at a place, folded as grams are.
