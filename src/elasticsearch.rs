@@ -102,10 +102,7 @@ impl Elasticsearch {
         body: Body,
     ) -> Result<T, ElasticsearchError> {
         let node = self.node.load(Ordering::Relaxed);
-        let mut url = http::with_path(&self.urls[node % self.urls.len()], path);
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
+        let url = http::within(&self.urls[node % self.urls.len()], path, query);
         let request = http::authorized(self.http.request(method, url), &self.credentials);
         let request = match body {
             Body::None => request,

@@ -5,12 +5,12 @@ use jiff::Timestamp;
 use super::desired::Supply;
 use super::observe::Observed;
 use super::validate::ValidChain;
-use super::view::chain_view;
 use crate::crd::HopIncident;
 use crate::crd::incident::IncidentPhase;
 use crate::domain::candidate::client_certificate_expires;
 use crate::domain::limits::budget_left;
 use crate::domain::plan::CONFIG_FILE;
+use crate::domain::view::ChainView;
 
 /// One hop's numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,8 +31,7 @@ pub struct HopMeasure {
 
 /// The numbers of every hop of the chain, entry first.
 #[must_use]
-pub fn measures(chain: &ValidChain<'_>, observed: &Observed, supply: &Supply, now: Timestamp) -> Vec<HopMeasure> {
-    let view = chain_view(chain, observed, now);
+pub fn measures(chain: &ValidChain<'_>, observed: &Observed, supply: &Supply, view: &ChainView) -> Vec<HopMeasure> {
     let of_hop = |hop: &str| {
         let incidents = || observed.incidents.iter().filter(|i| i.spec.hop == hop);
         let in_phase = |phase| (phase, incidents().filter(|i| phase_of(i) == phase).count());
@@ -44,7 +43,7 @@ pub fn measures(chain: &ValidChain<'_>, observed: &Observed, supply: &Supply, no
             open: [IncidentPhase::Detected, IncidentPhase::Held, IncidentPhase::Acting, IncidentPhase::Verifying]
                 .map(in_phase),
             symptoms: incidents().filter(is_symptom).count(),
-            budget_left: budget_left(&view, hop),
+            budget_left: budget_left(view, hop),
             pool: supply.listings.get(hop).map(|listing| listing.names.len()),
             certificate_expires: certificate_expires(observed, hop),
         }
@@ -69,12 +68,13 @@ mod tests {
     use super::*;
     use crate::controller::candidates::listing::Listing;
     use crate::controller::testing::{closed, held_by, in_phase, incident, noon, with_berlin, working};
+    use crate::controller::view::chain_view;
 
     fn entry(spoil: impl FnOnce(&mut Observed, &mut Supply)) -> HopMeasure {
         with_berlin(|chain| {
             let (mut observed, mut supply) = (working(chain), Supply::default());
             spoil(&mut observed, &mut supply);
-            measures(chain, &observed, &supply, noon()).swap_remove(0)
+            measures(chain, &observed, &supply, &chain_view(chain, &observed, noon())).swap_remove(0)
         })
     }
 

@@ -24,6 +24,7 @@ use crate::crd::incident::IncidentPhase;
 use crate::crd::{HopIncident, VpnChain, VpnChainStatus, names};
 use crate::documents::sink::Servers;
 use crate::domain::burned::burned;
+use crate::domain::view::ChainView;
 use crate::internal_event::controller::CandidateSkipped;
 
 /// Writes what was found and done.
@@ -43,8 +44,9 @@ pub async fn update(
         event.emit(&ctx.metrics);
         ctx.publish(chain.chain, &event).await;
     }
-    ctx.metrics.measured(chain.chain, &measures(chain, observed, supply, ctx.now()));
-    let status = status(chain, observed, supply, outcome, ctx.now());
+    let view = chain_view(chain, observed, ctx.now());
+    ctx.metrics.measured(chain.chain, &measures(chain, observed, supply, &view));
+    let status = status(chain, observed, supply, outcome, &view);
     if let Some(event) = logs_state::news(&chain.chain.status.clone().unwrap_or_default(), &status) {
         ctx.publish(chain.chain, &event).await;
     }
@@ -60,17 +62,19 @@ fn servers(observed: &Observed) -> Servers {
     observed.secrets.iter().map(of_hop).collect()
 }
 
-/// The whole status. `now` is only seen where a condition changes, and in how many candidates have rested long enough.
+/// The whole status. The view's moment is only seen where a condition changes, and in how many candidates have rested long
+/// enough.
 fn status(
     chain: &ValidChain<'_>,
     observed: &Observed,
     supply: &Supply,
     outcome: &Outcome,
-    now: Timestamp,
+    view: &ChainView,
 ) -> VpnChainStatus {
+    let now = view.now;
     let before = chain.chain.status.clone().unwrap_or_default();
     let (skipped, _) = skipped_candidates(chain, &before.skipped_candidates, supply);
-    let left = candidates_left(chain, observed, supply, &skipped, now);
+    let left = candidates_left(chain, observed, supply, &skipped, view);
     let hops: Vec<_> = chain
         .hops()
         .iter()
@@ -201,13 +205,12 @@ fn candidates_left(
     observed: &Observed,
     supply: &Supply,
     skipped: &BTreeMap<String, String>,
-    now: Timestamp,
+    view: &ChainView,
 ) -> BTreeMap<String, u32> {
-    let view = chain_view(chain, observed, now);
     let counted = |hop: &String| {
         let (listing, secret) = (supply.listings.get(hop)?, observed.secrets.get(hop)?);
         let is_unusable = |name: &str| skipped.contains_key(&format!("{hop}/{name}"));
-        Some((hop.clone(), listing.left(secret.candidate(), &burned(&view, hop), is_unusable)))
+        Some((hop.clone(), listing.left(secret.candidate(), &burned(view, hop), is_unusable)))
     };
     let known = chain.chain.status.iter().flat_map(|status| &status.hops);
     let mut left: BTreeMap<String, u32> = known.filter_map(|h| Some((h.name.clone(), h.candidates_left?))).collect();

@@ -70,12 +70,15 @@ pub(crate) fn url(text: &str) -> Result<Url, &'static str> {
     Ok(url)
 }
 
-/// The URL with a path after its own.
-pub(crate) fn with_path(url: &Url, path: &[&str]) -> Url {
+/// The URL with a path after its own, and a query.
+pub(crate) fn within(url: &Url, path: &[&str], query: &[(&str, &str)]) -> Url {
     let mut url = url.clone();
     // A URL that can be a base has path segments; `url()` lets no other one in.
     if let Ok(mut segments) = url.path_segments_mut() {
         segments.pop_if_empty().extend(path);
+    }
+    if !query.is_empty() {
+        url.query_pairs_mut().extend_pairs(query);
     }
     url
 }

@@ -119,10 +119,7 @@ impl Kibana {
     ) -> Result<Value, KibanaError> {
         let space = self.space.iter().flat_map(|space| ["s", space.as_str()]);
         let path: Vec<&str> = space.chain(path.iter().copied()).collect();
-        let mut url = http::with_path(&self.url, &path);
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
+        let url = http::within(&self.url, &path, query);
         // Kibana refuses what might come from another site's page.
         let request =
             http::authorized(self.http.request(method, url), &self.credentials).header("kbn-xsrf", "hopkeeper");

@@ -16,6 +16,17 @@ fn minutes(minutes: i64) -> SignedDuration {
     SignedDuration::from_mins(minutes)
 }
 
+/// The status at a moment.
+fn status(
+    chain: &ValidChain<'_>,
+    observed: &Observed,
+    supply: &Supply,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> VpnChainStatus {
+    super::status(chain, observed, supply, outcome, &chain_view(chain, observed, now))
+}
+
 fn of(chain: &ValidChain<'_>, observed: &Observed) -> VpnChainStatus {
     status(chain, observed, &Supply::default(), &Outcome::default(), noon())
 }
