@@ -1,5 +1,6 @@
 //! On a server that refuses, breaks off, answers in part and forgets: what reading makes of it.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -36,7 +37,8 @@ fn source(server: &MockServer, reading: Reading) -> ElasticsearchSource {
 struct Script {
     faults: Mutex<Vec<ResponseTemplate>>,
     opened: AtomicUsize,
-    closed: AtomicUsize,
+    /// Those that were given back; whoever is stopped before the answer gives back once more.
+    closed: Mutex<BTreeSet<String>>,
     start: Timestamp,
 }
 
@@ -50,7 +52,8 @@ impl Respond for Answers {
             return ResponseTemplate::new(200).set_body_json(json!({ "id": format!("pit-{number}") }));
         }
         if path == "/_pit" {
-            script.closed.fetch_add(1, Ordering::SeqCst);
+            let body: Value = request.body_json().unwrap();
+            script.closed.lock().unwrap().insert(body["id"].as_str().unwrap().to_owned());
             return ResponseTemplate::new(200).set_body_json(json!({ "succeeded": true }));
         }
         assert_eq!(request.url.query(), Some("allow_partial_search_results=false"));
@@ -79,7 +82,7 @@ impl Script {
 
 async fn server(faults: Vec<ResponseTemplate>) -> (MockServer, Arc<Script>) {
     let start = Timestamp::now() - jiff::SignedDuration::from_secs(60);
-    let (opened, closed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (opened, closed) = (AtomicUsize::new(0), Mutex::default());
     let script = Arc::new(Script { faults: Mutex::new(faults), opened, closed, start });
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(Answers(Arc::clone(&script))).mount(&server).await;
@@ -130,8 +133,8 @@ async fn counted(server: &MockServer, script: &Script, number: usize) -> (Vec<Pa
     };
     let (result, payloads) = tokio::join!(source.run(sender, stop.clone()), worker);
     result.unwrap();
-    let (opened, closed) = (script.opened.load(Ordering::SeqCst), script.closed.load(Ordering::SeqCst));
-    assert_eq!(opened, closed, "points in time were left open");
+    let opened: BTreeSet<String> = (0..script.opened.load(Ordering::SeqCst)).map(|n| format!("pit-{n}")).collect();
+    assert_eq!(*script.closed.lock().unwrap(), opened, "not every point in time was given back");
     let families = registry.gather();
     let errors = families.iter().filter(|family| family.name() == "hopkeeper_source_errors_total");
     let errors: f64 =
@@ -183,7 +186,7 @@ async fn what_does_not_pass_ends_the_reading_with_the_remedy() {
     let error = result.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.contains("security_exception for a reason") && cause.contains("privileges read"), "{cause}");
-    assert_eq!(script.closed.load(Ordering::SeqCst), 1);
+    assert_eq!(*script.closed.lock().unwrap(), BTreeSet::from(["pit-0".to_owned()]));
 }
 
 #[tokio::test]
