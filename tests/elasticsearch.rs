@@ -12,13 +12,15 @@ mod harness;
 mod kibana;
 #[path = "shared/lab_lock.rs"]
 mod lab_lock;
+#[path = "shared/running.rs"]
+mod running;
 #[path = "shared/elasticsearch.rs"]
 mod server;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use harness::{EXPIRED, Lab, REFUSED, Running, at, expected_names, line, until};
+use harness::{Lab, REFUSED, at, expected_names, known, line, start};
 use hopkeeper::source::kafka::{KafkaConfig, KafkaSource};
 use hopkeeper::source::lines::{LinesConfig, LinesSource};
 use jiff::{SignedDuration, Timestamp};
@@ -26,11 +28,16 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{FutureProducer, FutureRecord};
+use running::{EXPIRED, Recorder, Running, until};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use serde_json::Value;
 
 fn pods(number: usize) -> impl Iterator<Item = String> {
     (0..number).map(|number| format!("p{number}"))
+}
+
+fn distinct(sink: &Recorder) -> BTreeSet<String> {
+    sink.names().into_iter().collect()
 }
 
 /// Long enough for several looks and sweeps.
@@ -43,7 +50,7 @@ async fn documents_of_one_time_are_all_read_however_many_pages_they_take() {
     let Some(lab) = Lab::start("ties").await else { return };
     let lines: Vec<Value> = (0..3500).map(|number| line("p0", at(1), number, "hello")).collect();
     lab.send(&lines).await;
-    let running = Running::start(&lab, pods(1));
+    let running = start(&lab, pods(1));
     running.wait_until_received(3500).await;
     quiet().await;
     assert_eq!(running.received(), 3500);
@@ -56,7 +63,7 @@ async fn a_hundred_thousand_late_documents_are_each_read_once() {
     const PODS: usize = 200;
     const EACH: i64 = 500;
     let Some(lab) = Lab::start("late").await else { return };
-    let running = Running::start(&lab, pods(PODS + 1));
+    let running = start(&lab, pods(PODS + 1));
     let mut lines = vec![line(&format!("p{PODS}"), Timestamp::now() - SignedDuration::from_secs(3), 0, EXPIRED)];
     lab.send(&lines).await;
     // The newest has been read: all that follow are late.
@@ -85,7 +92,7 @@ async fn a_hundred_thousand_late_documents_are_each_read_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reading_goes_on_over_rollovers() {
     let Some(lab) = Lab::start("rollover").await else { return };
-    let running = Running::start(&lab, pods(1));
+    let running = start(&lab, pods(1));
     for index in 0..4 {
         // Late ones go into the new index as well.
         let lines: Vec<Value> =
@@ -104,7 +111,7 @@ async fn reading_goes_on_over_rollovers() {
 async fn a_window_that_is_half_full_survives_a_crash() {
     let Some(lab) = Lab::start("half").await else { return };
     let lines = [line("p0", at(1), 1, REFUSED), line("p0", at(30), 2, "hello"), line("p0", at(20), 3, REFUSED)];
-    let first = Running::start(&lab, pods(1));
+    let first = start(&lab, pods(1));
     lab.send(&lines[..2]).await;
     first.wait_until_received(2).await;
     tokio::time::sleep(Duration::from_millis(2500)).await;
@@ -112,10 +119,10 @@ async fn a_window_that_is_half_full_survives_a_crash() {
     assert!(stored <= at(1), "the half window's record was given up: {stored}");
     first.kill().await;
 
-    let second = Running::start(&lab, pods(1));
+    let second = start(&lab, pods(1));
     lab.send(&lines[2..]).await;
     until("the incident", || !second.sink.names().is_empty()).await;
-    assert_eq!(second.sink.distinct(), expected_names(&lines));
+    assert_eq!(distinct(&second.sink), expected_names(&lines));
     second.stop().await;
     lab.stop().await;
 }
@@ -124,7 +131,7 @@ async fn a_window_that_is_half_full_survives_a_crash() {
 async fn the_place_is_stored_only_when_the_incident_exists() {
     let Some(lab) = Lab::start("sink").await else { return };
     let lines = [line("p0", at(10), 1, EXPIRED), line("p0", at(500), 2, "hello")];
-    let first = Running::start(&lab, pods(1));
+    let first = start(&lab, pods(1));
     first.sink.fail(true);
     lab.send(&lines).await;
     first.wait_until_received(1).await;
@@ -132,9 +139,9 @@ async fn the_place_is_stored_only_when_the_incident_exists() {
     assert!(lab.stored().is_none_or(|stored| stored <= at(10)), "stored before the incident exists");
     first.kill().await;
 
-    let second = Running::start(&lab, pods(1));
+    let second = start(&lab, pods(1));
     until("the incident", || !second.sink.names().is_empty()).await;
-    assert_eq!(second.sink.distinct(), expected_names(&lines));
+    assert_eq!(distinct(&second.sink), expected_names(&lines));
     second.stop().await;
     lab.stop().await;
 }
@@ -142,7 +149,7 @@ async fn the_place_is_stored_only_when_the_incident_exists() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_stops_and_starts_again_loses_nothing() {
     let Some(lab) = Lab::alone("restart").await else { return };
-    let running = Running::start(&lab, pods(2));
+    let running = start(&lab, pods(2));
     let before: Vec<Value> = (0..2000).map(|number| line("p0", at(number / 10), number, "hello")).collect();
     lab.send(&before).await;
     running.wait_until_received(500).await;
@@ -154,7 +161,7 @@ async fn a_server_that_stops_and_starts_again_loses_nothing() {
     println!("Elasticsearch is back: read on after {:?}", back.elapsed());
     quiet().await;
     assert_eq!(running.received(), 2001);
-    assert_eq!(running.sink.distinct(), expected_names(&after));
+    assert_eq!(distinct(&running.sink), expected_names(&after));
     running.stop().await;
     lab.stop().await;
 }
@@ -171,10 +178,10 @@ async fn the_same_lines_come_to_the_same_decisions_from_a_file() {
             let path = directory.path().join(format!("{number}.{name}"));
             std::fs::write(&path, bytes).expect("should write");
             let config = LinesConfig { path: Some(path), origin: None };
-            let running = Running::start_on(pods(3), move || Ok(LinesSource(config.clone())));
+            let running = Running::start_on(known(pods(3)), move || Ok(LinesSource(config.clone())));
             running.wait_until_received(lines.len()).await;
             tokio::time::sleep(Duration::from_millis(300)).await;
-            assert_eq!(running.sink.distinct(), expected_names(&story), "{name} {number}");
+            assert_eq!(distinct(&running.sink), expected_names(&story), "{name} {number}");
             running.stop().await;
         }
     }
@@ -201,7 +208,7 @@ async fn the_same_lines_come_to_the_same_decisions_from_kafka() {
         group: topic.clone(),
         options: std::collections::BTreeMap::new(),
     };
-    let running = Running::start_on(pods(3), move || KafkaSource::connect(&config));
+    let running = Running::start_on(known(pods(3)), move || KafkaSource::connect(&config));
     let story = story();
     for (number, line) in story.iter().chain(&story).enumerate() {
         let payload = line.to_string();
@@ -214,7 +221,7 @@ async fn the_same_lines_come_to_the_same_decisions_from_kafka() {
     }
     running.wait_until_received(story.len() * 2).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(running.sink.distinct(), expected_names(&story));
+    assert_eq!(distinct(&running.sink), expected_names(&story));
     running.stop().await;
     admin.delete_topics(&[&topic], &AdminOptions::new()).await.expect("should delete the topic");
     admin.delete_groups(&[&topic], &AdminOptions::new()).await.expect("should delete the group");
@@ -249,7 +256,7 @@ async fn the_same_lines_come_to_the_same_decisions_however_they_arrive() {
     for (number, (how, arrival)) in arrivals.into_iter().enumerate() {
         for late in [false, true] {
             let Some(lab) = Lab::start(&format!("same{number}{late}")).await else { return };
-            let running = Running::start(&lab, pods(3));
+            let running = start(&lab, pods(3));
             let mut sent = 0;
             if late {
                 // Another hop's line of now is read before: these come minutes late.
@@ -267,7 +274,7 @@ async fn the_same_lines_come_to_the_same_decisions_however_they_arrive() {
                 running.wait_until_received(sent).await;
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
-            assert_eq!(running.sink.distinct(), expected, "{how}, late: {late}");
+            assert_eq!(distinct(&running.sink), expected, "{how}, late: {late}");
             running.stop().await;
             lab.stop().await;
         }

@@ -4,26 +4,29 @@
 
 #[path = "kafka/harness.rs"]
 mod harness;
+#[path = "shared/running.rs"]
+mod running;
 #[path = "kafka/tls.rs"]
 mod tls;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use harness::{EXPIRED, Lab, Running, line, pod};
+use harness::{Lab, line, pod, start, start_with};
 use hopkeeper::pipeline::HopDirectory;
+use running::{EXPIRED, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_becomes_one_incident_under_its_name() {
     let Some(lab) = Lab::start("one", 1).await else { return };
-    let running = Running::start(&lab, &["p1"]);
+    let running = start(&lab, &["p1"]);
     lab.send(0, &line("p1", 0, "2026-11-22 16:25:44 hello")).await;
     lab.send(0, &line("p1", 1, EXPIRED)).await;
     running.sink.wait_for(1).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(running.sink.names(), [lab.expected_name("p1", 1, EXPIRED)]);
-    assert_eq!(running.metric("hopkeeper_records_received_total"), 2.0);
-    assert_eq!(running.metric("hopkeeper_detections_total"), 1.0);
+    assert_eq!(running.received(), 2);
+    assert_eq!(running.count("hopkeeper_detections_total"), 1);
     running.stop().await;
     lab.stop().await;
 }
@@ -33,8 +36,8 @@ async fn a_record_reaches_the_sink_in_milliseconds() {
     const PODS: usize = 100;
     let Some(lab) = Lab::start("delay", 1).await else { return };
     let names: Vec<String> = (0..PODS).map(|n| format!("p{n}")).collect();
-    let running = Running::start(&lab, &names.iter().map(String::as_str).collect::<Vec<_>>());
-    running.wait_until_received(0.0).await;
+    let running = start(&lab, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    running.wait_until_received(0).await;
     let mut sent = Vec::new();
     for (number, pod) in names.iter().enumerate() {
         // From the broker's acknowledgement on the record is in Kafka.
@@ -60,7 +63,7 @@ async fn a_record_reaches_the_sink_in_milliseconds() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_before_the_place_is_stored_repeats_the_record_under_the_same_name() {
     let Some(lab) = Lab::start("crash", 1).await else { return };
-    let first = Running::start(&lab, &["p1"]);
+    let first = start(&lab, &["p1"]);
     first.sink.hang_after_recording();
     lab.send(0, &line("p1", 1, EXPIRED)).await;
     first.sink.wait_for(1).await;
@@ -68,13 +71,13 @@ async fn a_crash_before_the_place_is_stored_repeats_the_record_under_the_same_na
     assert!(lab.committed(0).is_none_or(|offset| offset == 0), "stored a place whose incident was not created");
     first.kill().await;
 
-    let second = Running::start(&lab, &["p1"]);
+    let second = start(&lab, &["p1"]);
     second.sink.wait_for(1).await;
     assert_eq!(second.sink.names(), first_names(&lab));
     second.stop().await;
 
     // The rule rests for some minutes after it fired, and its records are kept as long: another reader finds the same again.
-    let third = Running::start(&lab, &["p1"]);
+    let third = start(&lab, &["p1"]);
     third.sink.wait_for(1).await;
     assert_eq!(third.sink.names(), first_names(&lab));
     third.stop().await;
@@ -89,15 +92,15 @@ fn first_names(lab: &Lab) -> Vec<String> {
 async fn a_window_that_is_half_full_survives_a_crash() {
     const REFUSED: &str = "AUTH: Received control message: AUTH_FAILED";
     let Some(lab) = Lab::start("half", 1).await else { return };
-    let first = Running::start(&lab, &["p1"]);
+    let first = start(&lab, &["p1"]);
     lab.send(0, &line("p1", 1, REFUSED)).await;
     lab.send(0, &line("p1", 2, "hello")).await;
-    first.wait_until_received(2.0).await;
+    first.wait_until_received(2).await;
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert!(lab.committed(0).is_none_or(|offset| offset == 0), "the half window's record was given up");
     first.stop().await;
 
-    let second = Running::start(&lab, &["p1"]);
+    let second = start(&lab, &["p1"]);
     lab.send(0, &line("p1", 3, REFUSED)).await;
     second.sink.wait_for(1).await;
     assert_eq!(second.sink.names().len(), 1);
@@ -111,13 +114,13 @@ async fn two_readers_that_come_and_go_lose_nothing() {
     let Some(lab) = Lab::start("rebalance", 4).await else { return };
     let names: Vec<String> = (0..PODS).map(|n| format!("p{n}")).collect();
     let pods: Vec<&str> = names.iter().map(String::as_str).collect();
-    let one = Running::start(&lab, &pods);
+    let one = start(&lab, &pods);
     let mut two = None;
     for (number, pod) in pods.iter().enumerate() {
         let partition = i32::try_from(number % 4).expect("should fit");
         lab.send(partition, &line(pod, 1, EXPIRED)).await;
         if number == PODS / 3 {
-            two = Some(Running::start(&lab, &pods));
+            two = Some(start(&lab, &pods));
         }
         tokio::time::sleep(Duration::from_millis(60)).await;
     }
@@ -127,7 +130,7 @@ async fn two_readers_that_come_and_go_lose_nothing() {
     one.stop().await;
     let expected: BTreeSet<String> = pods.iter().map(|pod| lab.expected_name(pod, 1, EXPIRED)).collect();
     let all = || of_one.names().into_iter().chain(two.sink.names()).collect::<BTreeSet<String>>();
-    harness::until("every pod's incident", || all().len() >= expected.len()).await;
+    until("every pod's incident", || all().len() >= expected.len()).await;
     assert_eq!(all(), expected);
     println!("one created {}, two created {}, for {PODS} pods", of_one.names().len(), two.sink.names().len());
     two.stop().await;
@@ -137,7 +140,7 @@ async fn two_readers_that_come_and_go_lose_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn junk_does_not_stall() {
     let Some(lab) = Lab::start("junk", 1).await else { return };
-    let running = Running::start(&lab, &["p1"]);
+    let running = start(&lab, &["p1"]);
     for junk in ["", "not json", "{}", "[]", "{\"message\":1}", "\u{0}\u{1}"] {
         lab.send(0, junk).await;
     }
@@ -145,9 +148,9 @@ async fn junk_does_not_stall() {
     lab.send(0, &line("p1", 1, EXPIRED)).await;
     running.sink.wait_for(1).await;
     assert_eq!(running.sink.names(), first_names(&lab));
-    assert_eq!(running.metric("hopkeeper_records_discarded_total"), 7.0);
+    assert_eq!(running.count("hopkeeper_records_discarded_total"), 7);
     // Junk is not held: what the rule still needs is the eighth record.
-    harness::until("the place after the junk", || lab.committed(0) == Some(7)).await;
+    until("the place after the junk", || lab.committed(0) == Some(7)).await;
     running.stop().await;
     lab.stop().await;
 }
@@ -158,12 +161,12 @@ async fn a_line_that_comes_before_its_pod_is_known_holds_its_place_but_nobody_up
     let directory = HopDirectory::new();
     directory.insert(pod("p1"));
     directory.set_synced();
-    let running = Running::start_with(&lab, directory.clone(), 0);
+    let running = start_with(&lab, directory.clone(), 0);
     lab.send(0, &line("p1", 0, "hello")).await;
     lab.send(0, &line("p2", 1, EXPIRED)).await;
     lab.send(0, &line("p1", 1, EXPIRED)).await;
     running.sink.wait_for(1).await;
-    harness::until("the place before the early line", || lab.committed(0) == Some(1)).await;
+    until("the place before the early line", || lab.committed(0) == Some(1)).await;
     directory.insert(pod("p2"));
     running.sink.wait_for(2).await;
     assert_eq!(running.sink.names(), ["p1", "p2"].map(|pod| lab.expected_name(pod, 1, EXPIRED)));
@@ -174,7 +177,7 @@ async fn a_line_that_comes_before_its_pod_is_known_holds_its_place_but_nobody_up
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sink_that_fails_for_a_while_loses_nothing_and_holds_the_place() {
     let Some(lab) = Lab::start("sink", 1).await else { return };
-    let running = Running::start(&lab, &["p1", "p2"]);
+    let running = start(&lab, &["p1", "p2"]);
     running.sink.fail(true);
     lab.send(0, &line("p1", 1, EXPIRED)).await;
     // More than the channel holds, so that the source has to pause and go on.
@@ -182,12 +185,12 @@ async fn a_sink_that_fails_for_a_while_loses_nothing_and_holds_the_place() {
         lab.send_later(0, &line("p1", 100 + number, "hello"));
     }
     lab.send(0, &line("p2", 1, EXPIRED)).await;
-    harness::until("three failed tries", || running.metric("hopkeeper_incident_create_errors_total") >= 3.0).await;
+    until("three failed tries", || running.count("hopkeeper_incident_create_errors_total") >= 3).await;
     assert!(lab.committed(0).is_none_or(|offset| offset == 0), "stored a place whose incident was not created");
     running.sink.fail(false);
     running.sink.wait_for(2).await;
     assert_eq!(running.sink.names(), ["p1", "p2"].map(|pod| lab.expected_name(pod, 1, EXPIRED)));
-    assert_eq!(running.metric("hopkeeper_records_received_total"), 3002.0);
+    assert_eq!(running.received(), 3002);
     running.stop().await;
     lab.stop().await;
 }
@@ -195,10 +198,10 @@ async fn a_sink_that_fails_for_a_while_loses_nothing_and_holds_the_place() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_place_moves_on_when_the_rule_has_rested() {
     let Some(lab) = Lab::start("rested", 1).await else { return };
-    let running = Running::start(&lab, &["p1"]);
+    let running = start(&lab, &["p1"]);
     lab.send(0, &line("p1", 1, EXPIRED)).await;
     lab.send(0, &line("p1", 302, "hello")).await;
-    harness::until("the place after both", || lab.committed(0) == Some(2)).await;
+    until("the place after both", || lab.committed(0) == Some(2)).await;
     running.stop().await;
     lab.stop().await;
 }
@@ -207,14 +210,14 @@ async fn the_place_moves_on_when_the_rule_has_rested() {
 async fn lines_wait_until_the_directory_is_in_sync_and_a_lost_source_is_connected_again() {
     let Some(lab) = Lab::start("sync", 1).await else { return };
     let directory = HopDirectory::new();
-    let running = Running::start_with(&lab, directory.clone(), 2);
+    let running = start_with(&lab, directory.clone(), 2);
     lab.send(0, &line("p1", 1, EXPIRED)).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(running.metric("hopkeeper_records_received_total"), 0.0);
+    assert_eq!(running.received(), 0);
     directory.insert(pod("p1"));
     directory.set_synced();
     running.sink.wait_for(1).await;
-    assert_eq!(running.metric("hopkeeper_source_errors_total"), 2.0);
+    assert_eq!(running.count("hopkeeper_source_errors_total"), 2);
     running.stop().await;
     lab.stop().await;
 }

@@ -1,37 +1,28 @@
-//! A data stream of a test's own on the real Elasticsearch, a pipeline that reads it, and a sink that writes down what
-//! it is asked to create.
+//! A data stream of a test's own on the real Elasticsearch, and a pipeline that reads it.
 
-use crate::server::Server;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use hopkeeper::domain::engine::{Detection, Engine};
+use hopkeeper::domain::engine::Engine;
 use hopkeeper::domain::envelope;
 use hopkeeper::domain::event::{HopIdentity, Position, Shard};
-use hopkeeper::domain::incident::{Finding, incident_name};
+use hopkeeper::domain::incident::incident_name;
 use hopkeeper::domain::ruleset::RuleSet;
-use hopkeeper::domain::types::{CandidateRef, HopId, Implementation};
 use hopkeeper::elasticsearch::{Connection, Credentials};
-use hopkeeper::internal_event::pipeline::PipelineMetrics;
-use hopkeeper::pipeline::{Created, FindingsError, HopDirectory, IncidentSink, Pipeline, SinkError};
+use hopkeeper::pipeline::HopDirectory;
 use hopkeeper::source::cursor::FileCursor;
 use hopkeeper::source::elasticsearch::{ElasticsearchSource, Reading};
-use hopkeeper::source::{Source, SourceError};
 use jiff::{SignedDuration, Timestamp};
-use prometheus::Registry;
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
-/// A line that its rule decides at once.
-pub(crate) const EXPIRED: &str = "2026-11-22 16:25:44 WARNING: Your certificate has expired!";
+use crate::running::{PATIENCE, Running, directory, pod_since};
+use crate::server::Server;
+
 /// A line that decides when it comes twice.
 pub(crate) const REFUSED: &str = "AUTH: Received control message: AUTH_FAILED";
-const PATIENCE: Duration = Duration::from_secs(240);
 
 /// So many seconds after ten minutes ago, which the lag window reaches.
 pub(crate) fn at(second: i64) -> Timestamp {
@@ -40,15 +31,7 @@ pub(crate) fn at(second: i64) -> Timestamp {
 }
 
 pub(crate) fn pod(name: &str) -> HopIdentity {
-    HopIdentity {
-        id: HopId { namespace: "lab".into(), chain: "berlin".into(), hop: "entry".into() },
-        pod_uid: format!("uid-{name}"),
-        pod_name: name.into(),
-        implementation: Implementation::OpenVpn,
-        candidate: CandidateRef { name: "a".into(), version: "1".into() },
-        plan_id: "a@1#0".into(),
-        applied_at: at(0) - SignedDuration::from_hours(1),
-    }
+    pod_since(name, at(0) - SignedDuration::from_hours(1))
 }
 
 /// A document as Filebeat sends it; `number` is its offset.
@@ -75,14 +58,6 @@ pub(crate) fn expected_names(lines: &[Value]) -> BTreeSet<String> {
         names.extend(found.iter().map(incident_name));
     }
     names
-}
-
-pub(crate) async fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while !done() {
-        assert!(tokio::time::Instant::now() < deadline, "waited in vain for {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 impl Server {
@@ -172,7 +147,6 @@ impl Lab {
             settle: Duration::from_secs(2),
             poll: Duration::from_millis(200),
             sweep: Duration::from_millis(500),
-            // A server that starts on a busy machine may need more than a minute.
             patience: PATIENCE,
         };
         let store = Arc::new(FileCursor(self.cursor.path().join("cursor")));
@@ -188,95 +162,13 @@ impl Lab {
     }
 }
 
-/// Writes down what it is asked to create.
-#[derive(Clone, Default)]
-pub(crate) struct Recorder {
-    created: Arc<Mutex<Vec<String>>>,
-    failing: Arc<AtomicBool>,
+/// A pipeline on the data stream.
+pub(crate) fn start(lab: &Lab, pods: impl IntoIterator<Item = String>) -> Running {
+    let mut sources: Vec<ElasticsearchSource> = (0..20).map(|_| lab.source()).collect();
+    Running::start_on(known(pods), move || Ok(sources.pop().expect("should not fail so often")))
 }
 
-impl Recorder {
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.created.lock().expect("should lock").clone()
-    }
-
-    pub(crate) fn distinct(&self) -> BTreeSet<String> {
-        self.names().into_iter().collect()
-    }
-
-    pub(crate) fn fail(&self, failing: bool) {
-        self.failing.store(failing, Ordering::SeqCst);
-    }
-}
-
-impl IncidentSink for Recorder {
-    async fn create(&self, detection: &Detection) -> Result<Created, SinkError> {
-        if self.failing.load(Ordering::SeqCst) {
-            return Err(SinkError::Unavailable("the API server is away".into()));
-        }
-        self.created.lock().expect("should lock").push(incident_name(detection));
-        Ok(Created::New)
-    }
-
-    /// Each reader has a sink of its own here, and knows of no other.
-    async fn findings(&self) -> Result<Vec<Finding>, FindingsError> {
-        Ok(Vec::new())
-    }
-}
-
-/// A pipeline at work.
-pub(crate) struct Running {
-    pub(crate) sink: Recorder,
-    registry: Registry,
-    stop: CancellationToken,
-    task: JoinHandle<()>,
-}
-
-impl Running {
-    pub(crate) fn start(lab: &Lab, pods: impl IntoIterator<Item = String>) -> Self {
-        let sources: Arc<Mutex<Vec<ElasticsearchSource>>> =
-            Arc::new(Mutex::new((0..20).map(|_| lab.source()).collect()));
-        Self::start_on(pods, move || Ok(sources.lock().expect("should lock").pop().expect("should not fail so often")))
-    }
-
-    /// On any source.
-    pub(crate) fn start_on<S: Source>(
-        pods: impl IntoIterator<Item = String>,
-        connect: impl FnMut() -> Result<S, SourceError> + Send + 'static,
-    ) -> Self {
-        let directory = HopDirectory::new();
-        pods.into_iter().for_each(|name| directory.insert(pod(&name)));
-        directory.set_synced();
-        let (sink, registry, stop) = (Recorder::default(), Registry::new(), CancellationToken::new());
-        let metrics = PipelineMetrics::register(&registry).expect("should register");
-        let pipeline = Pipeline::new(Arc::new(RuleSet::shipped()), directory, sink.clone(), metrics);
-        let task = tokio::spawn(pipeline.run(connect, stop.clone()));
-        Self { sink, registry, stop, task }
-    }
-
-    pub(crate) fn received(&self) -> usize {
-        let families = self.registry.gather();
-        let name = "hopkeeper_records_received_total";
-        let family = families.iter().find(|family| family.name() == name).expect("should be registered");
-        let sum: f64 = family.get_metric().iter().map(|metric| metric.get_counter().get_value()).sum();
-        // Counts are whole.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let whole = sum as usize;
-        whole
-    }
-
-    pub(crate) async fn wait_until_received(&self, records: usize) {
-        until("the records", || self.received() >= records).await;
-    }
-
-    pub(crate) async fn stop(self) {
-        self.stop.cancel();
-        tokio::time::timeout(PATIENCE, self.task).await.expect("should stop").expect("should not panic");
-    }
-
-    /// Ends without storing anything.
-    pub(crate) async fn kill(self) {
-        self.task.abort();
-        assert!(self.task.await.expect_err("should be aborted").is_cancelled());
-    }
+/// A directory that knows the pods.
+pub(crate) fn known(pods: impl IntoIterator<Item = String>) -> HopDirectory {
+    directory(pods.into_iter().map(|name| pod(&name)))
 }

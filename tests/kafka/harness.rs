@@ -1,33 +1,24 @@
-//! A topic and group of a test's own, a pipeline on them, and a sink that writes down what it is asked to create.
+//! A topic and group of a test's own, and a pipeline on them.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
-use hopkeeper::domain::engine::{Detection, Engine};
+use hopkeeper::domain::engine::Engine;
 use hopkeeper::domain::envelope;
 use hopkeeper::domain::event::{HopIdentity, Position, Shard};
-use hopkeeper::domain::incident::{Finding, incident_name};
+use hopkeeper::domain::incident::incident_name;
 use hopkeeper::domain::ruleset::RuleSet;
-use hopkeeper::domain::types::{CandidateRef, HopId, Implementation};
-use hopkeeper::internal_event::pipeline::PipelineMetrics;
-use hopkeeper::pipeline::{Created, FindingsError, HopDirectory, IncidentSink, Pipeline, SinkError};
+use hopkeeper::pipeline::HopDirectory;
 use hopkeeper::source::SourceError;
 use hopkeeper::source::kafka::{KafkaConfig, KafkaSource};
 use jiff::{SignedDuration, Timestamp};
-use prometheus::Registry;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
-/// A line that its rule decides at once.
-pub(crate) const EXPIRED: &str = "2026-11-22 16:25:44 WARNING: Your certificate has expired!";
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::running::{PATIENCE, Running, directory, pod_since};
 
 /// All lines' times count from here: long enough ago that none is in the future.
 fn base() -> Timestamp {
@@ -36,15 +27,7 @@ fn base() -> Timestamp {
 }
 
 pub(crate) fn pod(name: &str) -> HopIdentity {
-    HopIdentity {
-        id: HopId { namespace: "lab".into(), chain: "berlin".into(), hop: "entry".into() },
-        pod_uid: format!("uid-{name}"),
-        pod_name: name.into(),
-        implementation: Implementation::OpenVpn,
-        candidate: CandidateRef { name: "a".into(), version: "1".into() },
-        plan_id: "a@1#0".into(),
-        applied_at: base() - SignedDuration::from_hours(1),
-    }
+    pod_since(name, base() - SignedDuration::from_hours(1))
 }
 
 /// A record as Filebeat sends it.
@@ -58,14 +41,6 @@ pub(crate) fn line(pod: &str, second: i64, text: &str) -> String {
         "kubernetes": {"namespace": "lab", "pod": {"name": pod, "uid": format!("uid-{pod}")}, "container": {"name": "vpn"}},
     })
     .to_string()
-}
-
-pub(crate) async fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while !done() {
-        assert!(tokio::time::Instant::now() < deadline, "waited in vain for {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 /// One topic and one group on the real Kafka.
@@ -163,110 +138,19 @@ impl Lab {
     }
 }
 
-/// Writes down what it is asked to create.
-#[derive(Clone, Default)]
-pub(crate) struct Recorder {
-    created: Arc<Mutex<Vec<(String, Instant)>>>,
-    failing: Arc<AtomicBool>,
-    hanging: Arc<AtomicBool>,
+/// A pipeline on the topic.
+pub(crate) fn start(lab: &Lab, pods: &[&str]) -> Running {
+    start_with(lab, directory(pods.iter().map(|name| pod(name))), 0)
 }
 
-impl Recorder {
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.created.lock().expect("should lock").iter().map(|(name, _)| name.clone()).collect()
-    }
-
-    /// When each was asked for.
-    pub(crate) fn times(&self) -> Vec<Instant> {
-        self.created.lock().expect("should lock").iter().map(|(_, at)| *at).collect()
-    }
-
-    pub(crate) async fn wait_for(&self, number: usize) {
-        until("the sink to be called", || self.names().len() >= number).await;
-    }
-
-    pub(crate) fn fail(&self, failing: bool) {
-        self.failing.store(failing, Ordering::SeqCst);
-    }
-
-    /// As if the process were killed between the create and storing the place.
-    pub(crate) fn hang_after_recording(&self) {
-        self.hanging.store(true, Ordering::SeqCst);
-    }
-}
-
-impl IncidentSink for Recorder {
-    async fn create(&self, detection: &Detection) -> Result<Created, SinkError> {
-        if self.failing.load(Ordering::SeqCst) {
-            return Err(SinkError::Unavailable("the API server is away".into()));
+/// The first `failures` connections fail.
+pub(crate) fn start_with(lab: &Lab, directory: HopDirectory, mut failures: u32) -> Running {
+    let config = lab.config();
+    Running::start_on(directory, move || {
+        if failures > 0 {
+            failures -= 1;
+            return Err(SourceError::Read("the network is away".into()));
         }
-        self.created.lock().expect("should lock").push((incident_name(detection), Instant::now()));
-        if self.hanging.load(Ordering::SeqCst) {
-            std::future::pending::<()>().await;
-        }
-        Ok(Created::New)
-    }
-
-    /// Each reader has a sink of its own here, and knows of no other.
-    async fn findings(&self) -> Result<Vec<Finding>, FindingsError> {
-        Ok(Vec::new())
-    }
-}
-
-/// A pipeline at work.
-pub(crate) struct Running {
-    pub(crate) sink: Recorder,
-    registry: Registry,
-    stop: CancellationToken,
-    task: JoinHandle<()>,
-}
-
-impl Running {
-    pub(crate) fn start(lab: &Lab, pods: &[&str]) -> Self {
-        let directory = HopDirectory::new();
-        for name in pods {
-            directory.insert(pod(name));
-        }
-        directory.set_synced();
-        Self::start_with(lab, directory, 0)
-    }
-
-    /// The first `failures` connections fail.
-    pub(crate) fn start_with(lab: &Lab, directory: HopDirectory, mut failures: u32) -> Self {
-        let (sink, registry, stop) = (Recorder::default(), Registry::new(), CancellationToken::new());
-        let metrics = PipelineMetrics::register(&registry).expect("should register");
-        let pipeline = Pipeline::new(Arc::new(RuleSet::shipped()), directory, sink.clone(), metrics);
-        let config = lab.config();
-        let connect = move || {
-            if failures > 0 {
-                failures -= 1;
-                return Err(SourceError::Read("the network is away".into()));
-            }
-            KafkaSource::connect(&config)
-        };
-        let task = tokio::spawn(pipeline.run(connect, stop.clone()));
-        Self { sink, registry, stop, task }
-    }
-
-    /// The sum of a metric's values.
-    pub(crate) fn metric(&self, name: &str) -> f64 {
-        let families = self.registry.gather();
-        let family = families.iter().find(|family| family.name() == name).expect("should be registered");
-        family.get_metric().iter().map(|metric| metric.get_counter().get_value()).sum()
-    }
-
-    pub(crate) async fn wait_until_received(&self, records: f64) {
-        until("the records", || self.metric("hopkeeper_records_received_total") >= records).await;
-    }
-
-    pub(crate) async fn stop(self) {
-        self.stop.cancel();
-        tokio::time::timeout(PATIENCE, self.task).await.expect("should stop").expect("should not panic");
-    }
-
-    /// Ends without storing anything.
-    pub(crate) async fn kill(self) {
-        self.task.abort();
-        assert!(self.task.await.expect_err("should be aborted").is_cancelled());
-    }
+        KafkaSource::connect(&config)
+    })
 }

@@ -12,7 +12,8 @@ use hopkeeper::source::{Payload, Record, Source};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::harness::{EXPIRED, Lab, line};
+use super::harness::{Lab, line};
+use super::running::EXPIRED;
 
 const LOGIN: &str = "127.0.0.1:9095";
 const CERTIFICATE: &str = "127.0.0.1:9096";
