@@ -16,6 +16,7 @@ mod prefilter;
 pub mod samples;
 mod sequence;
 mod shapes;
+mod teddy;
 
 use std::collections::HashMap;
 

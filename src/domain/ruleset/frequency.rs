@@ -22,6 +22,8 @@ pub struct Frequency {
     /// Probability of the second byte after the first.
     pairs: Vec<f32>,
     singles: Vec<f32>,
+    /// Probability of each byte, in its own case.
+    bytes: Vec<f32>,
     sample: Vec<u8>,
     lines: f32,
 }
@@ -46,8 +48,16 @@ impl Frequency {
         }
         let sum: f32 = singles.iter().sum();
         singles.iter_mut().for_each(|count| *count /= sum);
+        let mut bytes = vec![UNSEEN; 256];
+        sample.iter().for_each(|byte| bytes[usize::from(*byte)] += 1.0);
+        bytes.iter_mut().for_each(|count| *count /= sample.len() as f32);
         let lines = sample.iter().filter(|byte| **byte == b'\n').count() as f32;
-        Self { pairs, singles, sample: sample.to_ascii_lowercase(), lines }
+        Self { pairs, singles, bytes, sample: sample.to_ascii_lowercase(), lines }
+    }
+
+    /// How often a place in a log is this byte.
+    pub(super) fn of_byte(&self, byte: u8) -> f32 {
+        self.bytes[usize::from(byte)]
     }
 
     /// How often a place in a log begins with this text.

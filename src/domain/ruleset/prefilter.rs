@@ -3,17 +3,19 @@
 //! A piece of each literal is entered under the bytes ("gram") at each of its first four places, so that looking at every
 //! fourth place of the text is enough: a hashed bitmap says "not here" for nearly all of them, at a few bytes a cycle and
 //! nearly the same with a thousand literals as with ten (`stride`); of the rest a second look at more bytes says so for
-//! most (`context`); `entries` tell which literals may be there, and their `texts` whether they are. Which rules a literal
-//! belongs to is `matcher`'s affair.
+//! most (`context`); `entries` tell which literals may be there, and their `texts` whether they are. Where there are `few`
+//! literals, all places are looked at, many together. Which rules a literal belongs to is `matcher`'s affair.
 
 mod bitmap;
 mod context;
 mod entries;
+mod few;
 mod rarity;
 mod stride;
 mod table;
 mod texts;
 
+use few::Few;
 use rarity::Uses;
 use table::{Form, Table};
 use texts::Texts;
@@ -29,7 +31,15 @@ const FEW_LONG: usize = 11;
 #[derive(Debug)]
 pub(super) struct Prefilter {
     texts: Texts,
-    tables: Vec<Table>,
+    passes: Passes,
+}
+
+/// How the text is gone through.
+#[derive(Debug)]
+enum Passes {
+    Few(Few),
+    /// Literals of different lengths.
+    Many(Vec<Table>),
 }
 
 impl Prefilter {
@@ -37,6 +47,9 @@ impl Prefilter {
     pub(super) fn new(literals: Vec<String>) -> Self {
         let literals: Vec<Box<[u8]>> = literals.into_iter().map(|l| l.into_bytes().into_boxed_slice()).collect();
         let uses = Uses::among(&literals);
+        if let Some(few) = Few::new(&literals, &uses) {
+            return Self { texts: Texts::new(&literals), passes: Passes::Few(few) };
+        }
         let mut tables = Vec::new();
         // With few literals the passes are what takes the time: one for all that one can find.
         let long = if literals.len() >= FEW || literals.iter().any(|l| (MEDIUM..FEW_LONG).contains(&l.len())) {
@@ -50,7 +63,7 @@ impl Prefilter {
                 tables.push(Table::new(form(shortest, long), &literals, &members, &uses));
             }
         }
-        Self { texts: Texts::new(&literals), tables }
+        Self { texts: Texts::new(&literals), passes: Passes::Many(tables) }
     }
 
     /// Calls `found` with each literal's number and where it begins, all that are in the text, in no order; now and then
@@ -61,12 +74,15 @@ impl Prefilter {
                 found(literal, at);
             }
         };
-        self.tables.iter().for_each(|table| table.find(text, &mut may_be));
+        match &self.passes {
+            Passes::Few(few) => few.find(text, &mut may_be),
+            Passes::Many(tables) => tables.iter().for_each(|table| table.find(text, &mut may_be)),
+        }
     }
 
     /// True when `find` calls nearly in order: with the places of a line after all of the lines before.
     pub(super) fn is_in_order(&self) -> bool {
-        self.tables.len() <= 1
+        !matches!(&self.passes, Passes::Many(tables) if tables.len() > 1)
     }
 
     /// Whether a literal stands at a place.
@@ -94,10 +110,12 @@ mod tests {
 
     use super::*;
 
-    fn found(literals: &[String], text: &str) -> Vec<(usize, usize)> {
+    /// Among others that are not in the text, so that both kinds of passes are tried.
+    fn found_among(others: usize, literals: &[String], text: &str) -> Vec<(usize, usize)> {
         let mut found = Vec::new();
-        let lower = literals.iter().map(|literal| literal.to_ascii_lowercase()).collect();
-        let prefilter = Prefilter::new(lower);
+        let others = (0..others).map(|number| format!("z{number:05}z.z.z.z"));
+        let prefilter =
+            Prefilter::new(literals.iter().map(|literal| literal.to_ascii_lowercase()).chain(others).collect());
         prefilter.find(text.as_bytes(), |literal, at| {
             if prefilter.is_at(literal, text.as_bytes(), at) {
                 found.push((literal, at));
@@ -125,13 +143,18 @@ mod tests {
             text in "[aAbB@`\0é \n]{0,150}",
         ) {
             let literals: Vec<String> = literals.into_iter().filter(|l| l.len() >= 3).collect();
-            prop_assert_eq!(found(&literals, &text), found_naively(&literals, &text));
+            for others in [0, few::MOST] {
+                prop_assert_eq!(found_among(others, &literals, &text), found_naively(&literals, &text));
+            }
         }
 
         #[test]
         fn long_literals_are_found_wherever_they_stand(before in "[a-c]{0,70}", literal in "[a-d]{7,20}", after in "[a-c]{0,70}") {
             let text = format!("{before}{literal}{after}");
-            prop_assert_eq!(found(std::slice::from_ref(&literal), &text), found_naively(&[literal], &text));
+            let literals = [literal];
+            for others in [0, few::MOST, FEW] {
+                prop_assert_eq!(found_among(others, &literals, &text), found_naively(&literals, &text));
+            }
         }
     }
 }
