@@ -1,12 +1,11 @@
 //! Chain-state documents in Elasticsearch: every transition and every incident in a data stream, and the current state
 //! of each chain and hop in an index, for whoever looks at chains in Kibana.
 //!
-//! `transition` and `state` make them, purely, from what the reconciler wrote; `sink` is what it tells; `buffer` holds
+//! `transition` and `state` make them, purely, from what the reconciler wrote; `sink` is what it tells; an [`Outbox`] holds
 //! them, bounded; `writer` sends them. `fields` is the one list of their fields, `setup` what Elasticsearch needs to know
 //! of it. Nothing here is ever waited for by a decision.
 
 mod body;
-mod buffer;
 mod bulk;
 pub mod fields;
 pub mod setup;
@@ -20,7 +19,7 @@ mod tests;
 
 use serde_json::{Value, json};
 
-pub use buffer::Buffer;
+use crate::outbox::{Outbox, Parcel};
 
 /// The data set of transitions, as Elasticsearch's naming scheme for data streams has it.
 const DATASET: &str = "hopkeeper.transition";
@@ -61,6 +60,9 @@ impl Names {
     }
 }
 
+/// Documents that wait to be written.
+pub type Buffer = Outbox<Document>;
+
 /// One document on its way: the lines of a bulk request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
@@ -79,13 +81,19 @@ impl Document {
         Self { lines: format!("{}\n{body}\n", json!({ "index": meta })) }
     }
 
+    /// The lines of a bulk request that it is.
+    pub(crate) fn lines(&self) -> &str {
+        &self.lines
+    }
+
     /// Removes what has a lower version.
     fn remove(index: &str, id: &str, version: u64) -> Self {
         let meta = json!({ "_index": index, "_id": id, "version": version, "version_type": "external" });
         Self { lines: format!("{}\n", json!({ "delete": meta })) }
     }
+}
 
-    /// What it takes in memory.
+impl Parcel for Document {
     fn bytes(&self) -> usize {
         self.lines.len() + OVERHEAD_BYTES
     }

@@ -324,7 +324,8 @@ async fn only_what_was_written_is_told_as_documents_and_an_unchanged_chain_is_to
     scene.ctx = scene.ctx.documenting(Some(sink));
     // What was done to a document, or what the transition is that it tells.
     let told = || {
-        let (lines, _) = buffer.begin(usize::MAX, usize::MAX);
+        let mut lines = String::new();
+        buffer.begin(usize::MAX, usize::MAX, |document| lines.push_str(document.lines()));
         buffer.abandon();
         let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let word = |line: Value| match line["event"]["action"].as_str() {

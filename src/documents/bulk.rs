@@ -4,9 +4,9 @@
 use reqwest::Method;
 use serde::Deserialize;
 
-use super::buffer::Fate;
 use crate::elasticsearch::error::ElasticsearchError;
 use crate::elasticsearch::{Body, Elasticsearch};
+use crate::outbox::Fate;
 
 /// What is said of one document.
 #[derive(Debug, Deserialize)]

@@ -9,22 +9,16 @@ use reqwest::Method;
 use serde_json::Value;
 use thiserror::Error;
 
-use super::buffer::Fate;
 use super::{Buffer, Names, bulk};
 use crate::elasticsearch::error::ElasticsearchError;
 use crate::elasticsearch::{Body, Connection, Elasticsearch};
 use crate::internal_event::documents::{
     DocumentMetrics, DocumentRefused, DocumentsConnected, DocumentsDropped, DocumentsWriteFailed, DocumentsWritten,
 };
+use crate::outbox::{Carrier, Fate, LAST, MAX_PAUSE};
 
-/// What comes within this time goes out in one request.
-const GATHER: Duration = Duration::from_millis(200);
 const MOST_DOCUMENTS: usize = 500;
 const MOST_BYTES: usize = 1024 * 1024;
-/// The process waits so long for the last documents to be written.
-const LAST: Duration = Duration::from_secs(4);
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const MAX_PAUSE: Duration = Duration::from_secs(15);
 
 /// What a refusal of these requests means.
 fn remedies(status: u16) -> &'static str {
@@ -99,48 +93,10 @@ impl Writer {
 
     /// Writes until the buffer's sink is dropped and what it left is written, or a few seconds have passed.
     pub async fn run(mut self) {
-        let (buffer, metrics, last) = (Arc::clone(&self.buffer), self.metrics.clone(), self.last);
-        let limit = async {
-            buffer.closed().cancelled().await;
-            tokio::time::sleep(last).await;
-        };
-        tokio::select! {
-            () = self.write_all() => {}
-            () = limit => {}
-        }
-        DocumentsDropped { documents: buffer.abandon(), reason: "shutdown" }.emit(&metrics);
-        metrics.waiting(buffer.size());
-    }
-
-    async fn write_all(&mut self) {
-        let mut pauses = pauses();
-        while self.buffer.has_documents().await {
-            self.buffer.closed().run_until_cancelled(tokio::time::sleep(GATHER)).await;
-            let result = self.write().await;
-            self.metrics.waiting(self.buffer.size());
-            let Err(error) = result else {
-                pauses = self::pauses();
-                continue;
-            };
-            let wanted = match &error {
-                WriteError::Request(error) => error.retry_after().unwrap_or_default().min(MAX_PAUSE),
-                _ => Duration::ZERO,
-            };
-            let (category, waiting) = (error.category(), self.buffer.size().0);
-            let pause = pauses.next().unwrap_or(MAX_PAUSE).max(wanted);
-            DocumentsWriteFailed { error: &error, category, waiting, pause }.emit(&self.metrics);
-            self.rest(pause).await;
-        }
-    }
-
-    /// Waits; at the end only for a moment, so that there are some tries.
-    async fn rest(&self, pause: Duration) {
-        let closed = self.buffer.closed();
-        if closed.is_cancelled() {
-            tokio::time::sleep(pause.min(FIRST_PAUSE)).await;
-        } else {
-            closed.run_until_cancelled(tokio::time::sleep(pause)).await;
-        }
+        let (buffer, last) = (Arc::clone(&self.buffer), self.last);
+        let left = buffer.empty_with(&mut self, last).await;
+        DocumentsDropped { documents: left, reason: "shutdown" }.emit(&self.metrics);
+        self.metrics.waiting(buffer.size());
     }
 
     /// One request.
@@ -149,7 +105,8 @@ impl Writer {
             Some(client) => client,
             None => self.connected().await?,
         };
-        let (lines, sent) = self.buffer.begin(self.most, MOST_BYTES);
+        let mut lines = String::new();
+        let sent = self.buffer.begin(self.most, MOST_BYTES, |document| lines.push_str(document.lines()));
         let answers = match bulk::send(&client, lines).await {
             Ok(answers) => answers,
             Err(error) => return self.failed(error, sent, client),
@@ -210,8 +167,19 @@ impl Writer {
     }
 }
 
-fn pauses() -> impl Iterator<Item = Duration> + Send {
-    crate::pauses::pauses(FIRST_PAUSE, MAX_PAUSE)
+impl Carrier for Writer {
+    async fn carry(&mut self, pause: Duration) -> Result<(), Duration> {
+        let result = self.write().await;
+        self.metrics.waiting(self.buffer.size());
+        let Err(error) = result else { return Ok(()) };
+        let wanted = match &error {
+            WriteError::Request(error) => error.retry_after().unwrap_or_default().min(MAX_PAUSE),
+            _ => Duration::ZERO,
+        };
+        let (category, waiting, pause) = (error.category(), self.buffer.size().0, pause.max(wanted));
+        DocumentsWriteFailed { error: &error, category, waiting, pause }.emit(&self.metrics);
+        Err(pause)
+    }
 }
 
 #[cfg(test)]

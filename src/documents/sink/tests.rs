@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::super::tests::{chain, held, names, noon, up};
 use super::*;
-use crate::documents::buffer::Fate;
+use crate::outbox::{Fate, Parcel as _};
 
 fn sink(max_bytes: usize) -> (DocumentSink, Arc<Buffer>) {
     let buffer = Arc::new(Buffer::new(max_bytes));
@@ -15,7 +15,8 @@ fn sink(max_bytes: usize) -> (DocumentSink, Arc<Buffer>) {
 
 /// Action and id of all that waits; it is taken out.
 fn told(buffer: &Buffer) -> Vec<String> {
-    let (lines, _) = buffer.begin(usize::MAX, usize::MAX);
+    let mut lines = String::new();
+    buffer.begin(usize::MAX, usize::MAX, |document| lines.push_str(document.lines()));
     buffer.abandon();
     let metas = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let meta = |line: Value| {
@@ -94,7 +95,7 @@ fn what_is_being_sent_counts_and_goes_first_when_it_does_not_fit_any_more() {
     let document = |id: usize| Document::create("i", &id.to_string(), &json!({}));
     let (sink, buffer) = sink(4 * document(0).bytes());
     sink.put((0..2).map(document));
-    assert_eq!(buffer.begin(2, usize::MAX).1, 2);
+    assert_eq!(buffer.begin(2, usize::MAX, |_| {}), 2);
     sink.put((2..5).map(document));
     assert_eq!(buffer.size().0, 4, "document 2 went, since 0 and 1 are on their way");
     assert_eq!(buffer.settle(|_| Fate::Again), 0);
