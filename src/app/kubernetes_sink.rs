@@ -1,6 +1,7 @@
 //! Incidents as objects: `create` of a `HopIncident`, the only thing that the pipeline does to the cluster, and the list of
 //! those that are there.
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference};
 use kube::api::{ListParams, PostParams};
 use kube::core::Status;
@@ -50,7 +51,7 @@ impl IncidentSink for KubernetesSink {
         };
         let params = PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let api = Api::<HopIncident>::namespaced(self.client.clone(), &hop.namespace);
-        match api.create(&params, &incident(detection, uid)).await {
+        match api.create(&params, &incident(detection, uid, Timestamp::now())).await {
             Ok(_) => Ok(Created::New),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(Created::AlreadyThere),
             Err(error) => Err(sink_error(error)),
@@ -82,7 +83,7 @@ fn is_terminating(status: &Status) -> bool {
     status.reason == REASON || causes.any(|cause| cause.reason == REASON)
 }
 
-fn incident(detection: &Detection, chain_uid: String) -> HopIncident {
+fn incident(detection: &Detection, chain_uid: String, now: Timestamp) -> HopIncident {
     let hop = &detection.hop;
     let spec = HopIncidentSpec {
         chain: hop.id.chain.clone(),
@@ -97,6 +98,7 @@ fn incident(detection: &Detection, chain_uid: String) -> HopIncident {
         first: line(&detection.first),
         last: line(&detection.last),
         line: detection.trigger.clone(),
+        detected_at: Some(MicroTime(now)),
     };
     let mut incident = HopIncident::new(&incident_name(detection), spec);
     incident.metadata.namespace = Some(hop.id.namespace.clone());

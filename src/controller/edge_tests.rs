@@ -20,6 +20,7 @@ use crate::internal_event::documents::DocumentMetrics;
 pub(crate) mod api_server;
 mod metrics;
 mod orders;
+mod times;
 
 const SECRET: &str = "/api/v1/namespaces/demo/secrets/berlin-entry-parameters";
 const INCIDENT: &str = "/apis/hopkeeper.io/v1alpha1/namespaces/demo/hopincidents/x";

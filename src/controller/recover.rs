@@ -116,6 +116,9 @@ impl Repair<'_> {
                 if status.phase == IncidentPhase::Verifying {
                     return Ok(None);
                 }
+                if status.phase != IncidentPhase::Held {
+                    status.held_since.get_or_insert(MicroTime(self.view.now));
+                }
                 status.phase = IncidentPhase::Held;
                 // An outer hop that has just recovered stays the named cause.
                 status.cause = cause;

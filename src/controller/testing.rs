@@ -103,6 +103,7 @@ pub(super) fn incident(name: &str, hop: &str, at: Timestamp) -> HopIncident {
         first: line.clone(),
         last: line,
         line: "AUTH_FAILED".into(),
+        detected_at: None,
     };
     let mut incident = HopIncident::new(name, spec);
     incident.metadata.namespace = Some("demo".into());

@@ -4,6 +4,7 @@
 
 #![allow(clippy::duplicated_attributes, reason = "the lint takes the columns' equal types for repetitions")]
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -61,6 +62,20 @@ pub struct HopIncidentSpec {
     pub last: LineRef,
     /// That line, secrets masked, length capped.
     pub line: String,
+    /// When the reader of the stream had made its verdict, to the microsecond: `metadata.creationTimestamp` has whole seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detected_at: Option<MicroTime>,
+}
+
+impl HopIncident {
+    /// When it was found: not before the line that made the verdict, since the clocks of node and operator may differ a little.
+    /// None where nobody has noted it.
+    #[must_use]
+    pub fn detected_at(&self) -> Option<Timestamp> {
+        let noted = self.spec.detected_at.as_ref().map(|t| t.0);
+        let created = self.metadata.creation_timestamp.as_ref().map(|t| t.0);
+        noted.or(created).map(|at| at.max(self.spec.last.time.0))
+    }
 }
 
 /// Where and when a line was logged.
@@ -92,6 +107,9 @@ pub struct HopIncidentStatus {
     /// The steps taken, oldest first.
     #[serde(default)]
     pub steps: Vec<Step>,
+    /// Since when it was held, for the first time; stays once the hold has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_since: Option<MicroTime>,
     /// When the incident was closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<MicroTime>,

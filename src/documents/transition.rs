@@ -242,8 +242,7 @@ fn closing(body: Body, incident: &HopIncident, status: &HopIncidentStatus) -> Bo
 
 /// When it was created. Kubernetes rounds that down to a second, and it was not before the line that made the verdict.
 fn detected_at(incident: &HopIncident) -> Timestamp {
-    let last = incident.spec.last.time.0;
-    incident.creation_timestamp().map_or(last, |created| created.0.max(last))
+    incident.detected_at().unwrap_or(incident.spec.last.time.0)
 }
 
 fn document(body: Body, type_: &str, action: &str, id: &str, names: &Names) -> Document {

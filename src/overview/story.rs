@@ -110,7 +110,7 @@ pub struct StepOfStory {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Times {
-    /// Until it was an incident. Its time is rounded down to a second, so this is at least how long its lines took.
+    /// Until it was an incident: how long its lines took, and how long the last of them took to the operator.
     pub to_detect_seconds: Option<f64>,
     /// Until the first step was written.
     pub to_act_seconds: Option<f64>,
@@ -143,7 +143,7 @@ impl Story {
             created,
             phase: status.phase,
             attribution: attribution(spec, &status),
-            times: times(spec, &status, created),
+            times: times(incident, &status),
             steps: status.steps.iter().map(step).collect(),
             closed: status.closed_at.as_ref().map(|t| t.0),
             reason: status.reason,
@@ -194,14 +194,14 @@ fn attribution(spec: &HopIncidentSpec, status: &HopIncidentStatus) -> Attributio
     }
 }
 
-fn times(spec: &HopIncidentSpec, status: &HopIncidentStatus, created: Option<Timestamp>) -> Times {
-    let first = spec.first.time.0;
+fn times(incident: &HopIncident, status: &HopIncidentStatus) -> Times {
+    let first = incident.spec.first.time.0;
     // Clocks of nodes and operator may differ a little; nothing took less than no time.
     let since = |end: Timestamp| end.duration_since(first).max(SignedDuration::ZERO).as_secs_f64();
     let acted = status.steps.iter().filter_map(|step| step.applied_at.as_ref()).map(|t| t.0).min();
     let recovered = status.closed_at.as_ref().filter(|_| status.phase == IncidentPhase::Recovered).map(|t| t.0);
     Times {
-        to_detect_seconds: created.map(|at| since(at.max(spec.last.time.0))),
+        to_detect_seconds: incident.detected_at().map(since),
         to_act_seconds: acted.map(since),
         to_recover_seconds: recovered.map(since),
     }

@@ -185,6 +185,9 @@ fn a_storys_times_count_from_its_first_line_and_end_only_with_a_recovery() {
     assert_eq!(story.times.to_detect_seconds, Some(1.5));
     assert_eq!((story.times.to_act_seconds, story.times.to_recover_seconds), (Some(1.9), Some(4.0)));
     assert!(!story.is_open());
+    let mut noted = rotated(Some("Up"));
+    noted.spec.detected_at = Some(serde_json::from_value(json!("2026-11-22T12:00:01.750000Z")).unwrap());
+    assert_eq!(Story::of(&noted).times.to_detect_seconds, Some(1.75), "more than whole seconds are known");
     let open = Story::of(&rotated(None));
     assert_eq!((open.times.to_act_seconds, open.times.to_recover_seconds, open.is_open()), (Some(1.9), None, true));
     let mut early = rotated(Some("TimedOut"));

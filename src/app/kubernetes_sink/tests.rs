@@ -54,10 +54,14 @@ async fn a_new_incident_is_owned_by_its_chain_and_carries_its_deterministic_name
     Mock::given(method("GET")).and(path(CHAIN)).respond_with(found).mount(&server).await;
     let echo = |request: &Request| ResponseTemplate::new(201).set_body_raw(request.body.clone(), "application/json");
     Mock::given(method("POST")).and(path(INCIDENTS)).respond_with(echo).mount(&server).await;
+    let before = Timestamp::now();
     assert_eq!(sink(&server.uri()).create(&detection()).await.unwrap(), Created::New);
-
+    let after = Timestamp::now();
     let requests = server.received_requests().await.unwrap();
     let sent: Value = requests.iter().find(|r| r.method.as_str() == "POST").unwrap().body_json().unwrap();
+    let detected: Timestamp = sent["spec"]["detectedAt"].as_str().unwrap().parse().unwrap();
+    // The API keeps microseconds.
+    assert!(before.as_microsecond() <= detected.as_microsecond() && detected <= after, "{before} {detected} {after}");
     assert_eq!(sent["metadata"]["name"], incident_name(&detection()));
     assert_eq!(sent["metadata"]["labels"]["hopkeeper.io/hop"], "entry");
     let owner = &sent["metadata"]["ownerReferences"][0];
@@ -69,7 +73,7 @@ async fn a_new_incident_is_owned_by_its_chain_and_carries_its_deterministic_name
 #[tokio::test]
 async fn the_incidents_that_are_there_are_found_as_they_were_created() {
     let server = MockServer::start().await;
-    let (created, detection) = (incident(&detection(), "uid-1".into()), detection());
+    let (created, detection) = (incident(&detection(), "uid-1".into(), Timestamp::now()), detection());
     let list =
         json!({"apiVersion": "hopkeeper.io/v1alpha1", "kind": "HopIncidentList", "metadata": {}, "items": [created]});
     let found = ResponseTemplate::new(200).set_body_json(list);
