@@ -11,6 +11,7 @@ export HOPKEEPER_TEST_KAFKA ?= 127.0.0.1:9092
 export HOPKEEPER_TEST_ELASTICSEARCH ?= http://127.0.0.1:9200
 export HOPKEEPER_TEST_BORINGTUN ?= $(LAB_DIR)/boringtun/bin/boringtun-cli
 export HOPKEEPER_TEST_BAO ?= $(LAB_DIR)/bin/bao
+export HOPKEEPER_TEST_OTELCOL ?= $(LAB_DIR)/bin/otelcol
 # The crash tests stop the operator at named places; a release never has them.
 CARGO_FLAGS := --features failpoints
 
@@ -30,6 +31,7 @@ unit: ## the tests that need nothing but Rust
 lint: ## formatting, clippy, that the benchmark compiles, the shipped rules, dependency bans, shell scripts
 	cargo fmt --check
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+	cargo clippy $(CARGO_FLAGS) --no-default-features --lib --bins -- -D warnings
 	cargo check --locked --manifest-path tests/bench/Cargo.toml
 	cargo build $(CARGO_FLAGS) --bins
 	tests/lint.sh
@@ -47,10 +49,12 @@ lab-core: lab-deps
 	$(LAB) build core helm
 	$(LAB) up core
 
-# What only the tests need: Elasticsearch, and the tools that hold the chart and the cluster's scripts to account.
+# What only the tests need: Elasticsearch, an OpenTelemetry Collector, and the tools that hold the chart and the cluster's
+# scripts to account.
 lab-tests: lab-deps
 	$(LAB) build es
 	tests/helm/tools.sh
+	tests/lab/otelcol/build.sh
 	$(LAB) up es
 
 lab-deps:

@@ -28,6 +28,7 @@ use crate::internal_event::process::{LeadershipTaken, ProcessMetrics};
 use crate::internal_event::rules::RuleMetrics;
 use crate::parameters::vault::Vault;
 use crate::pipeline::{HopDirectory, Pipeline};
+use crate::traces::{self, TraceSink};
 use fallback::Fallback;
 
 pub mod cursor_store;
@@ -72,6 +73,7 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
     };
     let source = log_source::LogSource::prepare(&config, &client, &pipeline_metrics)?;
     let (documents, writer) = documents::prepare(&config, &registry)?.unzip();
+    let (traces, exporter) = traces::prepare(&config.otlp, &registry)?.unzip();
     let directory = HopDirectory::new();
     let listening = silence::Listening::prepare(&config, &client, &directory, &registry)?;
 
@@ -169,6 +171,16 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
         }));
     }
 
+    if let Some(exporter) = exporter {
+        let stop = stop.clone();
+        tasks.spawn(named("traces", async move {
+            // Ends after the leader's part too.
+            exporter.run().await;
+            stop.cancelled().await;
+            Ok(())
+        }));
+    }
+
     let endpoints = Endpoints { registry, ready: ready.clone() };
     let serve = http::serve(listener, endpoints, stop.clone());
     tasks.spawn(named("http", async { Ok(serve.await?) }));
@@ -179,7 +191,8 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
         metrics: controller_metrics,
         rules: rules_state,
         logs,
-        documents,
+        documents: documents.map(|sink| sink.naming_traces(traces.is_some())),
+        traces,
     };
     tasks.spawn(named("leader", lead(client, config, means, leads, stop.clone())));
     let synced = stop.clone();
@@ -235,6 +248,7 @@ struct Means {
     rules: watch::Receiver<RulesState>,
     logs: Option<watch::Receiver<LogsState>>,
     documents: Option<DocumentSink>,
+    traces: Option<TraceSink>,
 }
 
 /// Waits for the lease, then reconciles until the lease is lost: the process ends then, and begins again as a follower.
@@ -247,7 +261,7 @@ async fn lead(
     leads: watch::Sender<bool>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let Means { identity, vault, process, metrics, rules, logs, documents } = means;
+    let Means { identity, vault, process, metrics, rules, logs, documents, traces } = means;
     let seconds = config.lease_duration.as_secs().max(3);
     let manager = LeaseManagerBuilder::new(client.clone(), LEASE)
         .with_namespace(&config.lease_namespace)
@@ -267,7 +281,7 @@ async fn lead(
         concurrency: config.concurrency,
     };
     let ctx = controller::Context::new(client, vault, settings, recorder, metrics);
-    let ctx = Arc::new(ctx.telling(rules).listening(logs).documenting(documents));
+    let ctx = Arc::new(ctx.telling(rules).listening(logs).documenting(documents).tracing(traces));
 
     let outcome = async {
         let elected = leading.wait_for(|leads| *leads).await.is_ok();

@@ -5,6 +5,7 @@ pub mod elasticsearch;
 pub mod kafka;
 pub mod kibana;
 pub mod log_source;
+pub mod otlp;
 pub mod status_page;
 pub mod vault;
 
@@ -20,6 +21,7 @@ use crate::domain::ruleset::pack::Base;
 use crate::telemetry::LogFormat;
 use documents::DocumentsArgs;
 use log_source::{SourceArgs, SourceKind};
+use otlp::OtlpArgs;
 use status_page::StatusPageArgs;
 use vault::VaultArgs;
 
@@ -50,6 +52,9 @@ pub struct RunConfig {
     /// Chain-state documents.
     #[command(flatten)]
     pub documents: DocumentsArgs,
+    /// Traces.
+    #[command(flatten)]
+    pub otlp: OtlpArgs,
     /// Vault.
     #[command(flatten)]
     pub vault: VaultArgs,

@@ -22,8 +22,10 @@ use tokio_util::sync::CancellationToken;
 use crate::crd::{HopIncident, VpnChain, names};
 use crate::documents::sink::DocumentSink;
 use crate::domain::plan::PlanError;
+use crate::domain::trace::trace_id_text;
 use crate::internal_event::controller::{ControllerMetrics, Publishable, ReconcileError};
 use crate::parameters::vault::Vault;
+use crate::traces::TraceSink;
 use logs_state::LogsState;
 use rules_state::RulesState;
 
@@ -87,6 +89,8 @@ pub struct Context {
     pub logs: Option<watch::Receiver<LogsState>>,
     /// Chain-state documents, where they are wanted.
     pub documents: Option<DocumentSink>,
+    /// Traces of incidents, where they are wanted.
+    pub traces: Option<TraceSink>,
 }
 
 impl Context {
@@ -100,7 +104,8 @@ impl Context {
         metrics: Arc<ControllerMetrics>,
     ) -> Self {
         let (polls, backoff) = Default::default();
-        Self { client, vault, settings, recorder, metrics, polls, backoff, rules: None, logs: None, documents: None }
+        let (rules, logs, documents, traces) = (None, None, None, None);
+        Self { client, vault, settings, recorder, metrics, polls, backoff, rules, logs, documents, traces }
     }
 
     /// Has every chain's status tell how the rules fare.
@@ -119,6 +124,18 @@ impl Context {
     #[must_use]
     pub fn documenting(self, documents: Option<DocumentSink>) -> Self {
         Self { documents, ..self }
+    }
+
+    /// Has closed incidents told as traces, where there is a sink.
+    #[must_use]
+    pub fn tracing(self, traces: Option<TraceSink>) -> Self {
+        Self { traces, ..self }
+    }
+
+    /// The id of an incident's trace, where there will be one.
+    pub(crate) fn trace_id(&self, incident: &HopIncident) -> Option<String> {
+        self.traces.as_ref()?;
+        incident.uid().map(|uid| trace_id_text(&uid))
     }
 }
 
@@ -240,6 +257,9 @@ async fn reconcile(chain: Arc<PartialObjectMeta<VpnChain>>, ctx: Arc<Context>) -
     let Some(chain) = api.get_opt(&chain.name_any()).await? else {
         // Gone without us, its finalizer taken away by hand.
         ctx.metrics.forget_chain(&namespace, &chain.name_any());
+        if let Some(traces) = &ctx.traces {
+            traces.forget_chain(&namespace, &chain.name_any());
+        }
         return Ok(Action::await_change());
     };
     let result = finalizer(&api, names::FINALIZER, Arc::new(chain), |event| async {
@@ -274,6 +294,9 @@ async fn keep_up(chain: &VpnChain, ctx: &Context) -> Result<Action, Error> {
     );
     // Judged before anything else: a repair must not wait for a slow pool or for objects that are right already.
     let mut outcome = recover::recover(&valid, &mut observed, ctx).await?;
+    if let Some(traces) = &ctx.traces {
+        traces.look(chain, &observed.incidents, ctx.now());
+    }
     order::obey(&valid, &mut observed, &mut outcome, ctx).await?;
     let mut supply = desired::supply(&valid, &mut observed, ctx).await?;
     supply.skipped.append(&mut outcome.skipped);

@@ -24,6 +24,7 @@ pub mod silence;
 pub mod suggest;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod trace;
 pub mod types;
 pub mod view;
 pub mod window;

@@ -10,3 +10,4 @@ pub mod pipeline;
 pub mod process;
 pub mod rules;
 pub mod silence;
+pub mod traces;

@@ -28,3 +28,8 @@ pub mod rule_files;
 pub mod source;
 pub mod status_page;
 pub mod telemetry;
+#[cfg(feature = "otlp")]
+pub mod traces;
+#[cfg(not(feature = "otlp"))]
+#[path = "traces/absent.rs"]
+pub mod traces;

@@ -21,6 +21,8 @@ pub(crate) mod api_server;
 mod metrics;
 mod orders;
 mod times;
+#[cfg(feature = "otlp")]
+mod traces;
 
 const SECRET: &str = "/api/v1/namespaces/demo/secrets/berlin-entry-parameters";
 const INCIDENT: &str = "/apis/hopkeeper.io/v1alpha1/namespaces/demo/hopincidents/x";

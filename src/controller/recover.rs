@@ -258,7 +258,8 @@ impl Repair<'_> {
             last.applied_at = Some(MicroTime(secret.stamp.applied_at));
         }
         let (chain, incident) = (self.chain.chain, &self.incident.name_any());
-        StepTaken { chain, hop: &hop, incident, step: &step }.emit(&self.ctx.metrics);
+        let trace_id = self.ctx.trace_id(self.incident);
+        StepTaken { chain, hop: &hop, incident, step: &step, trace_id }.emit(&self.ctx.metrics);
         let recorded = self.record(status).await;
         fail::fail_point!("recover::verifying");
         recorded
@@ -303,7 +304,8 @@ impl Repair<'_> {
     async fn record(&self, status: HopIncidentStatus) -> Result<Option<HopIncident>, Error> {
         let updated = incident_status::write(self.ctx, self.incident, status).await?;
         if let Some(updated) = &updated {
-            let event = IncidentDecided { chain: self.chain.chain, before: self.incident, incident: updated };
+            let (chain, trace_id) = (self.chain.chain, self.ctx.trace_id(updated));
+            let event = IncidentDecided { chain, before: self.incident, incident: updated, trace_id };
             event.emit(&self.ctx.metrics);
             if let Some(documents) = &self.ctx.documents {
                 documents.incident(self.chain.chain, self.incident, updated, self.ctx.now());

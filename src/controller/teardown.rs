@@ -30,6 +30,9 @@ pub async fn teardown(chain: &VpnChain, ctx: &Context) -> Result<(), Error> {
     if let Some(documents) = &ctx.documents {
         documents.chain_gone(chain, ctx.now());
     }
+    if let Some(traces) = &ctx.traces {
+        traces.forget_chain(&namespace, &chain.name_any());
+    }
     let leaving = pods.list_metadata(&hops).await?.items.len();
     if leaving > 0 {
         return Err(Error::StillLeaving(leaving));

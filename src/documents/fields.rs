@@ -102,6 +102,7 @@ pub const FIELDS: &[Field] = &[
     field("kubernetes.namespace", Kind::Keyword, "the same namespace, under Filebeat's name"),
     field("kubernetes.pod.name", Kind::Keyword, "the hop's pod"),
     field("kubernetes.pod.uid", Kind::Keyword, "of an incident: the pod that logged its lines"),
+    field("trace.id", Kind::Keyword, "of an incident: its trace, where the operator sends traces (`--otlp-endpoint`)"),
     field("rule.id", Kind::Keyword, "the rule that fired"),
     field("rule.name", Kind::Keyword, "what its match means"),
     field(

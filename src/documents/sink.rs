@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
 use serde_json::Value;
 use tokio_util::sync::DropGuard;
 
@@ -11,6 +12,7 @@ pub use super::transition::Servers;
 use super::transition::{Moment, of_incident};
 use super::{Buffer, Document, Names, state, transition};
 use crate::crd::{HopIncident, VpnChain, VpnChainStatus};
+use crate::domain::trace::trace_id_text;
 use crate::internal_event::documents::{DocumentMetrics, DocumentsDropped};
 
 /// A state that stays the same is confirmed so often: what a full buffer, a refusal or a crash lost comes back by itself,
@@ -24,6 +26,8 @@ pub struct DocumentSink {
     metrics: DocumentMetrics,
     /// What was last told of each chain, by its document's id.
     told: Mutex<HashMap<String, Told>>,
+    /// Whether incidents have traces, whose ids are told then.
+    traced: bool,
     _closes: DropGuard,
 }
 
@@ -38,7 +42,13 @@ impl DocumentSink {
     #[must_use]
     pub fn new(names: Names, buffer: Arc<Buffer>, metrics: DocumentMetrics) -> Self {
         let closes = buffer.closed().clone().drop_guard();
-        Self { names, buffer, metrics, told: Mutex::default(), _closes: closes }
+        Self { names, buffer, metrics, told: Mutex::default(), traced: false, _closes: closes }
+    }
+
+    /// Has the documents of incidents name their traces, where there are any.
+    #[must_use]
+    pub fn naming_traces(self, traced: bool) -> Self {
+        Self { traced, ..self }
     }
 
     /// A chain has this status; `version` is the resourceVersion that it was written as, if it was another one before.
@@ -58,7 +68,8 @@ impl DocumentSink {
 
     /// An incident's status was written.
     pub fn incident(&self, chain: &VpnChain, before: &HopIncident, now: &HopIncident, at: Timestamp) {
-        self.put(of_incident(chain, before, now, at, &self.names));
+        let trace_id = now.uid().filter(|_| self.traced).map(|uid| trace_id_text(&uid));
+        self.put(of_incident(chain, before, now, at, trace_id, &self.names));
     }
 
     /// A chain is being deleted: its current state is no more.

@@ -111,7 +111,8 @@ fn transitions(before: Option<VpnChainStatus>, now: &VpnChainStatus) -> Vec<(Val
 }
 
 fn of_incident(before: &HopIncident, now: &HopIncident) -> Vec<(Value, Value)> {
-    transition::of_incident(&chain(None), before, now, noon(), &names()).iter().map(read).collect()
+    let trace_id = Some("5f1cbb7a3a0e4d2c9c1b0d9a7c2e4f61".to_owned());
+    transition::of_incident(&chain(None), before, now, noon(), trace_id, &names()).iter().map(read).collect()
 }
 
 /// Every kind of document.
@@ -291,6 +292,10 @@ fn an_incident_is_first_told_as_detected_and_then_as_what_was_decided() {
     assert_eq!(detected["message"], "The server rejected the user name or password");
     assert_eq!(detected["hopkeeper"]["candidate"]["path"], "secret/vpn/entry/nl-1");
     assert_eq!(held["hopkeeper"]["incident"]["cause"], "entry");
+    assert_eq!(
+        (&detected["trace"]["id"], detected["trace"]["id"].as_str()),
+        (&held["trace"]["id"], Some("5f1cbb7a3a0e4d2c9c1b0d9a7c2e4f61"))
+    );
     assert_eq!((&held["event"]["action"], &held["event"]["reason"]), (&json!("incident-held"), &json!("TunnelUp")));
     assert_eq!(held["kubernetes"]["pod"], json!({"name": "berlin-entry-0", "uid": "uid-entry"}));
 

@@ -141,6 +141,7 @@ pub(super) fn of_incident(
     before: &HopIncident,
     now: &HopIncident,
     at: Timestamp,
+    trace_id: Option<String>,
     names: &Names,
 ) -> Vec<Document> {
     let uid = now.uid().unwrap_or_default();
@@ -150,6 +151,7 @@ pub(super) fn of_incident(
         let late = found.duration_since(now.spec.last.time.0).as_secs_f64();
         let body = incident_body(chain, before, found)
             .set("message", now.spec.title.clone())
+            .set("trace.id", trace_id.clone())
             .set("hopkeeper.incident.seconds_late", late);
         documents.push(document(body, "start", "incident-detected", &format!("{uid}:detected"), names));
     }
@@ -167,6 +169,7 @@ pub(super) fn of_incident(
     let mut body = incident_body(chain, now, at)
         .set("message", status.message.clone())
         .set("event.reason", status.reason.clone())
+        .set("trace.id", trace_id)
         .set("hopkeeper.incident.previous_phase", format!("{previous:?}"));
     if status.phase.is_closed() {
         body = closing(body, now, &status);
@@ -240,7 +243,6 @@ fn closing(body: Body, incident: &HopIncident, status: &HopIncidentStatus) -> Bo
         .set("hopkeeper.incident.seconds_to_recover", recovered.map(seconds))
 }
 
-/// When it was created. Kubernetes rounds that down to a second, and it was not before the line that made the verdict.
 fn detected_at(incident: &HopIncident) -> Timestamp {
     incident.detected_at().unwrap_or(incident.spec.last.time.0)
 }

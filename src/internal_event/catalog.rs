@@ -6,8 +6,8 @@ mod page;
 use super::metric::Metric;
 use labels::{
     OF_ANSWER, OF_CHAIN_STATE, OF_CLOSED, OF_DECISION, OF_DETECTION, OF_DISCARDED, OF_DROPPED, OF_ENDED,
-    OF_HANDED_OVER, OF_HOP, OF_HOP_STATE, OF_OPEN, OF_ORDER, OF_POOL_ERROR, OF_RECONCILE_ERROR, OF_SOURCE_ERROR,
-    OF_STEP, OF_VERSION, OF_WRITE_ERROR,
+    OF_EXPORT_ERROR, OF_HANDED_OVER, OF_HOP, OF_HOP_STATE, OF_OPEN, OF_ORDER, OF_POOL_ERROR, OF_RECONCILE_ERROR,
+    OF_SOURCE_ERROR, OF_STEP, OF_VERSION, OF_WRITE_ERROR,
 };
 pub use page::page;
 
@@ -253,6 +253,18 @@ catalog! {
                 .tells("grows while Elasticsearch is away");
         DOCUMENTS_WAITING_BYTES = Metric::gauge("hopkeeper_documents_waiting_bytes", "What they take in memory.")
             .tells("at `--documents-buffer` the oldest are dropped");
+    }
+    "Traces", "By the operator that leads, with `--otlp-endpoint`." {
+        TRACES_EXPORTED = Metric::counter("hopkeeper_traces_exported_total", "Traces of incidents that the collector has.")
+            .tells("one for each incident that was closed, and those of the last minutes again after a change of leaders");
+        TRACES_DROPPED = Metric::counter("hopkeeper_traces_dropped_total", "Traces of incidents that were never taken.")
+            .by(OF_DROPPED)
+            .tells("missing where traces are looked at; no decision depends on them");
+        TRACES_EXPORT_ERRORS = Metric::counter("hopkeeper_traces_export_errors_total", "Failed tries to send traces.")
+            .by(OF_EXPORT_ERROR)
+            .tells("`unreachable`, `busy` and `settings` are tried again, the others are not");
+        TRACES_WAITING = Metric::gauge("hopkeeper_traces_waiting", "Traces that wait to be sent.")
+            .tells("grows while the collector is away; at 4 MiB the oldest are dropped");
     }
 }
 

@@ -132,6 +132,8 @@ pub struct IncidentDecided<'a> {
     pub before: &'a HopIncident,
     /// The incident, with its new status.
     pub incident: &'a HopIncident,
+    /// The id of its trace, where there will be one.
+    pub trace_id: Option<String>,
 }
 
 impl IncidentDecided<'_> {
@@ -149,6 +151,7 @@ impl IncidentDecided<'_> {
             phase,
             reason,
             message,
+            trace_id = self.trace_id,
             "Decided about an incident."
         );
         let hop = hop_label(self.chain, &spec.hop);
@@ -217,6 +220,8 @@ pub struct StepTaken<'a> {
     pub incident: &'a str,
     /// The step.
     pub step: &'a Step,
+    /// The id of the incident's trace, where there will be one.
+    pub trace_id: Option<String>,
 }
 
 impl StepTaken<'_> {
@@ -224,7 +229,7 @@ impl StepTaken<'_> {
         let action = format!("{:?}", self.step.action);
         let (namespace, chain) = (self.chain.namespace().unwrap_or_default(), self.chain.name_any());
         info!(namespace, chain, hop = self.hop, incident = self.incident, action,
-            candidate = %self.step.candidate, "Took a recovery step.");
+            candidate = %self.step.candidate, trace_id = self.trace_id, "Took a recovery step.");
         metrics.steps.of(&[&namespace, &chain, hop_label(self.chain, self.hop), &action]).inc();
     }
 }
@@ -292,21 +297,20 @@ mod tests {
         incident
     }
 
+    fn event_of(incident: &HopIncident) -> Option<Event> {
+        IncidentDecided { chain: &berlin(), before: incident, incident, trace_id: None }.event()
+    }
+
     #[test]
     fn a_decision_becomes_an_event_without_the_line_that_caused_it() {
-        let event = IncidentDecided { chain: &berlin(), before: &incident("m"), incident: &incident("it works again") }
-            .event()
-            .unwrap();
+        let event = event_of(&incident("it works again")).unwrap();
         assert_eq!((event.reason.as_str(), event.action.as_str()), ("SuppressedHealed", "Recover"));
         let note = event.note.unwrap();
         assert_eq!(note, "hop \"entry\": it works again (rule r: t; berlin-entry-0a1b)");
         assert!(matches!(event.type_, EventType::Normal));
         let mut open = incident("m");
         open.status = None;
-        assert!(
-            IncidentDecided { chain: &berlin(), before: &open, incident: &open }.event().is_none(),
-            "nothing was decided yet"
-        );
+        assert!(event_of(&open).is_none(), "nothing was decided yet");
     }
 
     #[test]
@@ -314,10 +318,7 @@ mod tests {
         for phase in [IncidentPhase::Held, IncidentPhase::Acting, IncidentPhase::Verifying, IncidentPhase::Escalated] {
             let mut decided = incident("m");
             decided.status.as_mut().unwrap().phase = phase;
-            assert!(matches!(
-                IncidentDecided { chain: &berlin(), before: &decided, incident: &decided }.event().unwrap().type_,
-                EventType::Warning
-            ));
+            assert!(matches!(event_of(&decided).unwrap().type_, EventType::Warning));
         }
     }
 
@@ -326,9 +327,7 @@ mod tests {
         for text in ["x".repeat(5000), "\u{20ac}".repeat(2000), format!("x{}", "\u{1f600}".repeat(2000))] {
             let long =
                 CandidateSkipped { chain: &berlin(), hop: "entry", candidate: "a", reason: &text }.event().unwrap();
-            let decided = IncidentDecided { chain: &berlin(), before: &incident(&text), incident: &incident(&text) }
-                .event()
-                .unwrap();
+            let decided = event_of(&incident(&text)).unwrap();
             for note in [long.note.unwrap(), decided.note.unwrap()] {
                 assert!(note.len() <= 1000 && note.len() > 990 && note.starts_with("hop \"entry\""), "{}", note.len());
             }

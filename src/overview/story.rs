@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::crd::HopIncident;
 use crate::crd::incident::{HopIncidentSpec, HopIncidentStatus, IncidentPhase, LineRef, Step, StepAction, StepOutcome};
+use crate::domain::trace::trace_id_text;
 use crate::domain::types::{Evidence, Verdict};
 
 /// One incident.
@@ -52,6 +53,8 @@ pub struct Story {
     pub closed: Option<Timestamp>,
     /// How long it took.
     pub times: Times,
+    /// The id that its trace has, where the operator sends traces (`--otlp-endpoint`).
+    pub trace_id: Option<String>,
 }
 
 /// The rule that matched.
@@ -145,6 +148,7 @@ impl Story {
             attribution: attribution(spec, &status),
             times: times(incident, &status),
             steps: status.steps.iter().map(step).collect(),
+            trace_id: incident.uid().map(|uid| trace_id_text(&uid)),
             closed: status.closed_at.as_ref().map(|t| t.0),
             reason: status.reason,
             message: status.message,

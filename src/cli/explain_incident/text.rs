@@ -16,6 +16,9 @@ pub(super) fn story(story: &Story) -> String {
         "  hop {} of chain {}/{}, pod {}, candidate {}",
         story.hop, story.namespace, story.chain, story.pod, story.candidate
     ));
+    if let Some(trace) = &story.trace_id {
+        text.line(format_args!("  trace {trace}, where the operator sends traces"));
+    }
     text.chapter("What was seen");
     if story.first == story.last {
         text.line(format_args!("  {}", moment(&story.last)));
@@ -120,6 +123,17 @@ mod tests {
     #[test]
     fn a_symptom_that_is_held() {
         insta::assert_snapshot!(story(&Story::of(&symptom())));
+    }
+
+    #[test]
+    fn the_id_of_its_trace_is_shown() {
+        let mut incident = rotated(None);
+        incident.metadata.uid = Some("5f1cbb7a-3a0e-4d2c-9c1b-0d9a7c2e4f61".into());
+        let text = story(&Story::of(&incident));
+        assert!(
+            text.contains("\n  trace 5f1cbb7a3a0e4d2c9c1b0d9a7c2e4f61, where the operator sends traces\n"),
+            "{text}"
+        );
     }
 
     #[test]

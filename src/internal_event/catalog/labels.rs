@@ -100,5 +100,7 @@ pub(super) const OF_DETECTION: &[Label] =
 pub(super) const OF_HANDED_OVER: &[Label] = &[words("result", &["new", "existing", "refused"])];
 pub(super) const OF_SOURCE_ERROR: &[Label] = &[words("category", &["configure", "read", "store"])];
 pub(super) const OF_DROPPED: &[Label] = &[words("reason", &["overflow", "refused", "shutdown"])];
+pub(super) const OF_EXPORT_ERROR: &[Label] =
+    &[words("category", &["unreachable", "busy", "forbidden", "refused", "partial", "settings"])];
 pub(super) const OF_WRITE_ERROR: &[Label] =
     &[words("category", &["unreachable", "busy", "forbidden", "not_set_up", "refused", "settings"])];

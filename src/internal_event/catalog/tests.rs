@@ -11,6 +11,7 @@ use super::super::pipeline::PipelineMetrics;
 use super::super::process::ProcessMetrics;
 use super::super::rules::RuleMetrics;
 use super::super::silence::SilenceMetrics;
+use super::super::traces::TraceMetrics;
 use super::*;
 
 /// Everything that the process registers.
@@ -22,6 +23,7 @@ fn registry() -> Registry {
     RuleMetrics::register(&registry, 1).unwrap();
     SilenceMetrics::register(&registry).unwrap();
     DocumentMetrics::register(&registry).unwrap();
+    TraceMetrics::register(&registry).unwrap();
     registry
 }
 
