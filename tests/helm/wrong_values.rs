@@ -20,6 +20,7 @@ fn a_misspelt_or_impossible_value_is_named() {
         ("documents.setup.kibana.url=kibana:5601", "at '/documents/setup/kibana/url'"),
         ("networkPolicy.dnsPorts={}", "at '/networkPolicy/dnsPorts"),
         ("rules.extra.mine=x", "at '/rules/extra'"),
+        ("otlp.endpoint=collector:4318", "at '/otlp/endpoint'"),
         ("embedded.kafka.storage=big", "at '/embedded/kafka/storage'"),
         (
             "chains.berlin.spec.hops[0].name=entry,chains.berlin.spec.gateway.cidr=10.0.0.0/24",

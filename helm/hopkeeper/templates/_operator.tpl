@@ -126,6 +126,20 @@ configMap: { name: {{ .Values.kafka.caConfigMap.name }}, items: [{ key: {{ .Valu
 - { name: HOPKEEPER_ELASTICSEARCH_CA, value: /etc/hopkeeper/elasticsearch-ca/ca.crt }
 {{- end }}
 {{- end }}
+{{- with .Values.otlp.endpoint }}
+- { name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ . | quote }} }
+{{- if $.Values.otlp.headersSecret.name }}
+- { name: HOPKEEPER_OTLP_HEADERS_FILE, value: /etc/hopkeeper/otlp/headers }
+{{- end }}
+{{- if $.Values.otlp.caConfigMap.name }}
+- { name: OTEL_EXPORTER_OTLP_CERTIFICATE, value: /etc/hopkeeper/otlp-ca/ca.crt }
+{{- end }}
+{{- with $.Values.otlp.resourceAttributes }}
+{{- $pairs := list }}
+{{- range $key, $value := . }}{{ $pairs = append $pairs (printf "%s=%s" $key (toString $value | urlquery | replace "+" "%20")) }}{{ end }}
+- { name: OTEL_RESOURCE_ATTRIBUTES, value: {{ join "," $pairs | quote }} }
+{{- end }}
+{{- end }}
 {{- with include "hopkeeper.vaultAddress" . }}
 - { name: VAULT_ADDR, value: {{ . | quote }} }
 - { name: HOPKEEPER_VAULT_AUTH, value: {{ $.Values.vault.auth }} }
@@ -221,6 +235,20 @@ secret: { secretName: {{ include "hopkeeper.tls" . }}, items: [{ key: ca.crt, pa
 {{- with include "hopkeeper.elasticsearchCa" . }}
 - name: elasticsearch-ca
   {{ . }}
+{{- end }}
+{{- end }}
+{{- if .Values.otlp.endpoint }}
+{{- with .Values.otlp.headersSecret }}
+{{- if .name }}
+- name: otlp
+  secret: { secretName: {{ .name }}, defaultMode: 0440, items: [{ key: {{ .key }}, path: headers }] }
+{{- end }}
+{{- end }}
+{{- with .Values.otlp.caConfigMap }}
+{{- if .name }}
+- name: otlp-ca
+  configMap: { name: {{ .name }}, items: [{ key: {{ .key }}, path: ca.crt }] }
+{{- end }}
 {{- end }}
 {{- end }}
 {{- if include "hopkeeper.vaultAddress" . }}
