@@ -63,8 +63,9 @@ lab-deps:
 lab-down: ## stops all of it and leaves nothing behind
 	$(LAB) down all
 
-bench: bench-engine lab-up ## the figures of the engine and of the whole path: record to incident, line to page, memory
+bench: bench-engine lab-up ## the figures of the engine, of a drained backlog, and of the whole path: record to incident, line to page, memory
 	cargo build --release --bin hopkeeper
+	cargo test --release --test kafka -- --ignored --nocapture bench
 	HOPKEEPER_E2E_OPERATOR=$(CARGO_TARGET_DIR)/release/hopkeeper \
 	  cargo test $(CARGO_FLAGS) --test e2e -- --ignored --nocapture --test-threads=1 bench
 

@@ -2,6 +2,8 @@
 //!
 //! Needs `HOPKEEPER_TEST_KAFKA=host:port`. Each test makes its own topic and group, and removes them.
 
+#[path = "kafka/backlog.rs"]
+mod backlog;
 #[path = "kafka/harness.rs"]
 mod harness;
 #[path = "shared/running.rs"]

@@ -25,6 +25,9 @@ use crate::domain::event::Position;
 use assignment::{Assignment, Context};
 pub use config::KafkaConfig;
 
+/// A reader that is behind gets on at the pace of the engine; only one whose engine stands still for so long pauses its
+/// partitions: librdkafka then throws away what it has fetched ahead, and fetches it again.
+const STANDS_STILL: Duration = Duration::from_secs(1);
 /// Leaving a group that does not answer takes no longer.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -63,7 +66,7 @@ impl KafkaSource {
         })
     }
 
-    /// Reads; while `records` is full, keeps polling with the partitions paused, or the group would think us dead.
+    /// Reads; while `records` stays full, keeps polling with the partitions paused, or the group would think us dead.
     async fn read(&self, records: &mpsc::Sender<Record>) -> Result<(), KafkaError> {
         let mut waiting: VecDeque<Record> = VecDeque::new();
         loop {
@@ -79,14 +82,16 @@ impl KafkaSource {
                 }
                 message = self.consumer.recv() => {
                     let Some(record) = self.record(&message?) else { continue };
-                    let record = match records.try_reserve() {
-                        Ok(permit) if waiting.is_empty() => {
-                            permit.send(record);
-                            continue;
+                    if waiting.is_empty() {
+                        match tokio::time::timeout(STANDS_STILL, records.reserve()).await {
+                            Ok(Ok(permit)) => {
+                                permit.send(record);
+                                continue;
+                            }
+                            Ok(Err(_)) => return Ok(()),
+                            Err(_) => {}
                         }
-                        Err(mpsc::error::TrySendError::Closed(())) => return Ok(()),
-                        Ok(_) | Err(mpsc::error::TrySendError::Full(())) => record,
-                    };
+                    }
                     waiting.push_back(record);
                     // Each time: partitions may have been assigned since.
                     self.consumer.pause(&self.consumer.assignment()?)?;

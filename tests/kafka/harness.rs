@@ -26,6 +26,10 @@ fn base() -> Timestamp {
     *BASE.get_or_init(|| Timestamp::now() - SignedDuration::from_hours(2))
 }
 
+pub(crate) fn at(second: i64) -> Timestamp {
+    base() + SignedDuration::from_secs(second)
+}
+
 pub(crate) fn pod(name: &str) -> HopIdentity {
     pod_since(name, base() - SignedDuration::from_hours(1))
 }
@@ -33,7 +37,7 @@ pub(crate) fn pod(name: &str) -> HopIdentity {
 /// A record as Filebeat sends it.
 pub(crate) fn line(pod: &str, second: i64, text: &str) -> String {
     serde_json::json!({
-        "@timestamp": (base() + SignedDuration::from_secs(second)).to_string(),
+        "@timestamp": at(second).to_string(),
         "@metadata": {"beat": "filebeat", "type": "_doc", "version": "9.1.0"},
         "message": text,
         "stream": "stdout",
@@ -87,10 +91,12 @@ impl Lab {
     }
 
     pub(crate) async fn stop(self) {
-        let admin = self.admin();
-        let options = AdminOptions::new();
-        admin.delete_topics(&[&self.topic], &options).await.expect("should delete the topic");
-        admin.delete_groups(&[&self.group], &options).await.expect("should delete the group");
+        self.drop_group(&self.group).await;
+        self.admin().delete_topics(&[&self.topic], &AdminOptions::new()).await.expect("should delete the topic");
+    }
+
+    pub(crate) async fn drop_group(&self, group: &str) {
+        self.admin().delete_groups(&[group], &AdminOptions::new()).await.expect("should delete the group");
     }
 
     pub(crate) async fn send(&self, partition: i32, payload: &str) {
@@ -106,9 +112,13 @@ impl Lab {
 
     /// The group's committed offset.
     pub(crate) fn committed(&self, partition: i32) -> Option<i64> {
+        self.committed_by(&self.group, partition)
+    }
+
+    pub(crate) fn committed_by(&self, group: &str, partition: i32) -> Option<i64> {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", &self.brokers)
-            .set("group.id", &self.group)
+            .set("group.id", group)
             .create()
             .expect("should make a consumer");
         let mut list = TopicPartitionList::new();
@@ -120,7 +130,7 @@ impl Lab {
         }
     }
 
-    fn config(&self) -> KafkaConfig {
+    pub(crate) fn config(&self) -> KafkaConfig {
         KafkaConfig {
             brokers: self.brokers.clone(),
             topics: vec![self.topic.clone()],

@@ -41,7 +41,9 @@ impl KafkaConfig {
             .set("fetch.wait.max.ms", "100")
             .set("fetch.error.backoff.ms", "200")
             .set("reconnect.backoff.max.ms", "2000")
-            .set("queued.max.messages.kbytes", "4096");
+            .set("queued.max.messages.kbytes", "4096")
+            // So little is fetched ahead that a second, the default, would be most of the time of a reader that is behind.
+            .set("fetch.queue.backoff.ms", "5");
         for (key, value) in &self.options {
             client.set(key, value);
         }
