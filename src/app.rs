@@ -275,6 +275,7 @@ async fn lead(
     let recorder = recorder(&client, Some(identity));
     let settings = Settings {
         images: config.images.into(),
+        namespace: config.namespace,
         parameters_poll: config.parameters_poll,
         pool_retry: Duration::from_secs(2),
         keep_incidents: config.keep_incidents,
@@ -292,7 +293,7 @@ async fn lead(
         leads.send_replace(true);
         // A reconcile under way is dropped with the lease: it may hold a view from before the next leader's writes.
         tokio::select! {
-            () = controller::run(ctx, config.namespace.as_deref(), stop.clone()) => Ok(()),
+            () = controller::run(ctx, stop.clone()) => Ok(()),
             () = until_lost(&mut leading) => Err(anyhow!("lost the leader election")),
         }
     };

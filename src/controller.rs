@@ -44,6 +44,7 @@ pub mod observe;
 mod order;
 mod recover;
 pub mod rules_state;
+mod segment;
 mod teardown;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -57,6 +58,8 @@ mod words;
 pub struct Settings {
     /// The hops' images.
     pub images: build::Images,
+    /// The one namespace to work in, or all of them.
+    pub namespace: Option<String>,
     /// How often the candidate in use is looked up for a new version.
     pub parameters_poll: Duration,
     /// How soon a pool that could not be read is asked again.
@@ -200,7 +203,8 @@ impl Error {
 }
 
 /// Reconciles chains until `stop`.
-pub async fn run(ctx: Arc<Context>, namespace: Option<&str>, stop: CancellationToken) {
+pub async fn run(ctx: Arc<Context>, stop: CancellationToken) {
+    let namespace = ctx.settings.namespace.as_deref();
     let of_chain = watcher::Config::default().labels(names::CHAIN);
     let config = Config::default().concurrency(ctx.settings.concurrency);
     // Only their metadata: what is decided on is read anew in each reconcile.
@@ -284,6 +288,11 @@ async fn keep_up(chain: &VpnChain, ctx: &Context) -> Result<Action, Error> {
             return Ok(Action::await_change());
         }
     };
+    if let Some(why) = segment::clash(&valid, ctx).await? {
+        update_status::invalid(chain, &why, ctx).await?;
+        // The other chain may leave the interface, or change.
+        return Ok(Action::requeue(ctx.settings.parameters_poll));
+    }
     let mut observed = observe::observe(&ctx.client, &valid.namespace, &valid.name()).await?;
     observed.logs = ctx.logs.as_ref().map(|logs| logs.borrow().clone());
     tracing::trace!(

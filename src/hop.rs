@@ -15,6 +15,7 @@ mod run;
 mod state_file;
 mod sweep;
 mod system;
+mod vxlan;
 mod wireguard;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use crate::domain::plan;
 pub use init::init;
 pub use run::run;
 pub use sweep::sweep;
+pub use vxlan::keep_vxlan;
 
 /// Where a hop's parts find each other; the default is the layout of a hop's pod.
 #[derive(Clone, Debug)]
@@ -92,11 +94,41 @@ pub enum HopError {
         /// The plan's in bytes.
         expected: u16,
     },
+    /// A link's packets would not fit.
+    #[error(
+        "{name} has an MTU of {actual} bytes and its link carries packets of up to {expected}: raise the MTU of links.master on the nodes, or lower the chain's mtu"
+    )]
+    LinkMtu {
+        /// The link's interface.
+        name: &'static str,
+        /// The interface's MTU in bytes.
+        actual: u16,
+        /// What the plan needs in bytes.
+        expected: u16,
+    },
     /// An interface is missing.
     #[error("the pod has no interface {name}: is its NetworkAttachmentDefinition attached, and Multus running?")]
     Interface {
         /// The interface.
         name: &'static str,
+    },
+    /// A list of nodes holds something else.
+    #[error("{path} has the line {line:?}, which is no IPv4 address: it lists the nodes' addresses, one a line")]
+    NodeAddress {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: String,
+    },
+    /// There is a device of that name with other settings.
+    #[error(
+        "the node has a device {device} already, but {difference}: when no link is on it any more, remove it (ip link delete {device})"
+    )]
+    OtherDevice {
+        /// The device.
+        device: String,
+        /// How it differs.
+        difference: String,
     },
     /// The pod does not forward.
     #[error(

@@ -39,6 +39,21 @@ for script in 20-init.sh 30-join.sh; do
   grep -q usage: "$work/said" || fail "$script does not say how it is called"
 done
 
+# The nodes' addresses, as kubectl prints them for a cluster of both families and for one of IPv6 alone.
+mkdir "$work/kubectl"
+cat >"$work/kubectl/kubectl" <<'T'
+#!/bin/sh
+[ "$1" = version ] || printf '%b' "$NODES"
+T
+chmod +x "$work/kubectl/kubectl"
+links() { NODES=$1 PATH=$work/kubectl:$PATH ./60-links.sh example/hopkeeper:1 --print; }
+links '192.0.2.2 fd00::2\n192.0.2.1\n' >"$work/vxlan.yaml"
+grep -qxF '  nodes: "192.0.2.1\n192.0.2.2\n"' "$work/vxlan.yaml" || fail "60-links.sh lists other nodes: $(grep nodes: "$work/vxlan.yaml")"
+grep -qxF '          image: example/hopkeeper:1' "$work/vxlan.yaml" || fail "60-links.sh takes another image"
+if links 'fd00::1\n' >/dev/null 2>"$work/said"; then fail "60-links.sh took a cluster without IPv4"; fi
+grep -q 'no node has an internal IPv4 address' "$work/said" || fail "60-links.sh does not say what is missing: $(cat "$work/said")"
+[ "$HOPKEEPER_IMAGE" = "hopkeeper/hopkeeper:$(sed -n 's/^version = "\(.*\)"/\1/p' ../Cargo.toml | head -n 1)" ] || fail "versions.env names another Hopkeeper"
+
 if [ -x "$BIN/bao" ]; then
   export BAO_ADDR=http://127.0.0.1:$((20000 + RANDOM % 20000)) BAO_TOKEN=root HOME=$work PATH=$BIN:$PATH
   "$BIN/bao" server -dev -dev-no-store-token -dev-root-token-id=root -dev-listen-address="${BAO_ADDR#http://}" >"$work/bao.log" 2>&1 & bao=$!

@@ -1,5 +1,5 @@
-# The operator, and the `net` containers of the hops, which also need ip and nft, and wg for the kernel's WireGuard. The pods
-# say who runs it: 65532 as the operator, root with NET_ADMIN alone as `net`.
+# The operator, and the `net` containers of the hops, which also need ip and nft, and wg for the kernel's WireGuard. The nodes' VXLAN
+# device needs bridge too. The pods say who runs it: 65532 as the operator, root with NET_ADMIN alone as `net`.
 {
   pkgs,
   tag,
@@ -39,6 +39,7 @@ import ../lib/image.nix { inherit pkgs; } {
   programs = {
     hopkeeper = "${hopkeeper}/bin/hopkeeper";
     ip = "${pkgs.iproute2}/bin/ip";
+    bridge = "${pkgs.iproute2}/bin/bridge";
     nft = "${pkgs.nftables}/bin/nft";
     wg = "${import ../lib/wg.nix { inherit pkgs; }}/bin/wg";
   };

@@ -37,13 +37,13 @@ if command -v nix-instantiate >/dev/null; then
 else missing "nix-instantiate is not installed (apt-get install nix-bin)"; fi
 
 # The Containerfiles' one step that can be run anywhere.
-if [ "$(id -u)" = 0 ] && command -v openvpn wg wireguard-go nft ip busybox >/dev/null; then
+if [ "$(id -u)" = 0 ] && command -v openvpn wg wireguard-go nft ip bridge busybox >/dev/null; then
   sh lib/collect.sh "$root" openvpn="$(command -v openvpn)" wireguard-go="$(command -v wireguard-go)" sh=/bin/busybox date=/bin/busybox \
-    wg="$(command -v wg)" nft="$(command -v nft)" ip="$(command -v ip)"
+    wg="$(command -v wg)" nft="$(command -v nft)" ip="$(command -v ip)" bridge="$(command -v bridge)"
   # OpenVPN leaves with 1 after its version.
   { chroot "$root" /bin/openvpn --version || true; } | grep -q '^OpenVPN 2' || fail "openvpn does not run in its own root"
   chroot "$root" /bin/sh -c 'umask 0; exec date +%s' >/dev/null || fail "busybox does not run"
-  for command in 'wg --version' 'nft --version' 'ip -V' 'wireguard-go --version'; do
+  for command in 'wg --version' 'nft --version' 'ip -V' 'bridge -V' 'wireguard-go --version'; do
     # shellcheck disable=SC2086 # words
     chroot "$root" /bin/$command >/dev/null 2>&1 || fail "$command does not run in its own root"
   done

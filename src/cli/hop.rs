@@ -1,11 +1,13 @@
 //! `hopkeeper hop …`: what the containers of a hop's pod run.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use miette::{IntoDiagnostic, WrapErr};
 
-use crate::domain::plan;
+use crate::crd::chain::VXLAN_DEVICE;
+use crate::domain::plan::{self, Vxlan};
 use crate::hop::{self, Paths};
 use crate::telemetry::LogFormat;
 use crate::{hardening, telemetry};
@@ -37,6 +39,38 @@ pub(super) enum NetCommand {
         #[arg(required = true, value_name = "BRIDGE")]
         bridges: Vec<String>,
     },
+    /// Keeps the VXLAN device that links of type vxlan are on, on the node that it runs on (host network, NET_ADMIN).
+    Vxlan(VxlanArgs),
+}
+
+/// The VXLAN device; the defaults are what `links.type: vxlan` takes.
+#[derive(Debug, Args)]
+pub(super) struct VxlanArgs {
+    /// A file with the addresses of all nodes, one a line; read again as it changes.
+    #[arg(long, value_name = "FILE")]
+    nodes: PathBuf,
+    /// This node's address.
+    #[arg(long, value_name = "ADDRESS", env = "HOPKEEPER_NODE_ADDRESS")]
+    address: Ipv4Addr,
+    /// The device.
+    #[arg(long, value_name = "NAME", default_value = VXLAN_DEVICE)]
+    device: String,
+    /// The network's identifier.
+    #[arg(long, default_value_t = 4673, value_parser = clap::value_parser!(u32).range(1..1 << 24))]
+    vni: u32,
+    /// The UDP port by which the nodes reach each other.
+    #[arg(long, default_value_t = 8473, value_parser = clap::value_parser!(u16).range(1..))]
+    port: u16,
+    /// The largest packet in bytes that a link takes.
+    #[arg(long, default_value_t = 1500, value_parser = clap::value_parser!(u16).range(576..))]
+    mtu: u16,
+}
+
+impl VxlanArgs {
+    async fn keep(self) -> Result<(), hop::HopError> {
+        let Self { nodes, address, device, vni, port, mtu } = self;
+        hop::keep_vxlan(&Vxlan { device, vni, port, mtu, address }, &nodes).await
+    }
 }
 
 /// Where the hop's files lie; the defaults are the layout of a hop's pod.
@@ -81,6 +115,9 @@ impl HopCommand {
                     .wrap_err("failed to keep the hop's network"),
                 NetCommand::Sweep { bridges } => {
                     hop::sweep(&bridges).await.into_diagnostic().wrap_err("failed to remove the chain's bridges")
+                }
+                NetCommand::Vxlan(args) => {
+                    args.keep().await.into_diagnostic().wrap_err("failed to keep the node's VXLAN device")
                 }
             }
         })

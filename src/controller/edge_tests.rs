@@ -46,6 +46,7 @@ fn context(client: kube::Client, registry: &prometheus::Registry) -> Context {
     };
     let settings = Settings {
         images,
+        namespace: None,
         parameters_poll: Duration::from_secs(3600),
         pool_retry: Duration::from_secs(2),
         keep_incidents: 50,

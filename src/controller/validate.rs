@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use thiserror::Error;
 
 use crate::crd::VpnChain;
-use crate::crd::chain::{HopSpec, Recovery, Rung};
+use crate::crd::chain::{HopSpec, LinkType, Links, Placement, Recovery, Rung};
 use crate::domain::plan::{ChainInput, ChainPlan, HopInput, PlanError};
 use crate::domain::view::Policy;
 
@@ -18,6 +18,8 @@ pub struct ValidChain<'a> {
     pub namespace: String,
     /// Its networks.
     pub plan: ChainPlan,
+    /// What its links are made of.
+    pub medium: Medium,
     /// Its recovery policy.
     pub policy: Policy,
 }
@@ -31,6 +33,23 @@ impl ValidChain<'_> {
     pub fn name(&self) -> String {
         self.chain.name_any()
     }
+}
+
+/// What the links between a chain's hops are made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Medium {
+    /// Bridges of their own, on one node.
+    Bridge,
+    /// Interfaces with MAC addresses of their own on a node's interface; also on its VXLAN device.
+    Macvlan {
+        /// The node's interface.
+        master: String,
+    },
+    /// Interfaces that share the MAC address of a node's interface.
+    Ipvlan {
+        /// The node's interface.
+        master: String,
+    },
 }
 
 /// Why a spec cannot be carried out, although the API server took it.
@@ -51,6 +70,26 @@ pub enum InvalidChain {
         field: &'static str,
         /// What it says.
         value: String,
+    },
+    /// Hops on different nodes, and links that do not leave one.
+    #[error("placement Spread needs links that cross nodes: set links.type to macvlan, ipvlan or vxlan")]
+    SpreadOnBridges,
+    /// Links on an interface that is not named.
+    #[error("links of type macvlan and ipvlan need links.master, the nodes' interface that carries them")]
+    NoMaster,
+    /// Another chain's links use the same addresses on the same interface.
+    #[error(
+        "links.cidr {own} overlaps that of chain {other}, {theirs}, and both are on the nodes' interface {master}: give one of them another links.cidr, or a links.master of its own"
+    )]
+    SharedSegment {
+        /// This chain's range.
+        own: Ipv4Net,
+        /// The other chain, `namespace/name`.
+        other: String,
+        /// Its range.
+        theirs: Ipv4Net,
+        /// The interface.
+        master: String,
     },
     /// The networks do not fit together.
     #[error(transparent)]
@@ -75,8 +114,21 @@ pub fn validate(chain: &VpnChain) -> Result<ValidChain<'_>, InvalidChain> {
         mtu: spec.mtu,
     };
     let plan = ChainPlan::new(&input)?;
+    let medium = medium(&spec.links)?;
+    if spec.placement == Placement::Spread && medium == Medium::Bridge {
+        return Err(InvalidChain::SpreadOnBridges);
+    }
     let namespace = chain.namespace().unwrap_or_default();
-    Ok(ValidChain { chain, namespace, plan, policy: policy(&spec.recovery)? })
+    Ok(ValidChain { chain, namespace, plan, medium, policy: policy(&spec.recovery)? })
+}
+
+fn medium(links: &Links) -> Result<Medium, InvalidChain> {
+    let master = || links.segment().map(str::to_owned).ok_or(InvalidChain::NoMaster);
+    Ok(match links.kind {
+        LinkType::Bridge => Medium::Bridge,
+        LinkType::Macvlan | LinkType::Vxlan => Medium::Macvlan { master: master()? },
+        LinkType::Ipvlan => Medium::Ipvlan { master: master()? },
+    })
 }
 
 fn network(field: &'static str, value: &str) -> Result<Ipv4Net, InvalidChain> {
@@ -123,7 +175,7 @@ mod tests {
     #[test]
     fn every_way_in_which_a_spec_can_be_impossible_is_told() {
         type Spoil = fn(&mut VpnChain);
-        let cases: [(Spoil, &str); 8] = [
+        let cases: [(Spoil, &str); 10] = [
             (|c| c.spec.gateway.cidr = "10.200.7.0".into(), "gateway.cidr \"10.200.7.0\" is not an IPv4 network"),
             (|c| c.spec.links.cidr = "fd00::/64".into(), "links.cidr \"fd00::/64\" is not an IPv4 network"),
             (|c| c.spec.hops.clear(), "a chain needs at least one hop"),
@@ -132,6 +184,8 @@ mod tests {
             (|c| c.spec.gateway.cidr = "127.0.0.0/24".into(), "cannot be used inside a pod"),
             (|c| c.spec.links.cidr = "198.18.255.0/30".into(), "has room for 1 links"),
             (|c| c.spec.mtu = 500, "would have an MTU of"),
+            (|c| c.spec.placement = Placement::Spread, "placement Spread needs links that cross nodes"),
+            (|c| c.spec.links.kind = LinkType::Macvlan, "need links.master"),
         ];
         for (spoil, expected) in cases {
             let said = refusal(spoil);
@@ -139,6 +193,23 @@ mod tests {
         }
         let said = refusal(|c| c.spec.gateway.cidr = "10.200.7.0/28".into());
         assert!(said.contains("gateway.cidr 10.200.7.0/28 is too small"), "{said}");
+    }
+
+    #[test]
+    fn a_vxlan_is_a_macvlan_on_the_device_that_each_node_has() {
+        let medium = |links: serde_json::Value| {
+            let mut chain = berlin();
+            chain.spec.links = serde_json::from_value(links).unwrap();
+            chain.spec.placement = Placement::Spread;
+            validate(&chain).unwrap().medium
+        };
+        let on = |master: &str| Medium::Macvlan { master: master.into() };
+        assert_eq!(medium(serde_json::json!({"type": "vxlan"})), on("hkvxlan0"));
+        assert_eq!(medium(serde_json::json!({"type": "vxlan", "master": "mine0"})), on("mine0"));
+        assert_eq!(medium(serde_json::json!({"type": "macvlan", "master": "eth1.7"})), on("eth1.7"));
+        let ipvlan = Medium::Ipvlan { master: "eth1".into() };
+        assert_eq!(medium(serde_json::json!({"type": "ipvlan", "master": "eth1"})), ipvlan);
+        assert_eq!(validate(&berlin()).unwrap().medium, Medium::Bridge);
     }
 
     #[test]

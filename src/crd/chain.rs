@@ -8,6 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::types::{ClientKind, Implementation, Transport};
+pub use network::{Gateway, LinkType, Links, Placement, VXLAN_DEVICE};
+
+mod network;
 
 /// The most hops of a chain.
 pub const MAX_HOPS: usize = 15;
@@ -41,6 +44,8 @@ pub const MAX_HOPS: usize = 15;
         .message("every hop needs a name of its own within the chain: two hops share one").field_path(".hops"),
     validation = Rule::new("!isCIDR(self.gateway.cidr) || !isCIDR(self.links.cidr) || !cidr(self.gateway.cidr).containsCIDR(cidr(self.links.cidr)) && !cidr(self.links.cidr).containsCIDR(cidr(self.gateway.cidr))")
         .message("gateway.cidr and links.cidr overlap: choose another range for one of them").field_path(".gateway.cidr"),
+    validation = Rule::new("self.placement != 'Spread' || self.links.type != 'bridge'")
+        .message("placement Spread puts the hops on different nodes, and a link of type bridge stays on one: set links.type to macvlan, ipvlan or vxlan, or placement to SameNode").field_path(".placement"),
 )]
 pub struct VpnChainSpec {
     /// The hops in the order in which traffic meets the VPN servers: entry (outermost tunnel) first, exit last.
@@ -52,6 +57,9 @@ pub struct VpnChainSpec {
     /// The links between neighbouring hops.
     #[serde(default)]
     pub links: Links,
+    /// On which nodes the hops run. `Spread` needs a type of links that crosses nodes, and as many nodes as there are hops.
+    #[serde(default)]
+    pub placement: Placement,
     /// MTU of the cluster network, that is of a pod's `eth0`, in bytes: 1500 plain, 1480 IP-in-IP, 1450 VXLAN.
     /// Every tunnel's MTU follows from it. The entry hop refuses to start where `eth0` is smaller.
     #[serde(default = "default_mtu")]
@@ -181,39 +189,6 @@ pub struct SecretName {
     /// The Secret's name.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-}
-
-/// The network that applications attach to.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct Gateway {
-    /// An IPv4 range between /16 and /26: the exit hop takes the first address, applications the 16th and up.
-    #[schemars(length(max = 18))]
-    #[x_kube(validation = Rule::new("isCIDR(self) && cidr(self).ip().family() == 4 && cidr(self).prefixLength() >= 16 && cidr(self).prefixLength() <= 26 && cidr(self).masked() == cidr(self)")
-        .message("gateway.cidr must be an IPv4 network between /16 and /26 without host bits, for example 10.200.7.0/24"))]
-    pub cidr: String,
-}
-
-/// The links between neighbouring hops: each takes four addresses.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct Links {
-    /// An IPv4 range of /26 or larger. It never leaves the chain; it must not overlap a VPN server's pool.
-    #[serde(default = "default_links")]
-    #[schemars(length(max = 18))]
-    #[x_kube(validation = Rule::new("isCIDR(self) && cidr(self).ip().family() == 4 && cidr(self).prefixLength() >= 16 && cidr(self).prefixLength() <= 26 && cidr(self).masked() == cidr(self)")
-        .message("links.cidr must be an IPv4 network between /16 and /26 without host bits, for example 198.18.255.0/24"))]
-    pub cidr: String,
-}
-
-fn default_links() -> String {
-    "198.18.255.0/24".to_owned()
-}
-
-impl Default for Links {
-    fn default() -> Self {
-        Self { cidr: default_links() }
-    }
 }
 
 /// What to do about a hop that does not connect, and how often at most.

@@ -28,5 +28,9 @@ pub const FIELD_MANAGER: &str = "hopkeeper";
 pub const FINALIZER: &str = "hopkeeper.io/teardown";
 /// On a pod template: the tunnel's MTU in bytes.
 pub const MTU: &str = "hopkeeper.io/mtu";
+/// On the template of a pod whose links are no bridges: what they are. Another kind of link needs a new pod.
+pub const LINKS: &str = "hopkeeper.io/links";
+/// On a pod whose hop has a node of its own: `Spread`.
+pub const PLACEMENT: &str = "hopkeeper.io/placement";
 /// Multus reads which networks a pod joins from here.
 pub const NETWORKS: &str = "k8s.v1.cni.cncf.io/networks";

@@ -10,6 +10,7 @@ mod error;
 mod firewall;
 mod hop;
 pub mod mtu;
+mod vxlan;
 
 pub use chain::{ChainInput, ChainPlan, HopInput, HopNetwork, InnerSide, LinkNetwork, OuterSide};
 pub use client::{ClientProcess, client_process};
@@ -19,6 +20,7 @@ pub use commands::{
 pub use error::PlanError;
 pub use firewall::firewall;
 pub use hop::{EndpointAddress, HopPlan, Protocol, plan_id};
+pub use vxlan::{Vxlan, destinations as vxlan_destinations, nodes as vxlan_nodes};
 
 /// The interface towards the inner side: the next hop, or the gateway network.
 pub const INNER_INTERFACE: &str = "in0";

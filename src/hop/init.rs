@@ -60,6 +60,12 @@ fn check(plan: &HopPlan) -> Result<(), HopError> {
             return Err(HopError::BaseMtu { actual, expected });
         }
     }
+    for (name, expected) in plan.network.links() {
+        let actual = system::mtu(name).unwrap_or(0);
+        if actual < expected {
+            return Err(HopError::LinkMtu { name, actual, expected });
+        }
+    }
     let _ = fs::write(FORWARDING, "1");
     match fs::read_to_string(FORWARDING) {
         Ok(text) if text.trim() == "1" => Ok(()),

@@ -60,6 +60,17 @@ fn every_refusal_is_a_sentence_that_names_the_place() {
         ("/spec/recovery", json!({"cooldown": "soon"}), "recovery.cooldown must be a duration"),
         ("/spec/recovery", json!({"budget": {"per": "0s"}}), "recovery.budget.per must be a duration between"),
         ("/spec/recovery", json!({"ladder": ["InPlace", "InPlace"]}), "listed twice"),
+        (
+            "/spec/placement",
+            json!("Spread"),
+            "a link of type bridge stays on one: set links.type to macvlan, ipvlan or vxlan",
+        ),
+        ("/spec/placement", json!("Anywhere"), "spec.placement: Unsupported value"),
+        ("/spec/links", json!({"type": "vlan"}), "spec.links.type: Unsupported value"),
+        ("/spec/links", json!({"type": "macvlan"}), "need links.master: the nodes' interface"),
+        ("/spec/links", json!({"type": "ipvlan"}), "need links.master: the nodes' interface"),
+        ("/spec/links", json!({"master": "eth1"}), "links.master is set, but links.type is bridge"),
+        ("/spec/links", json!({"type": "vxlan", "master": "eth 1"}), "links.master must be an interface's name"),
         ("/metadata/name", json!("a-name-that-is-much-too-long-for-its-pods"), "at most 32 characters"),
         ("/kind", json!("VpnChian"), "kind: must be VpnChain"),
     ];

@@ -277,11 +277,13 @@ impl Drop for Chain {
     }
 }
 
-/// Deletes the namespace's chain where no operator is left to take its finalizer away.
+/// Deletes the namespace's chains where no operator is left to take their finalizers away.
 fn release(namespace: &str) {
     let finalizer = r#"{"metadata":{"finalizers":null}}"#;
     kubectl(&["-n", namespace, "delete", "vpnchain", "--all", "--wait=false"]);
-    kubectl(&["-n", namespace, "patch", "vpnchain", "berlin", "--type", "merge", "-p", finalizer]);
+    for chain in kubectl(&["-n", namespace, "get", "vpnchain", "-o", "name"]).lines() {
+        kubectl(&["-n", namespace, "patch", chain, "--type", "merge", "-p", finalizer]);
+    }
 }
 
 /// Runs kubectl; its output is what it printed, also when it failed.

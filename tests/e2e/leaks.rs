@@ -25,9 +25,9 @@ pub struct Leaker {
 impl Leaker {
     /// Begins.
     pub fn start(lane: Lane) -> Self {
-        let stop = lab::dir().join("run/leaker.stop");
+        let of_lane = |kind: &str| lab::dir().join(format!("run/leaker{}.{kind}", lane.number()));
+        let (stop, attempts) = (of_lane("stop"), of_lane("sh"));
         let _ = std::fs::remove_file(&stop);
-        let attempts = lab::dir().join("run/leaker.sh");
         let lines = format!(
             "for t in 198.51.100.80/53 {}/5000 {}/443; do echo leak >/dev/udp/$t; done\n\
              timeout 0.2 bash -c 'echo >/dev/tcp/198.51.100.80/80'\n\
@@ -66,10 +66,15 @@ impl Drop for Leaker {
 /// Packets of pods on the cluster network that are not an entry hop's own to a VPN server of its lane or of another. What interfaces say of
 /// themselves when they come up (IPv6 multicast) is the kernel's, before anything of the pod runs.
 pub fn outside(name: &str) -> Capture {
+    Capture::start(name, "any", &beside_the_tunnels())
+}
+
+/// The filter for such packets.
+pub fn beside_the_tunnels() -> String {
     let hosts: Vec<_> = LANES.iter().flat_map(|l| [11, 21].map(|last| format!("host {}", l.address(last)))).collect();
     let servers = format!("({}) and port 1194", hosts.join(" or "));
     let ipv4 = format!("ip and src net 10.244.0.0/24 and not ({servers})");
-    Capture::start(name, "any", &format!("({ipv4}) or (ip6 and not dst net ff00::/8 and not host ::1)"))
+    format!("({ipv4}) or (ip6 and not dst net ff00::/8 and not host ::1)")
 }
 
 /// The addresses of a chain's pods, also of those to come, gathered until it is dropped: where other pods are on the network too.

@@ -19,6 +19,7 @@ mod guide;
 mod helm;
 mod leaders;
 mod limits;
+mod links;
 mod outage;
 mod privacy;
 mod refusal;

@@ -14,9 +14,9 @@ use crate::lab::{self, LANES, Lane};
 
 /// How the scenarios are started: the one that needs the lab for itself first, then the long ones, so that all end at about
 /// the same time. A name that is missing here comes last.
-const ORDER: [&str; 21] = [
+const ORDER: [&str; 22] = [
     "outages", "helm", "evidence", "crash", "external", "leaks", "ladder", "recreate", "rotation", "leaders",
-    "terminal", "silence", "rules", "outage", "budget", "canary", "segments", "deleted", "version", "refusal",
+    "terminal", "silence", "rules", "links", "outage", "budget", "canary", "segments", "deleted", "version", "refusal",
     "rights",
 ];
 

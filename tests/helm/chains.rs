@@ -50,3 +50,28 @@ fn the_gateway_in_another_namespace_is_the_operators_own() {
         assert_eq!(ours["spec"], operators["spec"]);
     }
 }
+
+#[test]
+fn what_a_chain_does_not_say_of_links_and_placement_the_values_say() {
+    let spec = |values: &str, own: Value| -> Option<Value> {
+        let mut spec = json!({
+            "hops": [{"name": "entry", "client": "OpenVPN", "parameters": {"secretRef": {"name": "pool"}}}],
+            "gateway": {"cidr": "10.200.7.0/24"}, "mtu": 1400});
+        spec.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+        let chains = format!("chains={}", json!({"berlin": {"spec": spec}}));
+        let rendered = objects(&["--set-json", &chains, "--set", values])?;
+        let chain = find(&rendered, "VpnChain", "berlin");
+        manifest::check(chain).unwrap_or_else(|problems| panic!("{problems:?}"));
+        assert_eq!(chain["spec"]["mtu"], 1400);
+        Some(json!([chain["spec"]["links"], chain["spec"]["placement"]]))
+    };
+    let macvlan = "links.type=macvlan,links.master=eth1,placement=Spread";
+    let Some(taken) = spec(macvlan, json!({})) else { return };
+    assert_eq!(taken, json!([{"type": "macvlan", "master": "eth1"}, "Spread"]));
+    let cidr = json!({"links": {"cidr": "198.18.1.0/24"}, "placement": "SameNode"});
+    let kept = json!([{"type": "macvlan", "master": "eth1", "cidr": "198.18.1.0/24"}, "SameNode"]);
+    assert_eq!(spec(macvlan, cidr).unwrap(), kept);
+    // An interface belongs to a type: a chain that has its own type does not get the others' interface.
+    assert_eq!(spec(macvlan, json!({"links": {"type": "vxlan"}})).unwrap(), json!([{"type": "vxlan"}, "Spread"]));
+    assert_eq!(spec("placement=SameNode", json!({})).unwrap(), json!([{"type": "bridge"}, "SameNode"]));
+}

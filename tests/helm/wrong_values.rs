@@ -18,6 +18,9 @@ fn a_misspelt_or_impossible_value_is_named() {
         ("statusPage.auth=token", "at '/statusPage/auth': value must be one of"),
         ("documents.setup.keep=90", "at '/documents/setup/keep'"),
         ("documents.setup.kibana.url=kibana:5601", "at '/documents/setup/kibana/url'"),
+        ("links.type=vlan", "at '/links/type': value must be one of"),
+        ("links.type=macvlan,links.master=eth 1", "at '/links/master'"),
+        ("placement=Anywhere", "at '/placement': value must be one of"),
         ("networkPolicy.dnsPorts={}", "at '/networkPolicy/dnsPorts"),
         ("rules.extra.mine=x", "at '/rules/extra'"),
         ("otlp.endpoint=collector:4318", "at '/otlp/endpoint'"),
@@ -58,6 +61,18 @@ fn settings_that_need_one_another_say_so() {
         (
             vec!["--set-json", CHAIN, "--set", "vault.address=https://v:8200,watchNamespace=other"],
             "chains.berlin.namespace is vpn, but watchNamespace is other",
+        ),
+        (
+            vec!["--set-json", CHAIN, "--set", "vault.address=https://v:8200,placement=Spread"],
+            "placement is Spread for chain berlin, whose links are of type bridge and stay on one node: set links.type to",
+        ),
+        (
+            vec!["--set-json", CHAIN, "--set", "vault.address=https://v:8200,links.type=ipvlan"],
+            "links.master is empty: the links of chain berlin are of type ipvlan, for which links.master (or chains.berlin",
+        ),
+        (
+            vec!["--set-json", CHAIN, "--set", "vault.address=https://v:8200,links.master=eth1"],
+            "links.master is eth1, but the links of chain berlin are of type bridge",
         ),
         (
             vec!["--set", "vault.address=https://v:8200,vault.auth=approle"],

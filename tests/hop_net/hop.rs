@@ -12,9 +12,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::lab::{Lab, Place, end, until, write_secret};
 
-const HOPKEEPER: &str = env!("CARGO_BIN_EXE_hopkeeper");
+pub(crate) const HOPKEEPER: &str = env!("CARGO_BIN_EXE_hopkeeper");
 /// As Kubernetes gives `net` its rights: root without any capability but this one.
-const NET_RIGHTS: &str = "setpriv --bounding-set=-all,+net_admin --inh-caps=-all --no-new-privs";
+pub(crate) const NET_RIGHTS: &str = "setpriv --bounding-set=-all,+net_admin --inh-caps=-all --no-new-privs";
 
 pub(crate) struct Hop {
     place: Place,
@@ -141,10 +141,14 @@ fn init() -> String {
 
 /// What `net init` says to a pod that cannot work.
 pub(crate) fn refusal(lab: &Lab, implementation: Implementation, fields: &[(&str, String)]) -> String {
-    let network = chain(&[implementation]).hops.swap_remove(0);
-    mount(lab.hop.at, &network, "a", fields, 0);
+    refusal_in(lab.hop.at, &chain(&[implementation]).hops[0], fields)
+}
+
+/// The same for one hop of a chain.
+pub(crate) fn refusal_in(place: Place, network: &HopNetwork, fields: &[(&str, String)]) -> String {
+    mount(place, network, "a", fields, 0);
     // Errors are wrapped to the width of a terminal.
-    lab.hop.sh(&format!("{} 2>&1 && exit 1 || :", init())).split_whitespace().collect::<Vec<_>>().join(" ")
+    place.sh(&format!("{} 2>&1 && exit 1 || :", init())).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A chain of these hops, planned by the code that the operator uses.

@@ -71,6 +71,20 @@ imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- coalesce $chain.namespace $root.Values.watchNamespace $root.Release.Namespace -}}
 {{- end -}}
 
+{{/* A chain's spec as JSON: (list $ chain). What it does not say of links and placement the values say for all chains. A master
+     belongs to a type: a chain with a type of its own does not get that of the others. */}}
+{{- define "hopkeeper.chainSpec" -}}
+{{- $root := index . 0 -}}{{- $spec := deepCopy (index . 1).spec -}}
+{{- $links := default dict $spec.links -}}
+{{- if not $links.type -}}
+{{- $_ := set $links "type" $root.Values.links.type -}}
+{{- if and $root.Values.links.master (not $links.master) -}}{{- $_ := set $links "master" $root.Values.links.master -}}{{- end -}}
+{{- end -}}
+{{- $_ := set $spec "links" $links -}}
+{{- $_ := set $spec "placement" (default $root.Values.placement $spec.placement) -}}
+{{- $spec | toJson -}}
+{{- end -}}
+
 {{/* The namespaces of all chains, each once, as a JSON list. */}}
 {{- define "hopkeeper.chainNamespaces" -}}
 {{- $all := list -}}

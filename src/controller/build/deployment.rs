@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy};
 use k8s_openapi::api::core::v1::{
-    Affinity, Capabilities, Container, EnvVar, ExecAction, PodAffinity, PodAffinityTerm, PodSecurityContext, PodSpec,
-    PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecurityContext,
+    Capabilities, Container, EnvVar, ExecAction, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
+    ResourceRequirements, SeccompProfile, SecurityContext,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
@@ -15,12 +15,14 @@ use serde_json::json;
 
 use super::network_attachment::{EXIT_SUFFIX, link_suffix};
 use super::{Images, ValidChain, hardware_address, labels, metadata, object_name};
+use crate::controller::validate::Medium;
 use crate::crd::names;
 use crate::domain::plan::{
     ClientProcess, HEALTH_DIR, HopNetwork, INNER_INTERFACE, OUTER_INTERFACE, PLAN_FILE, SECRET_DIR, client_process,
 };
 use crate::domain::types::Implementation;
 
+mod placement;
 mod volumes;
 
 /// The user of `vpn` and `health`: nobody.
@@ -33,13 +35,15 @@ pub fn hop_deployment(chain: &ValidChain<'_>, network: &HopNetwork, recreate: u6
     let selector = labels(&chain.name(), Some(hop));
     let mut pod_labels = selector.clone();
     pod_labels.insert(names::IMPLEMENTATION.into(), format!("{:?}", network.implementation));
-    let annotations = BTreeMap::from([
+    pod_labels.extend(placement::label(chain));
+    let mut annotations = BTreeMap::from([
         (names::NETWORKS.into(), networks(chain, network)),
         (names::RECREATE.into(), recreate.to_string()),
         // boringtun reads the MTU only at its start: a change of the chain's MTUs needs a new pod.
         (names::MTU.into(), network.tun_mtu.to_string()),
         ("kubectl.kubernetes.io/default-container".into(), "vpn".into()),
     ]);
+    annotations.extend(medium(chain).map(|medium| (names::LINKS.into(), medium)));
     let template = PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(pod_labels),
@@ -62,11 +66,16 @@ pub fn hop_deployment(chain: &ValidChain<'_>, network: &HopNetwork, recreate: u6
 
 /// Multus' annotation: which networks, under which interface names, with which addresses.
 fn networks(chain: &ValidChain<'_>, network: &HopNetwork) -> String {
+    let hop = network.name.as_str();
     let inner = if network.inner.is_gateway { EXIT_SUFFIX.to_owned() } else { link_suffix(network.index) };
     let attach = |suffix: &str, interface: &str, address: String| {
-        let mac = hardware_address(chain, &network.name, interface);
-        json!({"name": object_name(&chain.name(), suffix), "namespace": chain.namespace, "interface": interface,
-               "ips": [address], "mac": mac})
+        let mut network = json!({"name": object_name(&chain.name(), suffix), "namespace": chain.namespace,
+               "interface": interface, "ips": [address]});
+        // An ipvlan has the MAC address of the node's interface.
+        if suffix == EXIT_SUFFIX || !matches!(chain.medium, Medium::Ipvlan { .. }) {
+            network["mac"] = json!(hardware_address(chain, hop, interface));
+        }
+        network
     };
     let mut wanted = vec![attach(&inner, INNER_INTERFACE, network.inner.address.to_string())];
     if let Some(outer) = &network.outer {
@@ -83,7 +92,7 @@ fn pod(chain: &ValidChain<'_>, network: &HopNetwork, images: &Images) -> PodSpec
         init_containers: Some(vec![net(images, network, "net-init", "init", &chain.policy)]),
         containers,
         volumes: Some(volumes::of_hop(chain, &network.name)),
-        affinity: Some(same_node(&chain.name())),
+        affinity: Some(placement::affinity(chain)),
         security_context: Some(PodSecurityContext {
             seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".into(), localhost_profile: None }),
             ..PodSecurityContext::default()
@@ -96,18 +105,13 @@ fn pod(chain: &ValidChain<'_>, network: &HopNetwork, images: &Images) -> PodSpec
     }
 }
 
-/// The links are bridges on one node.
-fn same_node(chain: &str) -> Affinity {
-    let term = PodAffinityTerm {
-        label_selector: Some(LabelSelector { match_labels: Some(labels(chain, None)), ..LabelSelector::default() }),
-        topology_key: "kubernetes.io/hostname".into(),
-        ..PodAffinityTerm::default()
-    };
-    let pod_affinity = PodAffinity {
-        required_during_scheduling_ignored_during_execution: Some(vec![term]),
-        preferred_during_scheduling_ignored_during_execution: None,
-    };
-    Affinity { pod_affinity: Some(pod_affinity), ..Affinity::default() }
+/// What the links are, where they are no bridges.
+fn medium(chain: &ValidChain<'_>) -> Option<String> {
+    match &chain.medium {
+        Medium::Bridge => None,
+        Medium::Macvlan { master } => Some(format!("macvlan {master}")),
+        Medium::Ipvlan { master } => Some(format!("ipvlan {master}")),
+    }
 }
 
 fn net(

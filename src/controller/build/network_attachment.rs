@@ -1,13 +1,25 @@
 //! NetworkAttachmentDefinitions: one per link between two hops, and two views of the gateway network.
 //!
 //! A bridge has no address on the node: it only joins the pods. `tuning` switches forwarding on inside the pod, where
-//! /proc/sys is read-only for containers.
+//! /proc/sys is read-only for containers. The gateway network is a bridge whatever the links are: applications get their
+//! addresses from a record that each node keeps for itself.
+
+use std::collections::BTreeMap;
 
 use kube::core::{ApiResource, DynamicObject};
 use serde_json::{Value, json};
 
 use super::{ValidChain, bridge_name, metadata};
+use crate::controller::validate::Medium;
 use crate::crd::chain::MAX_HOPS;
+
+/// The MTU in bytes of an interface that nobody has set one for.
+const ETHERNET_MTU: u16 = 1500;
+
+const FORWARDING: (&str, &str) = ("net.ipv4.ip_forward", "1");
+/// Both ends that a hop has are on one segment, where the kernel would answer ARP for the one by the other: the neighbour's packets
+/// would come in on the wrong side, and the kill switch drops them there.
+const OWN_ADDRESSES: (&str, &str) = ("net.ipv4.conf.all.arp_ignore", "1");
 
 /// The kind, which Multus defines.
 #[must_use]
@@ -51,9 +63,9 @@ pub fn network_attachments(chain: &ValidChain<'_>) -> Vec<DynamicObject> {
     let mut all: Vec<_> = plan
         .links
         .iter()
-        .map(|link| definition(chain, &link_suffix(link.index), bridge(&link_bridge(chain, link.index))))
+        .map(|link| definition(chain, &link_suffix(link.index), link_plugins(chain, link.index)))
         .collect();
-    all.push(definition(chain, EXIT_SUFFIX, bridge(&gateway)));
+    all.push(definition(chain, EXIT_SUFFIX, with_sysctls(bridge(&gateway), &[FORWARDING])));
     let application_side = json!([{"type": "bridge", "bridge": gateway, "isGateway": false, "ipam": applications}]);
     all.push(definition(chain, GATEWAY_SUFFIX, application_side));
     all
@@ -74,11 +86,45 @@ fn gateway_bridge(chain: &ValidChain<'_>) -> String {
     bridge_name(chain, "gw")
 }
 
+/// The plugins that make one end of a link. Its MTU is that of the interface which it is on.
+fn link_plugins(chain: &ValidChain<'_>, link: usize) -> Value {
+    match &chain.medium {
+        Medium::Bridge => {
+            let mut plugin = bridge(&link_bridge(chain, link));
+            let mtu = chain.chain.spec.mtu;
+            if mtu > ETHERNET_MTU {
+                plugin["mtu"] = json!(mtu);
+            }
+            with_sysctls(plugin, &[FORWARDING])
+        }
+        // Two pods on one node reach each other, as two on different nodes do.
+        Medium::Macvlan { master } => {
+            let plugin = json!({
+                "type": "macvlan", "master": master, "mode": "bridge", "ipam": {"type": "static"},
+                "capabilities": {"ips": true, "mac": true},
+            });
+            with_sysctls(plugin, &[FORWARDING, OWN_ADDRESSES])
+        }
+        Medium::Ipvlan { master } => {
+            let plugin = json!({
+                "type": "ipvlan", "master": master, "mode": "l2", "ipam": {"type": "static"},
+                "capabilities": {"ips": true},
+            });
+            with_sysctls(plugin, &[FORWARDING, OWN_ADDRESSES])
+        }
+    }
+}
+
 fn bridge(name: &str) -> Value {
-    json!([
-        {"type": "bridge", "bridge": name, "isGateway": false, "ipam": {"type": "static"}, "capabilities": {"ips": true, "mac": true}},
-        {"type": "tuning", "sysctl": {"net.ipv4.ip_forward": "1"}},
-    ])
+    json!({
+        "type": "bridge", "bridge": name, "isGateway": false, "ipam": {"type": "static"},
+        "capabilities": {"ips": true, "mac": true},
+    })
+}
+
+fn with_sysctls(plugin: Value, sysctls: &[(&str, &str)]) -> Value {
+    let sysctls: BTreeMap<_, _> = sysctls.iter().copied().collect();
+    json!([plugin, {"type": "tuning", "sysctl": sysctls}])
 }
 
 fn definition(chain: &ValidChain<'_>, suffix: &str, plugins: Value) -> DynamicObject {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use insta::assert_yaml_snapshot;
 use jiff::Timestamp;
 use kube::ResourceExt;
-use serde_json::Value;
+use kube::core::DynamicObject;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::controller::build::secret::{Stamp, hop_secret};
@@ -36,6 +37,15 @@ fn berlin() -> VpnChain {
 
 fn with_berlin(look: impl FnOnce(&ValidChain<'_>)) {
     let chain = berlin();
+    look(&validate(&chain).unwrap());
+}
+
+/// The same with other links, by a manifest that the API server would take.
+fn with_links(placement: &str, links: Value, look: impl FnOnce(&ValidChain<'_>)) {
+    let mut manifest = serde_json::to_value(berlin()).unwrap();
+    manifest["spec"]["placement"] = placement.into();
+    manifest["spec"]["links"] = links;
+    let chain = crate::manifest::check(&manifest).unwrap_or_else(|problems| panic!("{problems:?}"));
     look(&validate(&chain).unwrap());
 }
 
@@ -98,6 +108,64 @@ fn the_links_and_the_gateway_network() {
             .collect();
         assert_yaml_snapshot!(all);
     });
+}
+
+#[test]
+fn links_that_cross_nodes() {
+    let of = |links: Value| {
+        let mut seen = None;
+        with_links("Spread", links, |chain| {
+            let networks = network_attachment::network_attachments(chain);
+            let config = |n: &DynamicObject| serde_json::from_str(n.data["spec"]["config"].as_str().unwrap()).unwrap();
+            let all: BTreeMap<String, Value> = networks.iter().map(|n| (n.name_any(), config(n))).collect();
+            let gateway = all["berlin-gateway"]["plugins"][0]["type"].clone();
+            assert_eq!(gateway, "bridge", "applications stay on the exit hop's node");
+            let template = deployment::hop_deployment(chain, &chain.plan.hops[2], 0, &images()).spec.unwrap().template;
+            let metadata = template.metadata.unwrap();
+            let networks: Value =
+                serde_json::from_str(&metadata.annotations.as_ref().unwrap()[names::NETWORKS]).unwrap();
+            let kind = metadata.annotations.unwrap().get(names::LINKS).cloned();
+            seen = Some((all["berlin-link-1"].clone(), networks, kind, template.spec.unwrap().affinity));
+        });
+        seen.unwrap()
+    };
+    assert_yaml_snapshot!("macvlan", of(json!({"type": "macvlan", "master": "eth1"})));
+    assert_yaml_snapshot!("ipvlan", of(json!({"type": "ipvlan", "master": "eth1"})));
+    let vxlan = of(json!({"type": "vxlan"}));
+    assert_eq!(
+        vxlan.0["plugins"][0],
+        json!({
+            "type": "macvlan", "master": "hkvxlan0", "mode": "bridge", "ipam": {"type": "static"},
+            "capabilities": {"ips": true, "mac": true},
+        })
+    );
+    assert_eq!(vxlan.2.as_deref(), Some("macvlan hkvxlan0"));
+}
+
+#[test]
+fn only_hops_that_are_spread_carry_the_label_that_keeps_the_others_from_following_them() {
+    let label = |placement: &str| {
+        let mut seen = None;
+        with_links(placement, json!({"type": "vxlan"}), |chain| {
+            let template = deployment::hop_deployment(chain, &chain.plan.hops[0], 0, &images()).spec.unwrap().template;
+            seen = template.metadata.unwrap().labels.unwrap().remove(names::PLACEMENT);
+        });
+        seen
+    };
+    assert_eq!((label("SameNode"), label("Spread").as_deref()), (None, Some("Spread")));
+}
+
+#[test]
+fn bridges_let_through_what_a_larger_cluster_network_carries() {
+    let mut chain = berlin();
+    let mtu = |chain: &VpnChain| {
+        let link = network_attachment::network_attachments(&validate(chain).unwrap()).swap_remove(0);
+        serde_json::from_str::<Value>(link.data["spec"]["config"].as_str().unwrap()).unwrap()["plugins"][0]["mtu"]
+            .clone()
+    };
+    assert_eq!(mtu(&chain), Value::Null, "the kernel's own 1500");
+    chain.spec.mtu = 8950;
+    assert_eq!(mtu(&chain), 8950);
 }
 
 #[test]

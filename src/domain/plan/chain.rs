@@ -158,6 +158,14 @@ impl HopNetwork {
         if self.outer.is_some() { super::OUTER_INTERFACE } else { super::CLUSTER_INTERFACE }
     }
 
+    /// The interfaces on links to other hops, and the largest packet in bytes that each must carry: what the outer one of the two
+    /// lets out of its tunnel, or takes into it.
+    pub fn links(&self) -> impl Iterator<Item = (&'static str, u16)> {
+        let inner = (!self.inner.is_gateway).then_some((super::INNER_INTERFACE, self.tun_mtu));
+        let outer = self.outer.as_ref().map(|outer| (super::OUTER_INTERFACE, outer.route_mtu));
+        inner.into_iter().chain(outer)
+    }
+
     /// The networks that the hop is directly part of, without the cluster's.
     pub fn own_networks(&self) -> impl Iterator<Item = Ipv4Net> {
         [Some(self.inner.address), self.outer.as_ref().map(|outer| outer.address)]

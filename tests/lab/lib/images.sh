@@ -6,7 +6,7 @@ images() { # [HOPKEEPER_BINARY]
   t=$(mktemp -d)
   if [ -x "$bin" ]; then
     strip -o "$t/hopkeeper" "$bin" 2>/dev/null || cp "$bin" "$t/hopkeeper" # a debug binary is ten times larger with its symbols
-    build_image hopkeeper --bare --entrypoint /usr/local/bin/hopkeeper "$t/hopkeeper" /etc/ssl/certs/ca-certificates.crt=/etc/ssl/certs/ca-certificates.crt "$(command -v nft)=/usr/sbin/nft" "$(readlink -f "$(command -v ip)")=/usr/sbin/ip"
+    build_image hopkeeper --bare --entrypoint /usr/local/bin/hopkeeper "$t/hopkeeper" /etc/ssl/certs/ca-certificates.crt=/etc/ssl/certs/ca-certificates.crt "$(command -v nft)=/usr/sbin/nft" "$(readlink -f "$(command -v ip)")=/usr/sbin/ip" "$(readlink -f "$(command -v bridge)")=/usr/sbin/bridge"
   elif [ $# -gt 0 ]; then die "no program at $bin"
   else say "no program at $bin: lab.local/hopkeeper:1 not built"; fi
   rm -rf "$t"
