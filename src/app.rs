@@ -274,7 +274,7 @@ async fn lead(
     let (mut leading, election) = manager.watch().await;
     let recorder = recorder(&client, Some(identity));
     let settings = Settings {
-        images: config.images.into(),
+        pods: config.pods.into(),
         namespace: config.namespace,
         parameters_poll: config.parameters_poll,
         pool_retry: Duration::from_secs(2),

@@ -6,6 +6,7 @@ pub mod kafka;
 pub mod kibana;
 pub mod log_source;
 pub mod otlp;
+pub mod pods;
 pub mod status_page;
 pub mod vault;
 
@@ -16,12 +17,12 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 use kube::core::Duration as KubeDuration;
 
-use crate::controller::build::Images;
 use crate::domain::ruleset::pack::Base;
 use crate::telemetry::LogFormat;
 use documents::DocumentsArgs;
 use log_source::{SourceArgs, SourceKind};
 use otlp::OtlpArgs;
+use pods::PodArgs;
 use status_page::StatusPageArgs;
 use vault::VaultArgs;
 
@@ -58,9 +59,9 @@ pub struct RunConfig {
     /// Vault.
     #[command(flatten)]
     pub vault: VaultArgs,
-    /// The hops' images.
+    /// The hops' pods.
     #[command(flatten)]
-    pub images: ImageArgs,
+    pub pods: PodArgs,
     /// The status page.
     #[command(flatten)]
     pub status_page: StatusPageArgs,
@@ -121,59 +122,6 @@ impl RunConfig {
     /// What the files of `rules` are laid over.
     pub fn base(&self) -> Base {
         if self.no_shipped_rules { Base::Nothing } else { Base::Shipped }
-    }
-}
-
-/// The hops' images.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Images of the hops")]
-pub struct ImageArgs {
-    /// hopkeeper with ip and nft, for the hops' net containers.
-    #[arg(
-        long = "image-hopkeeper",
-        env = "HOPKEEPER_IMAGE",
-        default_value = "hopkeeper/hopkeeper:latest",
-        value_name = "IMAGE"
-    )]
-    hopkeeper: String,
-    /// The OpenVPN client.
-    #[arg(
-        long = "image-openvpn",
-        env = "HOPKEEPER_IMAGE_OPENVPN",
-        default_value = "hopkeeper/openvpn:latest",
-        value_name = "IMAGE"
-    )]
-    openvpn: String,
-    /// boringtun.
-    #[arg(
-        long = "image-boringtun",
-        env = "HOPKEEPER_IMAGE_BORINGTUN",
-        default_value = "hopkeeper/boringtun:latest",
-        value_name = "IMAGE"
-    )]
-    boringtun: String,
-    /// wireguard-go.
-    #[arg(
-        long = "image-wireguard-go",
-        env = "HOPKEEPER_IMAGE_WIREGUARD_GO",
-        default_value = "hopkeeper/wireguard-go:latest",
-        value_name = "IMAGE"
-    )]
-    wireguard_go: String,
-    /// busybox, for the hops' health containers.
-    #[arg(
-        long = "image-health",
-        env = "HOPKEEPER_IMAGE_HEALTH",
-        default_value = "hopkeeper/health:latest",
-        value_name = "IMAGE"
-    )]
-    health: String,
-}
-
-impl From<ImageArgs> for Images {
-    fn from(args: ImageArgs) -> Self {
-        let ImageArgs { hopkeeper, openvpn, boringtun, wireguard_go, health } = args;
-        Self { hopkeeper, openvpn, boringtun, wireguard_go, health }
     }
 }
 

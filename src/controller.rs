@@ -56,8 +56,8 @@ mod words;
 /// How the controller behaves.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The hops' images.
-    pub images: build::Images,
+    /// What all hops' pods have in common.
+    pub pods: build::PodSettings,
     /// The one namespace to work in, or all of them.
     pub namespace: Option<String>,
     /// How often the candidate in use is looked up for a new version.

@@ -52,6 +52,8 @@ grep -qxF '  nodes: "192.0.2.1\n192.0.2.2\n"' "$work/vxlan.yaml" || fail "60-lin
 grep -qxF '          image: example/hopkeeper:1' "$work/vxlan.yaml" || fail "60-links.sh takes another image"
 if links 'fd00::1\n' >/dev/null 2>"$work/said"; then fail "60-links.sh took a cluster without IPv4"; fi
 grep -q 'no node has an internal IPv4 address' "$work/said" || fail "60-links.sh does not say what is missing: $(cat "$work/said")"
+./50-devices.sh example/plugin:1 --print >"$work/devices.yaml"
+grep -qxF '          image: example/plugin:1' "$work/devices.yaml" || fail "50-devices.sh takes another image"
 [ "$HOPKEEPER_IMAGE" = "hopkeeper/hopkeeper:$(sed -n 's/^version = "\(.*\)"/\1/p' ../Cargo.toml | head -n 1)" ] || fail "versions.env names another Hopkeeper"
 
 if [ -x "$BIN/bao" ]; then

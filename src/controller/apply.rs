@@ -60,7 +60,7 @@ pub async fn hop_deployment(
     versions: &mut Versions,
     ctx: &Context,
 ) -> Result<(), Error> {
-    let built = deployment::hop_deployment(chain, &chain.plan.hops[hop], recreate, &ctx.settings.images);
+    let built = deployment::hop_deployment(chain, &chain.plan.hops[hop], recreate, &ctx.settings.pods);
     guarded::<Deployment>(built, chain, hop, versions, ctx).await
 }
 

@@ -31,6 +31,24 @@ pub struct Images {
     pub health: String,
 }
 
+/// What all hops' pods have in common.
+#[derive(Clone, Debug)]
+pub struct PodSettings {
+    /// Their images.
+    pub images: Images,
+    /// Where they have the tunnel's device from.
+    pub tun: TunDevice,
+}
+
+/// Where a hop's containers have `/dev/net/tun` from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TunDevice {
+    /// The node's own, mounted by its path.
+    HostPath,
+    /// A resource of a device plugin, by its name.
+    Resource(String),
+}
+
 /// `<chain>-<suffix>` in the chain's namespace, labelled and owned by the chain.
 fn metadata(chain: &ValidChain<'_>, suffix: &str, hop: Option<&str>) -> ObjectMeta {
     ObjectMeta {

@@ -45,7 +45,7 @@ fn context(client: kube::Client, registry: &prometheus::Registry) -> Context {
         health: image(),
     };
     let settings = Settings {
-        images,
+        pods: build::PodSettings { images, tun: build::TunDevice::HostPath },
         namespace: None,
         parameters_poll: Duration::from_secs(3600),
         pool_retry: Duration::from_secs(2),

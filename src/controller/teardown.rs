@@ -46,7 +46,7 @@ async fn sweep(chain: &ValidChain<'_>, pods: &Api<Pod>, ctx: &Context) -> Result
     let nodes = chain.chain.status.iter().flat_map(|s| &s.nodes);
     let mut waiting = 0;
     for (index, node) in nodes.enumerate() {
-        let pod = sweep_pod(chain, index, node, &ctx.settings.images);
+        let pod = sweep_pod(chain, index, node, &ctx.settings.pods.images);
         match pods.get_opt(&pod.name_any()).await? {
             Some(sweep) if is_done(&sweep, ctx.now()) => {}
             Some(_) => waiting += 1,

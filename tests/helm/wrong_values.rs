@@ -21,6 +21,7 @@ fn a_misspelt_or_impossible_value_is_named() {
         ("links.type=vlan", "at '/links/type': value must be one of"),
         ("links.type=macvlan,links.master=eth 1", "at '/links/master'"),
         ("placement=Anywhere", "at '/placement': value must be one of"),
+        ("tunDevice.resource=tun", "at '/tunDevice/resource'"),
         ("networkPolicy.dnsPorts={}", "at '/networkPolicy/dnsPorts"),
         ("rules.extra.mine=x", "at '/rules/extra'"),
         ("otlp.endpoint=collector:4318", "at '/otlp/endpoint'"),

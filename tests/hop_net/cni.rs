@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use hopkeeper::controller::build::Images;
 use hopkeeper::controller::build::deployment::hop_deployment;
 use hopkeeper::controller::build::network_attachment::network_attachments;
+use hopkeeper::controller::build::{Images, PodSettings, TunDevice};
 use hopkeeper::controller::validate::{ValidChain, validate};
 use hopkeeper::crd::{VpnChain, names};
 use serde_json::{Value, json};
@@ -45,7 +45,8 @@ pub(crate) fn links(chain: &ValidChain<'_>, hop: usize, node: Place, pod: Place)
     let image = || "example/image:1".to_owned();
     let images =
         Images { hopkeeper: image(), openvpn: image(), boringtun: image(), wireguard_go: image(), health: image() };
-    let template = hop_deployment(chain, &chain.plan.hops[hop], 0, &images).spec.expect("should have a spec").template;
+    let pods = PodSettings { images, tun: TunDevice::HostPath };
+    let template = hop_deployment(chain, &chain.plan.hops[hop], 0, &pods).spec.expect("should have a spec").template;
     let annotations = template.metadata.and_then(|metadata| metadata.annotations).expect("should be annotated");
     let requests: Vec<Value> = serde_json::from_str(&annotations[names::NETWORKS]).expect("should be JSON");
     let definitions = network_attachments(chain);

@@ -159,6 +159,9 @@ configMap: { name: {{ .Values.kafka.caConfigMap.name }}, items: [{ key: {{ .Valu
 - { name: HOPKEEPER_IMAGE_BORINGTUN, value: {{ include "hopkeeper.image" (list $ "boringtun") | quote }} }
 - { name: HOPKEEPER_IMAGE_WIREGUARD_GO, value: {{ include "hopkeeper.image" (list $ "wireguardGo") | quote }} }
 - { name: HOPKEEPER_IMAGE_HEALTH, value: {{ include "hopkeeper.image" (list $ "health") | quote }} }
+{{- with .Values.tunDevice.resource }}
+- { name: HOPKEEPER_TUN_RESOURCE, value: {{ . | quote }} }
+{{- end }}
 {{- end -}}
 
 {{/* How to log in to Elasticsearch: a Secret, and which of its keys hold what. */}}

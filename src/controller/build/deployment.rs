@@ -14,7 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde_json::json;
 
 use super::network_attachment::{EXIT_SUFFIX, link_suffix};
-use super::{Images, ValidChain, hardware_address, labels, metadata, object_name};
+use super::{Images, PodSettings, ValidChain, hardware_address, labels, metadata, object_name};
 use crate::controller::validate::Medium;
 use crate::crd::names;
 use crate::domain::plan::{
@@ -23,6 +23,7 @@ use crate::domain::plan::{
 use crate::domain::types::Implementation;
 
 mod placement;
+mod tun;
 mod volumes;
 
 /// The user of `vpn` and `health`: nobody.
@@ -30,7 +31,7 @@ const NOBODY: i64 = 65534;
 
 /// The Deployment of one hop.
 #[must_use]
-pub fn hop_deployment(chain: &ValidChain<'_>, network: &HopNetwork, recreate: u64, images: &Images) -> Deployment {
+pub fn hop_deployment(chain: &ValidChain<'_>, network: &HopNetwork, recreate: u64, pods: &PodSettings) -> Deployment {
     let hop = network.name.as_str();
     let selector = labels(&chain.name(), Some(hop));
     let mut pod_labels = selector.clone();
@@ -50,7 +51,7 @@ pub fn hop_deployment(chain: &ValidChain<'_>, network: &HopNetwork, recreate: u6
             annotations: Some(annotations),
             ..ObjectMeta::default()
         }),
-        spec: Some(pod(chain, network, images)),
+        spec: Some(pod(chain, network, pods)),
     };
     let spec = DeploymentSpec {
         replicas: Some(1),
@@ -84,11 +85,12 @@ fn networks(chain: &ValidChain<'_>, network: &HopNetwork) -> String {
     json!(wanted).to_string()
 }
 
-fn pod(chain: &ValidChain<'_>, network: &HopNetwork, images: &Images) -> PodSpec {
+fn pod(chain: &ValidChain<'_>, network: &HopNetwork, pods: &PodSettings) -> PodSpec {
+    let images = &pods.images;
     let client = client_process(network.implementation);
     let mut containers = vec![net(images, network, "net", "run", &chain.policy), health(images)];
     containers.extend(client.map(|client| vpn(images, network, client)));
-    PodSpec {
+    let mut pod = PodSpec {
         init_containers: Some(vec![net(images, network, "net-init", "init", &chain.policy)]),
         containers,
         volumes: Some(volumes::of_hop(chain, &network.name)),
@@ -102,7 +104,9 @@ fn pod(chain: &ValidChain<'_>, network: &HopNetwork, images: &Images) -> PodSpec
         // Every container leaves at once on SIGTERM.
         termination_grace_period_seconds: Some(2),
         ..PodSpec::default()
-    }
+    };
+    tun::give(&mut pod, &pods.tun);
+    pod
 }
 
 /// What the links are, where they are no bridges.

@@ -27,6 +27,10 @@ fn images() -> Images {
     }
 }
 
+fn pods() -> PodSettings {
+    PodSettings { images: images(), tun: TunDevice::HostPath }
+}
+
 fn berlin() -> VpnChain {
     let manifest: Value = serde_saphyr::from_str(include_str!("../../../examples/berlin.yaml")).unwrap();
     let mut chain = crate::manifest::check(&manifest).unwrap();
@@ -56,7 +60,7 @@ fn server() -> EndpointAddress {
 #[test]
 fn the_entry_hops_deployment() {
     with_berlin(|chain| {
-        assert_yaml_snapshot!(deployment::hop_deployment(chain, &chain.plan.hops[0], 0, &images()));
+        assert_yaml_snapshot!(deployment::hop_deployment(chain, &chain.plan.hops[0], 0, &pods()));
     });
 }
 
@@ -64,7 +68,7 @@ fn the_entry_hops_deployment() {
 fn a_wireguard_hop_has_no_right_at_all_in_its_client() {
     with_berlin(|chain| {
         let pod =
-            deployment::hop_deployment(chain, &chain.plan.hops[1], 0, &images()).spec.unwrap().template.spec.unwrap();
+            deployment::hop_deployment(chain, &chain.plan.hops[1], 0, &pods()).spec.unwrap().template.spec.unwrap();
         let vpn = pod.containers.iter().find(|c| c.name == "vpn").unwrap();
         assert_yaml_snapshot!(vpn);
     });
@@ -74,7 +78,7 @@ fn a_wireguard_hop_has_no_right_at_all_in_its_client() {
 fn only_net_has_a_capability_in_every_hop_of_the_chain() {
     with_berlin(|chain| {
         for network in &chain.plan.hops {
-            let pod = deployment::hop_deployment(chain, network, 0, &images()).spec.unwrap().template.spec.unwrap();
+            let pod = deployment::hop_deployment(chain, network, 0, &pods()).spec.unwrap().template.spec.unwrap();
             for container in pod.containers.iter().chain(pod.init_containers.iter().flatten()) {
                 let rights = container.security_context.as_ref().unwrap();
                 let capabilities = rights.capabilities.as_ref().unwrap();
@@ -89,10 +93,32 @@ fn only_net_has_a_capability_in_every_hop_of_the_chain() {
 }
 
 #[test]
+fn where_a_device_plugin_gives_the_tunnels_device_no_path_of_the_node_is_mounted() {
+    let pods = PodSettings { images: images(), tun: TunDevice::Resource("hopkeeper.io/tun".into()) };
+    with_berlin(|chain| {
+        for network in &chain.plan.hops {
+            let pod = deployment::hop_deployment(chain, network, 0, &pods).spec.unwrap().template.spec.unwrap();
+            assert!(pod.volumes.iter().flatten().all(|volume| volume.host_path.is_none()));
+            let containers = pod.init_containers.iter().flatten().chain(&pod.containers);
+            let asks: BTreeMap<_, _> = containers
+                .map(|container| {
+                    assert!(container.volume_mounts.iter().flatten().all(|mount| mount.name != "tun"));
+                    let limits = container.resources.as_ref().unwrap().limits.as_ref().unwrap();
+                    assert!(limits.contains_key("memory"));
+                    (container.name.as_str(), limits.get("hopkeeper.io/tun").map(|count| count.0.as_str()))
+                })
+                .collect();
+            let expected = [("health", None), ("net", Some("1")), ("net-init", Some("1")), ("vpn", Some("1"))];
+            assert_eq!(asks, expected.into());
+        }
+    });
+}
+
+#[test]
 fn the_health_container_never_sees_the_parameters() {
     with_berlin(|chain| {
         let pod =
-            deployment::hop_deployment(chain, &chain.plan.hops[0], 0, &images()).spec.unwrap().template.spec.unwrap();
+            deployment::hop_deployment(chain, &chain.plan.hops[0], 0, &pods()).spec.unwrap().template.spec.unwrap();
         let health = pod.containers.iter().find(|c| c.name == "health").unwrap();
         let mounted: Vec<&str> = health.volume_mounts.iter().flatten().map(|m| m.name.as_str()).collect();
         assert_eq!(mounted, ["shared", "plan", "scripts"]);
@@ -120,7 +146,7 @@ fn links_that_cross_nodes() {
             let all: BTreeMap<String, Value> = networks.iter().map(|n| (n.name_any(), config(n))).collect();
             let gateway = all["berlin-gateway"]["plugins"][0]["type"].clone();
             assert_eq!(gateway, "bridge", "applications stay on the exit hop's node");
-            let template = deployment::hop_deployment(chain, &chain.plan.hops[2], 0, &images()).spec.unwrap().template;
+            let template = deployment::hop_deployment(chain, &chain.plan.hops[2], 0, &pods()).spec.unwrap().template;
             let metadata = template.metadata.unwrap();
             let networks: Value =
                 serde_json::from_str(&metadata.annotations.as_ref().unwrap()[names::NETWORKS]).unwrap();
@@ -147,7 +173,7 @@ fn only_hops_that_are_spread_carry_the_label_that_keeps_the_others_from_followin
     let label = |placement: &str| {
         let mut seen = None;
         with_links(placement, json!({"type": "vxlan"}), |chain| {
-            let template = deployment::hop_deployment(chain, &chain.plan.hops[0], 0, &images()).spec.unwrap().template;
+            let template = deployment::hop_deployment(chain, &chain.plan.hops[0], 0, &pods()).spec.unwrap().template;
             seen = template.metadata.unwrap().labels.unwrap().remove(names::PLACEMENT);
         });
         seen

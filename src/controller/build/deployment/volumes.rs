@@ -1,15 +1,14 @@
-//! A hop's volumes: the same path in every container that has them.
+//! A hop's volumes: the same path in every container that has them. The tunnel's device: `tun`.
 
 use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, EmptyDirVolumeSource, HostPathVolumeSource, KeyToPath, SecretVolumeSource, Volume,
-    VolumeMount,
+    ConfigMapVolumeSource, EmptyDirVolumeSource, KeyToPath, SecretVolumeSource, Volume, VolumeMount,
 };
 
 use super::super::{ValidChain, config_map, object_name, secret};
 use crate::domain::plan::{HEALTH_DIR, PLAN_FILE, SECRET_DIR, SHARED_DIR, UAPI_DIR};
 use crate::domain::types::Implementation;
 
-/// Every volume of a hop's pod.
+/// Every volume of a hop's pod but the tunnel's device.
 pub(super) fn of_hop(chain: &ValidChain<'_>, hop: &str) -> Vec<Volume> {
     let memory = || Some(EmptyDirVolumeSource { medium: Some("Memory".into()), size_limit: None });
     let named = |name: &str| Volume { name: name.into(), ..Volume::default() };
@@ -35,10 +34,6 @@ pub(super) fn of_hop(chain: &ValidChain<'_>, hop: &str) -> Vec<Volume> {
         Volume { empty_dir: memory(), ..named("shared") },
         Volume { empty_dir: memory(), ..named("uapi") },
         Volume { empty_dir: memory(), ..named("tmp") },
-        Volume {
-            host_path: Some(HostPathVolumeSource { path: "/dev/net/tun".into(), type_: Some("CharDevice".into()) }),
-            ..named("tun")
-        },
     ]
 }
 
@@ -52,14 +47,13 @@ pub(super) fn mounts(implementation: Implementation, container: &str) -> Vec<Vol
     };
     let shared = mount("shared", SHARED_DIR, false);
     let uapi = mount("uapi", UAPI_DIR, false);
-    let tun = mount("tun", "/dev/net/tun", false);
     let parameters = mount("parameters", SECRET_DIR, true);
     match (container, implementation) {
         ("health", _) => vec![shared, mount("plan", SECRET_DIR, true), mount("scripts", HEALTH_DIR, true)],
         // OpenVPN keeps its working files in /tmp.
-        ("vpn", Implementation::OpenVpn) => vec![shared, parameters, tun, mount("tmp", "/tmp", false)],
+        ("vpn", Implementation::OpenVpn) => vec![shared, parameters, mount("tmp", "/tmp", false)],
         // WireGuard programs get their keys through the control socket, from `net`.
-        ("vpn", _) => vec![uapi, tun],
-        _ => vec![shared, uapi, parameters, tun],
+        ("vpn", _) => vec![uapi],
+        _ => vec![shared, uapi, parameters],
     }
 }
