@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use super::schemas;
 use super::tool::{lab, root, tool};
 
 fn passes(script: &str) {
@@ -19,6 +20,17 @@ fn the_images_are_what_nix_and_the_containerfiles_say_and_their_programs_run_alo
 #[test]
 fn kubeadm_takes_the_configurations_and_openbao_the_policies() {
     passes("k8s/tests/run.sh");
+}
+
+#[test]
+fn the_manifests_of_devices_and_vxlan_fit_their_schemas_strictly() {
+    let Some(kubeconform) = tool("kubeconform") else { return };
+    let location = format!("{}/{{{{ .ResourceKind }}}}{{{{ .KindSuffix }}}}.json", schemas::directory().display());
+    let manifests = ["devices.yaml", "vxlan.yaml"].map(|name| root().join("k8s").join(name));
+    let mut check = Command::new(kubeconform);
+    let output = check.args(["-strict", "-summary", "-schema-location", &location]).args(manifests).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("Summary: 5 resources"), "{said}");
 }
 
 #[test]
