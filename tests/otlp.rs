@@ -4,8 +4,10 @@
 //! Each test starts its own (`HOPKEEPER_TEST_OTELCOL`, else the lab's program); the lab need not run.
 #![cfg(feature = "otlp")]
 
-#[path = "otlp/collector.rs"]
+#[path = "shared/collector.rs"]
 mod collector;
+
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use collector::{Collector, Place};
@@ -75,6 +77,15 @@ fn count(registry: &Registry, name: &str) -> f64 {
     let families = registry.gather();
     let family = families.iter().find(|family| family.name() == name).expect("should be registered");
     family.get_metric().iter().map(|metric| metric.get_counter().get_value()).sum()
+}
+
+/// Waits for something that happens by itself.
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not within a minute: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 fn close(sink: &TraceSink, uids: &[&str]) {
@@ -169,9 +180,9 @@ async fn what_was_closed_before_the_collector_is_there_arrives_when_it_comes() {
     let (sink, exporter, registry) = exporter(&["--otlp-traces-endpoint", &format!("{}/v1/traces", place.url())]);
     let sending = tokio::spawn(exporter.run());
     close(&sink, &[UID, "2"]);
-    collector::until("it was tried in vain", || count(&registry, "hopkeeper_traces_export_errors_total") > 0.0).await;
+    until("it was tried in vain", || count(&registry, "hopkeeper_traces_export_errors_total") > 0.0).await;
     let collector = Collector::start(&place);
-    collector::until("it was sent", || count(&registry, "hopkeeper_traces_exported_total") >= 2.0).await;
+    until("it was sent", || count(&registry, "hopkeeper_traces_exported_total") >= 2.0).await;
     drop(sink);
     sending.await.expect("should end when there will be no more");
     let taken = collector.stop();
@@ -193,7 +204,7 @@ async fn a_collector_with_tls_is_trusted_by_its_ca_alone() {
     let (sink, stranger, registry) = self::exporter(&["--otlp-endpoint", &place.url()]);
     let sending = tokio::spawn(stranger.run());
     close(&sink, &["2"]);
-    collector::until("it was tried in vain", || count(&registry, "hopkeeper_traces_export_errors_total") > 0.0).await;
+    until("it was tried in vain", || count(&registry, "hopkeeper_traces_export_errors_total") > 0.0).await;
     sending.abort();
     let taken = collector.stop();
     let ids: Vec<_> = taken.iter().map(|resource| &spans(resource)[0]["traceId"]).collect();

@@ -7,6 +7,9 @@
 mod app;
 mod audit;
 mod chain;
+#[allow(dead_code, reason = "with TLS in tests/otlp.rs only")]
+#[path = "../shared/collector.rs"]
+mod collector;
 #[path = "../shared/elasticsearch.rs"]
 mod elasticsearch;
 mod identity;

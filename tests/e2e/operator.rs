@@ -71,6 +71,8 @@ pub struct Start {
     pub lease_namespace: String,
     /// After how much silence a hop is `Unknown`.
     pub silent_after: &'static str,
+    /// Where it sends traces, if anywhere.
+    pub otlp_endpoint: Option<String>,
 }
 
 impl Start {
@@ -87,6 +89,7 @@ impl Start {
             status_auth: "none",
             lease_namespace: namespace.to_owned(),
             silent_after: "60s",
+            otlp_endpoint: None,
         }
     }
 
@@ -117,6 +120,7 @@ impl Start {
             .args(image_arguments())
             .env("KUBECONFIG", kubeconfig)
             .env("FAILPOINTS", &self.failpoints)
+            .envs(self.otlp_endpoint.iter().map(|url| ("OTEL_EXPORTER_OTLP_ENDPOINT", url)))
             .stdout(Stdio::null())
             .stderr(file)
             .spawn()
@@ -195,6 +199,18 @@ impl Operator {
     fn signal(&self, signal: &str) {
         let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
         assert!(status.expect("kill should run").success(), "kill {signal}");
+    }
+
+    /// Has it end by itself, as Kubernetes does.
+    pub async fn terminate(&mut self) {
+        self.signal("-TERM");
+        let child = &mut self.child;
+        let status = until("the operator ends by itself", LIMIT, || {
+            let ended = child.try_wait().expect("it should be asked");
+            std::future::ready(ended.ok_or_else(|| "it runs".to_owned()))
+        })
+        .await;
+        assert!(status.success(), "{status}");
     }
 
     /// kill -9.

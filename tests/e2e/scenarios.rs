@@ -59,18 +59,28 @@ impl World {
         Self::with_log(turn, "info,hopkeeper=debug", change).await
     }
 
-    /// The same with the operator's log at its most talkative.
-    pub async fn traced(name: &str) -> Self {
-        Self::with_log(turn(name, Need::Lane).await, "trace", |_| ()).await
+    /// The same with the operator's log at its most talkative, and its traces sent there.
+    pub async fn talkative(name: &str, otlp_endpoint: String) -> Self {
+        let turn = turn(name, Need::Lane).await;
+        let all = |start: Start| Start { log: "trace".to_owned(), otlp_endpoint: Some(otlp_endpoint), ..start };
+        Self::start(turn, all, |_| ()).await
     }
 
     async fn with_log(turn: Turn, log: &str, change: impl FnOnce(&mut serde_json::Value)) -> Self {
+        Self::start(turn, |start| Start { log: log.to_owned(), ..start }, change).await
+    }
+
+    async fn start(
+        turn: Turn,
+        operator: impl FnOnce(Start) -> Start,
+        change: impl FnOnce(&mut serde_json::Value),
+    ) -> Self {
         turn.lane.mend();
         let began = Timestamp::now();
         let name = &turn.name;
         let chain = Chain::namespace(turn.lane, name).await;
         let emptied = Timestamp::now();
-        let start = Start { log: log.to_owned(), ..Start::new(&chain.namespace) };
+        let start = operator(Start::new(&chain.namespace));
         let operator = start.start().await;
         let mut manifest = berlin(turn.lane);
         change(&mut manifest);

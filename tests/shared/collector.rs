@@ -142,12 +142,3 @@ impl<'p> Collector<'p> {
         resources.flat_map(|all| all.as_array().cloned().unwrap_or_default()).collect()
     }
 }
-
-/// Waits for something that happens by itself.
-pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
