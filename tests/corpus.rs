@@ -7,6 +7,11 @@
 //! working tunnel or good credentials, so not one is allowed; a failure that no rule knows is a miss, and their share is
 //! bounded.
 
+#[path = "shared/labelled_lines.rs"]
+mod labelled_lines;
+#[path = "corpus/threads.rs"]
+mod threads;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
