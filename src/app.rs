@@ -60,6 +60,7 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
     let pipeline_metrics = PipelineMetrics::register(&registry)?;
     let controller_metrics = Arc::new(ControllerMetrics::register(&registry)?);
     let vault = config.vault.vault()?;
+    let (traces, exporter) = traces::prepare(&config.otlp, &registry)?.unzip();
     let process_metrics = ProcessMetrics::register(&registry)?;
     let client = kubernetes_client::client(process_metrics.clone()).await;
     let client = client.context("no kubernetes API: set KUBECONFIG, or run in a pod")?;
@@ -73,7 +74,6 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
     };
     let source = log_source::LogSource::prepare(&config, &client, &pipeline_metrics)?;
     let (documents, writer) = documents::prepare(&config, &registry)?.unzip();
-    let (traces, exporter) = traces::prepare(&config.otlp, &registry)?.unzip();
     let directory = HopDirectory::new();
     let listening = silence::Listening::prepare(&config, &client, &directory, &registry)?;
 
