@@ -15,11 +15,6 @@ impl<T> Lists<T> {
     pub(super) fn of(&self, list: usize) -> &[T] {
         &self.items[self.starts[list] as usize..self.starts[list + 1] as usize]
     }
-
-    /// True when there is nothing in any of them.
-    pub(super) fn is_empty(&self) -> bool {
-        self.items.is_empty()
-    }
 }
 
 impl<T, L: IntoIterator<Item = T>> FromIterator<L> for Lists<T> {

@@ -117,7 +117,7 @@ impl Matcher {
     fn find_windows(&self, text: &str, mut found: impl FnMut(Owner, usize)) {
         self.shapes.find(text.as_bytes(), |window, at| {
             let owner = self.window_owners[window];
-            if self.branches[owner.branch as usize].is_at(text.as_bytes(), at) {
+            if self.branches[owner.branch as usize].may_match(text.as_bytes(), at) {
                 found(owner, at);
             }
         });

@@ -2,10 +2,8 @@
 //! then two letters.
 //!
 //! The characters that these patterns tell apart come to at most sixteen kinds, so that four neighbours are a number of
-//! sixteen bits and a table of all of them fits the first-level cache. Windows are of five, so that looking at every second
+//! sixteen bits, and few of all of them are met in a log: a table of them is looked up in the first-level cache. Windows are of five, so that looking at every second
 //! place is enough. `sequence` tells whether a place that was found is a match. For text in ASCII.
-
-use std::ops::Range;
 
 use super::lists::Lists;
 use super::sequence::{LENGTH, Window};
@@ -14,10 +12,12 @@ use super::sequence::{LENGTH, Window};
 const KINDS: usize = 16;
 /// Numbers that four kinds come to.
 const GRAMS: usize = 1 << 16;
-/// So many bytes are looked at before it is asked whether something was found.
-const BLOCK: usize = 16;
+/// So many bytes are looked at, at every second place, before any of the places found is: what is found where breaks
+/// the pace.
+const BLOCK: usize = 2 * u64::BITS as usize;
 /// Found more often than at one of so many places, a window is not worth looking for.
 const RARE: usize = 24;
+const PART: usize = 16;
 
 /// Windows of patterns.
 #[derive(Debug)]
@@ -25,7 +25,8 @@ pub(super) struct Shapes {
     kind_of: Box<[u8; 256]>,
     /// The kinds of two neighbours, by both; none where there is no window.
     kinds_of: Box<[u8]>,
-    bits: Box<[u64; GRAMS / 64]>,
+    /// One for each gram that is looked for; none where there is no window.
+    is_gram: Box<[u8]>,
     /// Those of each gram.
     entries: Lists<Entry>,
 }
@@ -66,77 +67,65 @@ impl Shapes {
                 }
             }
         }
-        let mut bits = Box::new([0u64; GRAMS / 64]);
-        for (gram, found) in by_gram.iter().enumerate() {
-            bits[gram / 64] |= u64::from(!found.is_empty()) << (gram % 64);
-        }
+        let is_gram = by_gram.iter().map(|found| u8::from(!found.is_empty())).collect();
         let kinds_of = (0..if windows.is_empty() { 0 } else { 1usize << 16 })
             .map(|two| kind_of[two & 0xff] << 4 | kind_of[two >> 8])
             .collect();
-        Self { kind_of, kinds_of, bits, entries: by_gram.into_iter().collect() }
+        Self { kind_of, kinds_of, is_gram, entries: by_gram.into_iter().collect() }
     }
 
     /// Calls `found` with the number of each window and where its middle may be, in order; now and then where it is not.
     pub(super) fn find(&self, text: &[u8], mut found: impl FnMut(usize, usize)) {
-        if self.entries.is_empty() {
-            return;
-        }
+        let (Ok(kinds_of), Ok(is_gram)) = ((&*self.kinds_of).try_into(), (&*self.is_gram).try_into()) else { return };
         // Before the text and behind it a line ends.
-        let mut gram = u32::from(self.kind_of[usize::from(b'\n')]) * 0x1111;
+        let line_end = u16::from(self.kind_of[usize::from(b'\n')]);
+        let mut gram = line_end * 0x1111;
         self.at_gram(gram, 0, text.len(), &mut found);
         let mut at = 0;
-        while let Some(block) = text[at..].first_chunk::<BLOCK>() {
-            let before = gram;
-            if self.is_in(block, &mut gram) {
-                self.find_in(text, at..at + BLOCK, before, &mut found);
+        while let Some(block) = text[at..].first_chunk() {
+            let mut places = places_in(block, &mut gram, kinds_of, is_gram);
+            while places != 0 {
+                let end = at + 2 * (places.leading_zeros() as usize + 1);
+                self.at_gram(self.gram_before(text, end), end, text.len(), &mut found);
+                places &= !(1 << (u64::BITS - 1) >> places.leading_zeros());
             }
             at += BLOCK;
         }
-        self.find_in(text, at..text.len() + LENGTH, gram, &mut found);
-    }
-
-    /// Whether one of the block's bytes may end a gram that is looked for.
-    #[inline(always)]
-    fn is_in(&self, block: &[u8; BLOCK], gram: &mut u32) -> bool {
-        let mut found = 0;
-        for two in block.as_chunks::<2>().0 {
-            let kinds = self.kinds_of.get(usize::from(u16::from_le_bytes(*two))).copied().unwrap_or(0);
-            *gram = *gram << 8 | u32::from(kinds);
-            found |= self.bit(*gram);
+        for end in (at + 2..text.len() + LENGTH + 1).step_by(2) {
+            self.at_gram(self.gram_before(text, end), end, text.len(), &mut found);
         }
-        found & 1 == 1
     }
 
-    #[inline(always)]
-    fn bit(&self, gram: u32) -> u64 {
-        let gram = (gram & 0xffff) as usize;
-        self.bits[gram / 64] >> (gram % 64)
-    }
-
-    #[inline(never)]
-    fn find_in(&self, text: &[u8], range: Range<usize>, mut gram: u32, found: &mut impl FnMut(usize, usize)) {
-        for at in range {
-            let byte = text.get(at).copied().unwrap_or(b'\n');
-            gram = gram << 4 | u32::from(self.kind_of[usize::from(byte)]);
-            if at % 2 == 1 {
-                self.at_gram(gram, at + 1, text.len(), found);
-            }
-        }
+    /// The gram of the characters before a place.
+    fn gram_before(&self, text: &[u8], end: usize) -> u16 {
+        (0..GRAM).fold(0, |gram, at| {
+            let byte = (end + at).checked_sub(GRAM).and_then(|at| text.get(at)).copied().unwrap_or(b'\n');
+            gram << 4 | u16::from(self.kind_of[usize::from(byte)])
+        })
     }
 
     /// Calls `found` for the windows of a gram that ends before the place `end`.
     #[inline(always)]
-    fn at_gram(&self, gram: u32, end: usize, length: usize, found: &mut impl FnMut(usize, usize)) {
-        if self.bit(gram) & 1 == 1 {
-            let gram = (gram & 0xffff) as usize;
-            let places = self
-                .entries
-                .of(gram)
-                .iter()
-                .filter_map(|e| Some((e.window as usize, end.checked_add_signed(-e.behind)?)));
-            places.filter(|(_, at)| *at <= length).for_each(|(window, at)| found(window, at));
-        }
+    fn at_gram(&self, gram: u16, end: usize, length: usize, found: &mut impl FnMut(usize, usize)) {
+        let entries = self.entries.of(usize::from(gram)).iter();
+        let places = entries.filter_map(|e| Some((e.window as usize, end.checked_add_signed(-e.behind)?)));
+        places.filter(|(_, at)| *at <= length).for_each(|(window, at)| found(window, at));
     }
+}
+
+/// A bit for every second place of the block, from the highest on, at which a gram that is looked for may end.
+#[inline(always)]
+fn places_in(block: &[u8; BLOCK], gram: &mut u16, kinds_of: &[u8; GRAMS], is_gram: &[u8; GRAMS]) -> u64 {
+    let mut places = 0;
+    for part in block.as_chunks::<PART>().0 {
+        let mut of_part = 0;
+        for two in part.as_chunks::<2>().0 {
+            *gram = *gram << 8 | u16::from(kinds_of[usize::from(u16::from_le_bytes(*two))]);
+            of_part = of_part << 1 | u64::from(is_gram[usize::from(*gram)]);
+        }
+        places = places << (PART / 2) | of_part;
+    }
+    places
 }
 
 /// Which characters are of one kind: those that no window tells apart. Where there would be more kinds than fit, the last
@@ -179,7 +168,7 @@ mod tests {
     use super::*;
     use crate::domain::ruleset::sequence;
 
-    const PATTERNS: [&str; 7] = [
+    const PATTERNS: [&str; 10] = [
         "[0-9]@%[a-f]",
         "^[A-Z]{3}-[0-9]",
         "[0-9]#[0-9]",
@@ -187,6 +176,9 @@ mod tests {
         r"\b[x-z]{2}\|[0-9]",
         "[a-f]{4}~~",
         "[0-9]{2}@@[0-9]{2}$",
+        "[0-9]+#[a-f]+[0-9]=[x-z]{3}",
+        "@[a-f]?[0-9]{0,2}%-",
+        "^[a-f]*~[0-9]{2,3}",
     ];
 
     proptest! {

@@ -76,6 +76,22 @@ proptest! {
     }
 
     #[test]
+    fn a_short_look_amid_other_lines_passes_over_no_match(
+        pattern in pattern(), line in line(), around in "[a-z0-9 :']{0,6}", end in "(\r?\n)?", by in 0..6_usize,
+    ) {
+        let text = format!("{around}\n{line}{end}{}", if end.is_empty() { "" } else { &around });
+        let start = around.len() + 1;
+        for mut branch in branches(&pattern).unwrap_or_default() {
+            branch.look_for(by % branch.elements.len().max(1));
+            for at in 0..=line.len() {
+                let verdict = branch.verify(line.as_bytes(), at, Bounds::Line, &mut Budget::of(1 << 20));
+                let may_match = branch.may_match(text.as_bytes(), start + at);
+                prop_assert!(verdict == Verdict::No || may_match, "{} in {:?} at {}", pattern, text, at);
+            }
+        }
+    }
+
+    #[test]
     fn a_match_is_known_though_its_line_lost_something_at_its_ends(
         pattern in pattern(), line in line(), before in "[a-z ]{0,6}", after in "[a-z ]{0,6}", by in 0..6_usize,
     ) {

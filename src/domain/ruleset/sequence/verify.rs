@@ -16,6 +16,9 @@ pub(in crate::domain::ruleset) enum Verdict {
     Unknown,
 }
 
+/// Of longer runs a short look tells nothing.
+const SHORT_RUN: usize = 32;
+
 /// In lines longer than this it is noted where a text stands last, since many patterns may look for it.
 const LONG_LINE: usize = 2048;
 
@@ -65,6 +68,52 @@ impl Branch {
         }
     }
 
+    /// False when a short look around a place in a text of lines in ASCII tells that what is looked for does not match there.
+    #[inline]
+    pub(in crate::domain::ruleset) fn may_match(&self, text: &[u8], at: usize) -> bool {
+        self.may_go_on(text, at) && self.may_come_before(text, at)
+    }
+
+    fn may_go_on(&self, text: &[u8], mut at: usize) -> bool {
+        for element in &self.elements[self.anchor..] {
+            match element {
+                Element::Text(own) if !own.is_at(text, at) => return false,
+                Element::Text(own) => at += own.bytes.len(),
+                Element::Class(run) => {
+                    let rest = text.get(at..).unwrap_or_default();
+                    match run.settled_length(rest.iter(), run.settled) {
+                        Some(length) if length < run.min => return false,
+                        Some(length) => at += length,
+                        None => return true,
+                    }
+                }
+                Element::Look(_) => return true,
+            }
+        }
+        true
+    }
+
+    fn may_come_before(&self, text: &[u8], mut at: usize) -> bool {
+        for element in self.elements[..self.anchor].iter().rev() {
+            match element {
+                Element::Text(own) => match at.checked_sub(own.bytes.len()) {
+                    Some(start) if own.is_at(text, start) => at = start,
+                    _ => return false,
+                },
+                Element::Class(run) => {
+                    let before = text.get(..at).unwrap_or_default();
+                    match run.settled_length(before.iter().rev(), run.settled_before) {
+                        Some(length) if length < run.min => return false,
+                        Some(length) => at -= length,
+                        None => return true,
+                    }
+                }
+                Element::Look(_) => return true,
+            }
+        }
+        true
+    }
+
     /// Whether there is a match in a line in ASCII in which what is looked for begins at `at`.
     pub(in crate::domain::ruleset) fn verify(
         &self,
@@ -90,6 +139,17 @@ impl Branch {
             false if search.budget.steps == 0 => Verdict::Unknown,
             false => Verdict::No,
         }
+    }
+}
+
+impl Run {
+    /// How long the run is, within a line, if only one length can be followed by the rest and it is short.
+    #[inline]
+    fn settled_length<'t>(&self, bytes: impl Iterator<Item = &'t u8>, settled: bool) -> Option<usize> {
+        let most = self.max.min(SHORT_RUN);
+        let length = bytes.take(most).take_while(|byte| self.has(**byte) && **byte != b'\n').count();
+        let is_whole = length < most || length == self.max;
+        (is_whole && (settled || length < self.min)).then_some(length)
     }
 }
 

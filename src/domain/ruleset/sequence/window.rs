@@ -1,5 +1,7 @@
 //! The characters around the places where one part of a branch ends and another begins.
 
+use std::collections::BTreeSet;
+
 use regex_syntax::hir::Look;
 
 use super::{Branch, Element};
@@ -38,32 +40,44 @@ impl Branch {
     }
 }
 
-/// What the next characters must be, as many as a window has.
+/// What the next characters must be, as many as a window has. Where a run may end or go on, the next may be of both.
 fn characters<'a>(elements: impl Iterator<Item = &'a Element>, backwards: bool) -> Vec<u128> {
+    let elements: Vec<&Element> = elements.collect();
     let mut sets = Vec::new();
-    for element in elements {
-        match element {
-            Element::Text(text) => {
-                let places = 0..text.bytes.len();
-                let places: Vec<usize> = if backwards { places.rev().collect() } else { places.collect() };
-                sets.extend(places.into_iter().map(|at| text.set(at)));
-            }
-            Element::Class(run) => {
-                sets.extend(std::iter::repeat_n(run.set, run.min.min(LENGTH)));
-                if run.min != run.max {
-                    break;
+    // In which elements the next character may be, and how many characters of it come before.
+    let mut places = BTreeSet::from([(0, 0)]);
+    while sets.len() < LENGTH {
+        let (mut set, mut next) = (0, BTreeSet::new());
+        while let Some((element, done)) = places.pop_first() {
+            match elements.get(element) {
+                // Beyond them anything may stand.
+                None => return sets,
+                Some(Element::Text(text)) => {
+                    let at = if backwards { text.bytes.len() - 1 - done } else { done };
+                    set |= text.set(at);
+                    let is_last = done + 1 == text.bytes.len();
+                    next.insert(if is_last { (element + 1, 0) } else { (element, done + 1) });
+                }
+                Some(Element::Class(run)) => {
+                    if done >= run.min {
+                        places.insert((element + 1, 0));
+                    }
+                    if done < run.max {
+                        set |= run.set;
+                        next.insert((element, if run.max == usize::MAX { (done + 1).min(run.min) } else { done + 1 }));
+                    }
+                }
+                Some(Element::Look(Look::Start)) if backwards => {
+                    set |= 1 << b'\n';
+                    next.insert((elements.len(), 0));
+                }
+                Some(Element::Look(_)) => {
+                    places.insert((element + 1, 0));
                 }
             }
-            Element::Look(Look::Start) if backwards => {
-                sets.push(1 << b'\n');
-                break;
-            }
-            Element::Look(_) => {}
         }
-        if sets.len() >= LENGTH {
-            break;
-        }
+        sets.push(set);
+        places = next;
     }
-    sets.truncate(LENGTH);
     sets
 }
