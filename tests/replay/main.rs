@@ -6,6 +6,7 @@ mod health;
 mod kafka;
 #[path = "../shared/lab_lock.rs"]
 mod lab_lock;
+mod recombined;
 mod scenarios;
 #[path = "../shared/elasticsearch.rs"]
 mod server;
