@@ -1,13 +1,19 @@
-//! The guide does what it says: each `console` block of docs/writing-rules.md is run in order, with the files that the
-//! guide shows, and its output compared. The references of the command line, of the metrics and of the status page's API are
+//! The documents do what they say: each `console` block of a guide is run in order, with the files that the guide shows, and its
+//! output compared. The references of the command line, of the metrics and of the status page's API are
 //! compared in `docs/cli.rs`, `docs/metrics.rs` and `docs/openapi.rs`.
 
 #[path = "docs/cli.rs"]
 mod cli;
+#[path = "docs/links.rs"]
+mod links;
+#[path = "shared/markdown.rs"]
+mod markdown;
 #[path = "docs/metrics.rs"]
 mod metrics;
 #[path = "docs/openapi.rs"]
 mod openapi;
+#[path = "docs/translations.rs"]
+mod translations;
 
 use std::fs;
 use std::path::Path;
@@ -15,41 +21,24 @@ use std::process::Command;
 
 use hopkeeper::domain::rule::keys;
 
+use markdown::{Block, blocks};
+
 const GUIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/writing-rules.md");
 
-/// A fenced block: its language, its text and the line where it begins.
-fn blocks(text: &str) -> Vec<(&str, String, usize)> {
-    let mut blocks: Vec<(&str, String, usize)> = Vec::new();
-    let mut open = false;
-    for (index, line) in text.lines().enumerate() {
-        match (line.strip_prefix("```"), open) {
-            (Some(language), false) => {
-                blocks.push((language, String::new(), index + 1));
-                open = true;
-            }
-            (Some(_), true) => open = false,
-            (None, true) => {
-                let (_, block, _) = blocks.last_mut().expect("should have begun a block");
-                block.push_str(line);
-                block.push('\n');
-            }
-            (None, false) => {}
-        }
-    }
-    blocks
-}
-
-/// The commands of a console block, each with the output that it must have.
-fn commands(block: &str) -> Vec<(&str, String)> {
-    let mut commands: Vec<(&str, String)> = Vec::new();
+/// The commands of a console block, each with the output that it must have; a shell shows that it waits for more by `> `.
+fn commands(block: &str) -> Vec<(String, String)> {
+    let mut commands: Vec<(String, String)> = Vec::new();
     for line in block.lines() {
         if let Some(command) = line.strip_prefix("$ ") {
-            commands.push((command, String::new()));
-        } else {
-            let (_, output) = commands.last_mut().expect("a console block should begin with a command");
-            output.push_str(line);
-            output.push('\n');
+            commands.push((command.to_owned(), String::new()));
+            continue;
         }
+        let (command, output) = commands.last_mut().expect("a console block should begin with a command");
+        let (text, line) = match line.strip_prefix("> ") {
+            Some(more) if output.is_empty() => (command, format!("\n{more}")),
+            _ => (output, format!("{line}\n")),
+        };
+        text.push_str(&line);
     }
     commands
 }
@@ -69,35 +58,44 @@ fn run(command: &str, directory: &Path) -> String {
     String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
 }
 
-#[test]
-fn every_command_of_the_guide_prints_what_the_guide_shows() {
-    let guide = fs::read_to_string(GUIDE).expect("the guide should be readable");
+/// Runs a document's `console` blocks in an empty directory; how many commands that were.
+fn tried(document: &str) -> usize {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(document)).expect("it should be readable");
     let directory = tempfile::tempdir().expect("should make a directory");
     let mut tried = 0;
-    for (language, block, line) in blocks(&guide) {
-        match language {
-            "yaml" => {
-                let name = block
-                    .lines()
-                    .next()
-                    .and_then(|first| first.strip_prefix("# "))
-                    .expect("a file should begin with its name");
+    for Block { language, text: block, line, .. } in blocks(&text) {
+        let name = block.lines().next().and_then(|first| first.strip_prefix("# "));
+        match (language, name) {
+            ("yaml" | "text", Some(name)) => {
                 let file = directory.path().join(name);
                 fs::create_dir_all(file.parent().expect("should have a directory")).expect("should make it");
                 fs::write(file, block).expect("should write the file");
             }
-            "console" => {
+            ("console", _) => {
                 for (command, expected) in commands(&block) {
-                    let shown = run(command, directory.path());
-                    assert_eq!(shown, expected.trim_end(), "docs/writing-rules.md:{line}: $ {command}");
+                    let shown = run(&command, directory.path());
+                    assert_eq!(shown, expected.trim_end(), "{document}:{line}: $ {command}");
                     tried += 1;
                 }
             }
-            "bash" => {} // Needs a cluster: tests/e2e/scenarios/guide.rs.
-            other => panic!("docs/writing-rules.md:{line}: a block of {other:?} is not tried by anything"),
+            ("bash", _) => {} // Needs a cluster: tests/e2e/scenarios/guide.rs.
+            (other, _) => {
+                panic!("{document}:{line}: a block of {other:?} is not tried by anything, or a file without a name")
+            }
         }
     }
+    tried
+}
+
+#[test]
+fn every_command_of_the_guide_to_rules_prints_what_the_guide_shows() {
+    let tried = tried("docs/writing-rules.md");
     assert!(tried >= 10, "only {tried} commands were found");
+}
+
+#[test]
+fn every_command_of_the_way_from_gluetun_prints_what_it_shows() {
+    assert_eq!(tried("docs/how-to/migrate-from-gluetun.md"), 6);
 }
 
 #[test]

@@ -78,10 +78,14 @@ impl Chain {
 
     /// The name of a namespace that is not there yet, in a lane that nobody else uses.
     pub async fn vacant(lane: Lane, name: &str) -> Self {
+        Self::vacant_namespace(lane, format!("e2e-{name}")).await
+    }
+
+    /// The same where somebody else has chosen the name.
+    pub async fn vacant_namespace(lane: Lane, namespace: String) -> Self {
         static CRDS: OnceCell<()> = OnceCell::const_new();
         let client = client().await;
         CRDS.get_or_init(install_crds).await;
-        let namespace = format!("e2e-{name}");
         let api = Api::<Namespace>::all(client.clone());
         // Chains of failed tests too: two clients with one candidate would throw each other out.
         until("the namespaces of earlier tests are gone", LIMIT, || async {

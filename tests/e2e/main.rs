@@ -17,8 +17,11 @@ mod lab;
 #[path = "../shared/lab_lock.rs"]
 mod lab_lock;
 mod leaks;
+#[path = "../shared/markdown.rs"]
+mod markdown;
 mod operator;
 mod processes;
+mod reader;
 mod release;
 mod scenarios;
 mod stream;

@@ -25,11 +25,17 @@ pub struct Release {
 impl Release {
     /// The empty namespace.
     pub fn new(namespace: &str) -> Self {
+        let release = Self::vacant(namespace);
+        kubectl(&["create", "namespace", namespace]);
+        kubectl(&["label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted"]);
+        release
+    }
+
+    /// No namespace: somebody else installs the release, under the same name.
+    pub fn vacant(namespace: &str) -> Self {
         let values = lab::dir().join("run").join(format!("{namespace}.json"));
         let release = Self { namespace: namespace.to_owned(), values };
         release.remove(true); // What an earlier run that was killed has left.
-        kubectl(&["create", "namespace", namespace]);
-        kubectl(&["label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted"]);
         release
     }
 

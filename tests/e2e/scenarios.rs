@@ -27,6 +27,7 @@ mod rights;
 mod rotation;
 mod silence;
 mod terminal;
+mod tutorial;
 
 /// A chain that is Up, with its application and operator.
 pub struct World {

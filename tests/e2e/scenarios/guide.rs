@@ -2,16 +2,15 @@
 //! cluster, then an edit, a broken one, and its mending. The commands are the document's own; here is only what must come of
 //! them. (What the `console` blocks print is compared by `tests/docs.rs`.)
 
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::Instant;
 
 use super::LIMIT;
 use crate::chain::{Chain, berlin, kubectl};
 use crate::lab::{self, Fault, LANES};
+use crate::markdown::{Block, blocks};
+use crate::reader::Reader;
 use crate::turn::{Need, turn};
-use crate::wait::until_every;
 
 /// The operator as k8s/operator.yaml installs it, with the lab's values where it says EDIT; gone when dropped.
 struct Installed(PathBuf);
@@ -60,56 +59,6 @@ impl Drop for Installed {
     }
 }
 
-/// The reader's directory and shell.
-struct Reader {
-    directory: tempfile::TempDir,
-    path: String,
-}
-
-impl Reader {
-    fn command(&self, script: &str) -> Command {
-        let mut command = Command::new("bash");
-        command.args(["-euo", "pipefail", "-c", script]).current_dir(self.directory.path()).env("PATH", &self.path);
-        command.env("KUBECONFIG", lab::dir().join("kubeconfig")).env("NO_COLOR", "1");
-        command
-    }
-
-    /// What a script prints; it must succeed.
-    fn run(&self, script: &str) -> String {
-        let output = self.command(script).output().expect("bash should run");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "docs/writing-rules.md: {script}\n{said}");
-        said
-    }
-
-    /// Asks again and again until the answer has it all.
-    async fn until(&self, question: &str, answer: &[&str]) {
-        self.until_it(question, &format!("{answer:?}"), |said| answer.iter().all(|part| said.contains(part))).await;
-    }
-
-    async fn until_it(&self, question: &str, what: &str, fits: impl Fn(&str) -> bool) {
-        until_every(Duration::from_secs(1), &format!("{question} shows {what}"), LIMIT, || async {
-            let output = self.command(question).output().expect("bash should run");
-            let said = String::from_utf8_lossy(&output.stdout).into_owned();
-            if fits(&said) { Ok(()) } else { Err(said) }
-        })
-        .await;
-    }
-
-    /// Follows a command that does not end until it shows the text; the line with it.
-    fn watch(&self, command: &str, text: &str) -> String {
-        // Ended from outside when it shows nothing, and then the reading ends too.
-        let mut command = self.command(&format!("timeout {} {command}", LIMIT.as_secs()));
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("it should run");
-        let lines = BufReader::new(child.stdout.take().expect("it should be there")).lines();
-        let found = lines.map_while(Result::ok).find(|line| line.contains(text));
-        // `timeout` passes the signal on.
-        let _ = Command::new("kill").arg(child.id().to_string()).status();
-        let _ = child.wait();
-        found.unwrap_or_else(|| panic!("the watch should show {text}"))
-    }
-}
-
 /// A `bash` block's commands that change something, as one script, and those that look at the outcome.
 fn parted(block: &str) -> (String, Vec<&str>) {
     let questions = ["kubectl get ", "kubectl -n hopkeeper get ", "kubectl -n hopkeeper logs "];
@@ -118,19 +67,10 @@ fn parted(block: &str) -> (String, Vec<&str>) {
     (acts.join("\n"), looks)
 }
 
-/// The blocks of the chapter: language and text.
-fn chapter(guide: &str) -> Vec<(&str, &str)> {
+/// The blocks of the chapter.
+fn chapter(guide: &str) -> Vec<Block<'_>> {
     let from = guide.split("## From one pasted line to a rule that runs").nth(1).expect("the chapter should be there");
-    let chapter = from.split("\n## ").next().expect("it should have an end");
-    chapter.split("\n```").skip(1).step_by(2).filter_map(|block| block.split_once('\n')).collect()
-}
-
-/// Writes a file that the guide shows under the name in its first line.
-fn write(directory: &Path, text: &str) {
-    let name = text.lines().next().and_then(|first| first.strip_prefix("# ")).expect("it should begin with its name");
-    let file = directory.join(name);
-    std::fs::create_dir_all(file.parent().expect("it should have a directory")).expect("it should be made");
-    std::fs::write(file, text.to_owned() + "\n").expect("it should be written");
+    blocks(from.split("\n## ").next().expect("it should have an end"))
 }
 
 #[tokio::test]
@@ -143,27 +83,22 @@ async fn the_guide_leads_from_a_pasted_line_to_a_rule_that_fires_in_a_running_op
     chain.apply(&berlin(turn.lane)).await.expect("the chain should be accepted");
     chain.until_up(LIMIT).await;
 
-    let programs = [
-        Path::new(env!("CARGO_BIN_EXE_hopkeeper")).parent().expect("it should be in a directory"),
-        &lab::dir().join("bin"),
-    ];
-    let path = programs.map(|p| p.display().to_string()).join(":") + ":" + &std::env::var("PATH").unwrap_or_default();
-    let reader = Reader { directory: tempfile::tempdir().expect("a directory should be made"), path };
-    let guide = std::fs::read_to_string(lab::root().join("docs/writing-rules.md")).expect("it should be readable");
+    let reader = Reader::new("docs/writing-rules.md");
+    let guide = reader.text();
     let mut in_cluster = Vec::new();
     let began = Instant::now();
-    for (language, text) in chapter(&guide) {
-        match language {
-            "yaml" => write(reader.directory.path(), text),
+    for block in chapter(&guide) {
+        match block.language {
+            "yaml" => reader.write(&block.text),
             "console" => {
-                for command in text.lines().filter_map(|line| line.strip_prefix("$ ")) {
+                for command in block.text.lines().filter_map(|line| line.strip_prefix("$ ")) {
                     reader.run(command);
                 }
             }
-            _ => in_cluster.push(text),
+            _ => in_cluster.push(block.text),
         }
     }
-    let [load, edit, broken, mended] = in_cluster[..] else {
+    let [load, edit, broken, mended] = &in_cluster[..] else {
         panic!("the chapter has {} bash blocks", in_cluster.len())
     };
     println!("    written and tested after {:.1} s", began.elapsed().as_secs_f64());

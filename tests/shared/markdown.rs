@@ -1,0 +1,57 @@
+//! The fenced blocks of a document.
+
+/// One block.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Block<'a> {
+    /// What stands after its fence: `bash`, `yaml` …
+    pub language: &'a str,
+    /// Its lines, each with its end.
+    pub text: String,
+    /// Where it begins, from 1.
+    pub line: usize,
+    /// A comment in the line before it, which no reader of the rendered document sees.
+    pub note: Option<&'a str>,
+}
+
+/// All blocks, in order.
+pub fn blocks(text: &str) -> Vec<Block<'_>> {
+    let mut blocks: Vec<Block<'_>> = Vec::new();
+    let (mut open, mut before) = (false, "");
+    for (index, line) in text.lines().enumerate() {
+        match (line.strip_prefix("```"), open) {
+            (Some(language), false) => {
+                let note = before.strip_prefix("<!-- ").and_then(|rest| rest.strip_suffix(" -->"));
+                blocks.push(Block { language, text: String::new(), line: index + 1, note });
+                open = true;
+            }
+            (Some(_), true) => open = false,
+            (None, true) => {
+                let block = blocks.last_mut().expect("should have begun a block");
+                block.text.push_str(line);
+                block.text.push('\n');
+            }
+            (None, false) => {}
+        }
+        before = line;
+    }
+    blocks
+}
+
+/// All headings, in order: level and text.
+#[allow(dead_code)] // Not of interest to who only runs blocks.
+pub fn headings(text: &str) -> Vec<(usize, &str)> {
+    let mut open = false;
+    let mut headings = Vec::new();
+    for line in text.lines() {
+        if line.starts_with("```") {
+            open = !open;
+        } else if !open
+            && let Some((marks, title)) = line.split_once(' ')
+            && !marks.is_empty()
+            && marks.bytes().all(|mark| mark == b'#')
+        {
+            headings.push((marks.len(), title.trim()));
+        }
+    }
+    headings
+}
