@@ -24,6 +24,7 @@ mod setup;
 mod status;
 mod top;
 mod validate;
+mod watch;
 
 /// Keeps multi-hop VPN chains on Kubernetes working.
 #[derive(Debug, Parser)]
@@ -49,6 +50,7 @@ enum Command {
     Delete(delete::Delete),
     Validate(validate::Validate),
     Replay(Box<replay::Replay>),
+    Watch(watch::Watch),
     #[command(subcommand)]
     Hop(hop::HopCommand),
     Pool(Box<pool::PoolCommand>),
@@ -96,6 +98,7 @@ impl Cli {
             Command::Setup(command) => command.run(),
             Command::Validate(command) => command.run(),
             Command::Replay(command) => command.run(),
+            Command::Watch(command) => command.run(),
             Command::Hop(command) => command.run(),
             Command::Pool(command) => command.run(),
             Command::Rules(command) => command.run(),

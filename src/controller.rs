@@ -32,7 +32,7 @@ use rules_state::RulesState;
 pub mod apply;
 mod backoff;
 pub mod build;
-mod candidates;
+pub mod candidates;
 mod desired;
 #[cfg(test)]
 pub(crate) mod edge_tests;

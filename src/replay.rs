@@ -9,6 +9,7 @@ pub mod expected;
 mod gone;
 mod judge;
 pub mod kafka;
+pub mod live;
 pub mod logs;
 mod readiness;
 pub mod report;

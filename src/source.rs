@@ -11,6 +11,7 @@ pub mod lines;
 pub mod overlap;
 pub mod progress;
 pub mod raw;
+pub mod syslog;
 
 use std::future::Future;
 use std::sync::Arc;

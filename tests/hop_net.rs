@@ -17,6 +17,8 @@ mod hop;
 mod lab;
 #[path = "hop_net/links.rs"]
 mod links;
+#[path = "hop_net/namespaces.rs"]
+mod namespaces;
 #[path = "hop_net/openvpn.rs"]
 mod openvpn;
 #[path = "hop_net/wireguard.rs"]

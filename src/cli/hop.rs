@@ -1,5 +1,7 @@
 //! `hopkeeper hop …`: what the containers of a hop's pod run.
 
+mod files;
+
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
@@ -12,12 +14,13 @@ use crate::hop::{self, Paths};
 use crate::telemetry::LogFormat;
 use crate::{hardening, telemetry};
 
-/// Runs inside a hop's pod; the operator starts it, not a person.
+/// Runs inside a hop's pod; the operator starts it, not a person. Without Kubernetes, makes a hop's files.
 #[derive(Debug, Subcommand)]
 pub(super) enum HopCommand {
     /// Builds and keeps the hop's network (needs NET_ADMIN).
     #[command(subcommand)]
     Net(NetCommand),
+    Files(files::Files),
 }
 
 /// Builds and keeps the hop's network.
@@ -97,26 +100,26 @@ impl HopCommand {
     /// Runs the command.
     ///
     /// # Errors
-    /// When the network cannot be built or kept.
+    /// When the network cannot be built or kept, or the files cannot be made.
     pub(super) fn run(self) -> miette::Result<()> {
         hardening::forbid_core_dumps().into_diagnostic().wrap_err("failed to turn core dumps off")?;
         let filter = std::env::var("HOPKEEPER_LOG").unwrap_or_else(|_| "info".to_owned());
         telemetry::start(&filter, LogFormat::Text).into_diagnostic()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()?;
-        let Self::Net(command) = self;
         runtime.block_on(async {
-            match command {
-                NetCommand::Init(args) => {
+            match self {
+                Self::Files(files) => files.run().await,
+                Self::Net(NetCommand::Init(args)) => {
                     hop::init(&args.into()).await.into_diagnostic().wrap_err("failed to build the hop's network")
                 }
-                NetCommand::Run { files, no_reload } => hop::run(&files.into(), !no_reload)
+                Self::Net(NetCommand::Run { files, no_reload }) => hop::run(&files.into(), !no_reload)
                     .await
                     .into_diagnostic()
                     .wrap_err("failed to keep the hop's network"),
-                NetCommand::Sweep { bridges } => {
+                Self::Net(NetCommand::Sweep { bridges }) => {
                     hop::sweep(&bridges).await.into_diagnostic().wrap_err("failed to remove the chain's bridges")
                 }
-                NetCommand::Vxlan(args) => {
+                Self::Net(NetCommand::Vxlan(args)) => {
                     args.keep().await.into_diagnostic().wrap_err("failed to keep the node's VXLAN device")
                 }
             }

@@ -20,7 +20,7 @@ use super::written;
 
 mod add;
 mod check;
-mod input;
+pub(super) mod input;
 mod list;
 mod remove;
 mod summary;

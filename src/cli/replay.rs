@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use kube::ResourceExt;
 use miette::{IntoDiagnostic, WrapErr, miette};
 
+use crate::crd::VpnChain;
 use crate::domain::ruleset::RuleSet;
 use crate::domain::ruleset::pack::Base;
 use crate::domain::view::Policy;
@@ -123,7 +124,11 @@ fn bar(length: Option<u64>) -> ProgressBar {
     length.map_or_else(ProgressBar::new_spinner, ProgressBar::new).with_style(style)
 }
 
-fn rules(path: Option<&Path>, base: Base) -> miette::Result<Arc<RuleSet>> {
+/// The rules of a path laid over `base`; without one, the shipped ones.
+///
+/// # Errors
+/// When they cannot be loaded.
+pub(super) fn rules(path: Option<&Path>, base: Base) -> miette::Result<Arc<RuleSet>> {
     Ok(Arc::new(match path {
         Some(path) => super::rules::load(path, base)?.rules,
         None => RuleSet::shipped(),
@@ -135,15 +140,7 @@ fn rules(path: Option<&Path>, base: Base) -> miette::Result<Arc<RuleSet>> {
 /// # Errors
 /// When the file can't be read, has not exactly one chain, or that chain is not valid.
 pub(super) fn chain(path: &Path) -> miette::Result<Chain> {
-    let file = path.display();
-    let chains = super::validate::chains_of(path)?;
-    let [document] = chains.as_slice() else {
-        return Err(miette!("{file}: {} VpnChains in it; a replay takes exactly one", chains.len()));
-    };
-    let valid = manifest::check(document).map_err(|problems| {
-        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        miette!("{file}: the chain is not valid: {}", problems.join("; "))
-    })?;
+    let valid = manifest_of(path)?;
     let hop = |hop: &crate::crd::chain::HopSpec| Hop {
         name: hop.name.clone(),
         implementation: hop.implementation(),
@@ -151,10 +148,26 @@ pub(super) fn chain(path: &Path) -> miette::Result<Chain> {
     };
     Ok(Chain {
         namespace: valid.namespace().unwrap_or_else(|| "default".to_owned()),
-        policy: policy(&valid.spec.recovery).wrap_err_with(|| format!("{file}"))?,
+        policy: policy(&valid.spec.recovery).wrap_err_with(|| path.display().to_string())?,
         name: valid.name_any(),
         paused: valid.spec.paused,
         hops: valid.spec.hops.iter().map(hop).collect(),
+    })
+}
+
+/// The one chain in a manifest, checked as the API server would.
+///
+/// # Errors
+/// When the file can't be read, has not exactly one chain, or that chain is not valid.
+pub(super) fn manifest_of(path: &Path) -> miette::Result<VpnChain> {
+    let file = path.display();
+    let chains = super::validate::chains_of(path)?;
+    let [document] = chains.as_slice() else {
+        return Err(miette!("{file}: {} VpnChains in it; this takes exactly one", chains.len()));
+    };
+    manifest::check(document).map_err(|problems| {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        miette!("{file}: the chain is not valid: {}", problems.join("; "))
     })
 }
 

@@ -64,12 +64,16 @@ impl ChoiceError {
     }
 }
 
+/// Why a candidate cannot be used for a hop.
 #[derive(Debug, Error)]
-enum Unusable {
+pub enum Unusable {
+    /// What it holds.
     #[error(transparent)]
     Candidate(#[from] CandidateError),
+    /// It does not fit the hop's networks.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// Its name or version.
     #[error("its name cannot be a label: {}", NAME_RULE)]
     Name,
 }
@@ -131,7 +135,11 @@ fn in_turn(mut names: Vec<String>, current: Option<&str>) -> Vec<String> {
     names
 }
 
-async fn prepare(chain: &ValidChain<'_>, hop: usize, raw: &RawCandidate) -> Result<Resolved, Unusable> {
+/// Checks a candidate for a hop and resolves the names of its servers.
+///
+/// # Errors
+/// Why it cannot be used; the text never holds content.
+pub async fn prepare(chain: &ValidChain<'_>, hop: usize, raw: &RawCandidate) -> Result<Resolved, Unusable> {
     if !is_label(&raw.name) || !is_label(&raw.version) {
         return Err(Unusable::Name);
     }

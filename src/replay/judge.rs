@@ -141,6 +141,31 @@ impl<'a> Judge<'a> {
         self.judge();
     }
 
+    /// Lets time pass to `now`, where no record came.
+    pub(super) fn pass(&mut self, now: Timestamp) {
+        self.run_until(now);
+        if now > self.now {
+            self.now = now;
+            self.engine.expire(now);
+            self.judge();
+        }
+    }
+
+    /// The time that it has come to.
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Whether a hop carries traffic now.
+    pub(super) fn is_ready(&self, hop: usize) -> bool {
+        self.readiness.is_ready(hop, self.now)
+    }
+
+    /// What was decided since the last time.
+    pub(super) fn take_decisions(&mut self) -> Vec<Decided> {
+        std::mem::take(&mut self.decisions)
+    }
+
     /// What is undecided when the log ends stays so.
     pub(super) fn finish(mut self) -> Vec<Decided> {
         for index in 0..self.incidents.len() {

@@ -89,6 +89,23 @@ impl Readiness {
         Self { hops: gone.into_iter().enumerate().map(state).collect() }
     }
 
+    /// That of a chain whose hops all have a health sidecar, before its first line: nothing is rebuilt, nothing is known ahead.
+    pub(super) fn with_health(chain: &Chain) -> Self {
+        let state = |hop: &super::Hop| State {
+            implementation: hop.implementation,
+            has_log: true,
+            is_talkative: true,
+            shows_recovery: hop.implementation == Implementation::OpenVpn,
+            speaks_of_health: true,
+            health: None,
+            ready_since: Timestamp::MIN,
+            down: None,
+            asked: None,
+            gone: Vec::new(),
+        };
+        Self { hops: chain.hops.iter().map(state).collect() }
+    }
+
     /// Learns from a record.
     pub(super) fn take(&mut self, record: &Record, sign: &Sign) {
         let now = record.time;

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use hopkeeper::domain::types::Implementation::{BoringTun, OpenVpn};
 
 use super::hop::{Hop, chain};
-use super::lab::{Capture, Lab, SERVERS, in_namespaces, sh, until};
+use super::lab::{Lab, SERVERS, in_namespaces};
+use super::namespaces::{Capture, sh, until};
 use super::{openvpn, wireguard};
 
 fn story(lab: &mut Lab) {

@@ -10,7 +10,8 @@ use hopkeeper::domain::plan::{ChainInput, ChainPlan, HopInput, HopNetwork, HopPl
 use hopkeeper::domain::types::{CandidateRef, Implementation, Transport};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::lab::{Lab, Place, end, until, write_secret};
+use super::lab::{Lab, Place, write_secret};
+use super::namespaces::{end, until};
 
 pub(crate) const HOPKEEPER: &str = env!("CARGO_BIN_EXE_hopkeeper");
 /// As Kubernetes gives `net` its rights: root without any capability but this one.

@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-const INSIDE: &str = "HOPKEEPER_TEST_INSIDE";
+use super::namespaces::{Capture, end, inside, sh, which};
+
 const PROGRAMS: [&str; 10] =
     ["openvpn", "nft", "ip", "tcpdump", "busybox", "openssl", "unshare", "setpriv", "nsenter", "wg"];
 
@@ -15,71 +16,17 @@ pub(crate) const WEB: &str = "203.0.113.80";
 
 /// Runs `test` in namespaces of its own.
 pub(crate) fn in_namespaces(name: &str, test: fn(&mut Lab)) {
-    if env::var_os(INSIDE).is_some() {
-        return test(&mut Lab::new());
+    let missing = || {
+        let program = PROGRAMS.iter().find(|program| which(program).is_none()).map(|program| (*program).to_owned());
+        program.or_else(|| boringtun().is_none().then(|| "boringtun-cli (HOPKEEPER_TEST_BORINGTUN)".into()))
+    };
+    if inside(name, missing) {
+        test(&mut Lab::new());
     }
-    if let Some(missing) = missing() {
-        assert!(env::var_os("CI").is_none(), "this test needs {missing}, and CI must not skip it");
-        eprintln!("SKIPPED: this test needs {missing}");
-        return;
-    }
-    let inside = ["--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child=KILL"];
-    let status = Command::new("setpriv")
-        .args(["--pdeathsig", "KILL", "unshare"])
-        .args(inside)
-        .arg(env::current_exe().expect("should know the test's own path"))
-        .args([name, "--exact", "--nocapture", "--test-threads=1"])
-        .env(INSIDE, "1")
-        .status()
-        .expect("should start in namespaces");
-    assert!(status.success(), "failed inside its namespaces");
-}
-
-fn missing() -> Option<String> {
-    if !fs::read_to_string("/proc/self/status").is_ok_and(|text| text.contains("\nUid:\t0\t0")) {
-        return Some("root".into());
-    }
-    if let Some(program) = PROGRAMS.iter().find(|program| which(program).is_none()) {
-        return Some((*program).into());
-    }
-    boringtun().is_none().then(|| "boringtun-cli (HOPKEEPER_TEST_BORINGTUN)".into())
-}
-
-fn which(program: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|directory| directory.join(program)).find(|path| path.is_file())
 }
 
 fn boringtun() -> Option<PathBuf> {
     env::var_os("HOPKEEPER_TEST_BORINGTUN").map(PathBuf::from).or_else(|| which("boringtun-cli"))
-}
-
-/// Runs a shell script; the test fails when it does.
-pub(crate) fn sh(script: &str) -> String {
-    let output = Command::new("bash").args(["-euc", script]).stdin(Stdio::null()).output().expect("should run bash");
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "failed: {script}\n{error}");
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
-}
-
-/// Waits for something to become true, and says how long it took.
-pub(crate) fn until(what: &str, within: Duration, mut check: impl FnMut() -> bool) -> Duration {
-    let start = Instant::now();
-    while !check() {
-        if start.elapsed() > within {
-            for file in fs::read_dir("/run/log").expect("should have logs").flatten() {
-                let text = fs::read_to_string(file.path()).unwrap_or_default();
-                let tail: Vec<_> = text.lines().rev().take(60).collect();
-                eprintln!("== {}", file.path().display());
-                tail.iter().rev().for_each(|line| eprintln!("{line}"));
-            }
-            panic!("{what}: not within {within:?}");
-        }
-        sleep(Duration::from_millis(20));
-    }
-    let took = start.elapsed();
-    eprintln!("{what}: {:.2} s", took.as_secs_f64());
-    took
 }
 
 /// What /sys shows of interfaces belongs to the namespace that mounted it; the other paths are a pod's own.
@@ -262,34 +209,6 @@ impl Lab {
     }
 }
 
-/// Packets that a capture sees on an interface of the internet.
-pub(crate) struct Capture {
-    dump: Child,
-    file: PathBuf,
-}
-
-impl Capture {
-    pub(crate) fn start(interface: &str, filter: &str) -> Self {
-        let file = PathBuf::from(format!("/run/capture-{interface}"));
-        let out = fs::File::create(&file).expect("should create");
-        let dump = Command::new("tcpdump")
-            .args(["-i", interface, "-nn", "-l", "--immediate-mode", "-Z", "root", filter])
-            .stdout(out)
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("should start tcpdump");
-        sleep(Duration::from_millis(700));
-        Self { dump, file }
-    }
-
-    pub(crate) fn lines(mut self) -> Vec<String> {
-        sleep(Duration::from_millis(200));
-        end(&mut self.dump);
-        let text = fs::read_to_string(&self.file).expect("should have been written");
-        text.lines().map(ToOwned::to_owned).collect()
-    }
-}
-
 /// Joins a namespace to the internet as `eth0`; `p-NAME` is the other end.
 fn join(node: &Node, name: &str, address: &str) {
     sh(&format!(
@@ -297,12 +216,6 @@ fn join(node: &Node, name: &str, address: &str) {
         node.pid()
     ));
     node.sh(&format!("ip addr add {address}/24 dev eth0 && ip link set eth0 up"));
-}
-
-/// Kills a process.
-pub(crate) fn end(child: &mut Child) {
-    let _ = child.kill();
-    let _ = child.wait();
 }
 
 impl Drop for Lab {

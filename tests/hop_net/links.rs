@@ -8,7 +8,8 @@ use serde_json::json;
 
 use super::cni::{Attachment, PLUGINS, berlin, links, planned};
 use super::hop::{HOPKEEPER, Hop, NET_RIGHTS, refusal_in};
-use super::lab::{Capture, Lab, Node, Place, SERVERS, end, in_namespaces, until};
+use super::lab::{Lab, Node, Place, SERVERS, in_namespaces};
+use super::namespaces::{Capture, end, until};
 use super::{openvpn, wireguard};
 
 const DEVICE: &str = "hkvxlan0";

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use hopkeeper::domain::types::Implementation;
 
 use super::hop::{Hop, refusal};
-use super::lab::{Lab, SERVERS, in_namespaces, sh, until};
+use super::lab::{Lab, SERVERS, in_namespaces};
+use super::namespaces::{sh, until};
 
 /// Two servers that know one client each way: `key0` at both, `key1` at the second only.
 pub(crate) fn servers(lab: &mut Lab) {

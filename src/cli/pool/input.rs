@@ -14,22 +14,22 @@ use crate::domain::candidate::{NAME_RULE, is_label};
 const MAXIMUM_BYTES: u64 = 1 << 20;
 
 /// One profile or configuration, as it was found.
-pub(super) struct Profile {
+pub(in crate::cli) struct Profile {
     /// Its candidate's name.
-    pub(super) name: String,
+    pub(in crate::cli) name: String,
     /// Where it was found, for messages.
-    pub(super) origin: String,
+    pub(in crate::cli) origin: String,
     /// Its text.
-    pub(super) text: SecretString,
+    pub(in crate::cli) text: SecretString,
     /// The user name and password for it.
-    pub(super) credentials: Credentials,
+    pub(in crate::cli) credentials: Credentials,
 }
 
 /// A user name and a password.
-pub(super) type Account = (SecretString, SecretString);
+pub(in crate::cli) type Account = (SecretString, SecretString);
 
 /// Where a profile's user name and password come from.
-pub(super) enum Credentials {
+pub(in crate::cli) enum Credentials {
     /// A file of its own, whether it asks for them or not.
     Own(Account),
     /// The file for all, which counts where the profile asks for them and has none.
@@ -39,7 +39,11 @@ pub(super) enum Credentials {
 }
 
 /// Reads all that is named; `name` is the candidate's where that is one text.
-pub(super) fn read(paths: &[PathBuf], name: Option<&str>, credentials: Option<&Path>) -> miette::Result<Vec<Profile>> {
+pub(in crate::cli) fn read(
+    paths: &[PathBuf],
+    name: Option<&str>,
+    credentials: Option<&Path>,
+) -> miette::Result<Vec<Profile>> {
     let shared = credentials.map(account).transpose()?;
     let mut found: BTreeMap<String, Profile> = BTreeMap::new();
     for (path, name) in named(paths, name)? {

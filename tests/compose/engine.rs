@@ -1,0 +1,166 @@
+//! A Docker Engine of the test's own, in its namespaces: data in memory, nothing of the machine's own Docker is touched.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use super::namespaces::{Capture, end, sh, until, which};
+
+/// Below this its containers are accounted for; empty when they are gone.
+const CGROUP: &str = "hopkeeper-compose-test";
+const SOCKET: &str = "unix:///run/docker.sock";
+
+/// The repository.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A program that `tools.sh` puts into `LAB_DIR`.
+fn tool(name: &str) -> PathBuf {
+    let cache = || {
+        let home = env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+        env::var_os("XDG_CACHE_HOME").map_or_else(|| home.join(".cache"), PathBuf::from).join("hopkeeper-lab")
+    };
+    env::var_os("LAB_DIR").map_or_else(cache, PathBuf::from).join("docker").join(name)
+}
+
+fn boringtun() -> Option<PathBuf> {
+    env::var_os("HOPKEEPER_TEST_BORINGTUN").map(PathBuf::from).or_else(|| which("boringtun-cli"))
+}
+
+/// What is not here of what the engine needs.
+pub(crate) fn missing() -> Option<String> {
+    let programs = [
+        "containerd",
+        "runc",
+        "iptables",
+        "tcpdump",
+        "openvpn",
+        "wireguard-go",
+        "wg",
+        "nft",
+        "ip",
+        "busybox",
+        "openssl",
+    ];
+    let program = programs.iter().find(|program| which(program).is_none()).map(|program| (*program).to_owned());
+    program.or_else(missing_compose).or_else(|| boringtun().is_none().then(|| "boringtun-cli".into()))
+}
+
+/// What is not here of what reads a compose file.
+pub(crate) fn missing_compose() -> Option<String> {
+    let is_there = ["docker", "dockerd", "docker-compose"].iter().all(|name| tool(name).is_file());
+    (!is_there).then(|| "Docker and docker compose (tests/compose/tools.sh)".to_owned())
+}
+
+/// `docker compose` on the trial's file.
+pub(crate) fn compose(arguments: &[&str]) -> Output {
+    Command::new(tool("docker-compose"))
+        .args(["--progress", "quiet", "--file"])
+        .arg(root().join("compose/compose.yaml"))
+        .args(arguments)
+        .env("DOCKER_HOST", SOCKET)
+        .env("DOCKER_CONFIG", "/run/docker-config")
+        .stdin(Stdio::null())
+        .output()
+        .expect("should start docker compose")
+}
+
+pub(crate) struct Engine(Child);
+
+impl Engine {
+    /// Starts it with the trial's images.
+    pub(crate) fn start() -> Self {
+        // /dev/net/tun is for everybody, as udev makes it.
+        sh("mount --make-rprivate / && mount -t tmpfs tmpfs /run && mkdir -p /run/lock /run/log /run/data && ip link set lo up
+            mkdir -p /dev/net && mount -t tmpfs tmpfs /dev/net && mknod /dev/net/tun c 10 200 && chmod 666 /dev/net/tun");
+        let log = fs::File::create("/run/log/dockerd").expect("should log");
+        let path = format!("{}:{}", tool("").display(), env::var("PATH").unwrap_or_default());
+        let daemon = Command::new(tool("dockerd"))
+            .args([
+                "--data-root",
+                "/run/data",
+                "--exec-root",
+                "/run/docker",
+                "--pidfile",
+                "/run/docker.pid",
+                "--host",
+                SOCKET,
+            ])
+            .args(["--log-level", "warn", "--cgroup-parent", &format!("/{CGROUP}")])
+            .env("PATH", path)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("should clone"))
+            .stderr(log)
+            .spawn()
+            .expect("should start dockerd");
+        let engine = Self(daemon);
+        until("Docker Engine answers", Duration::from_secs(60), || engine.try_docker(&["version"]).status.success());
+        let path = format!("{}:{}", tool("").display(), env::var("PATH").unwrap_or_default());
+        let images = Command::new(root().join("tests/compose/images.sh"))
+            .arg(env!("CARGO_BIN_EXE_hopkeeper"))
+            .arg(boringtun().expect("should have been found outside"))
+            .env("PATH", path)
+            .env("DOCKER_HOST", SOCKET)
+            .env("DOCKER_CONFIG", "/run/docker-config")
+            .status();
+        assert!(images.is_ok_and(|status| status.success()), "the images should have been made");
+        engine
+    }
+
+    fn try_docker(&self, arguments: &[&str]) -> Output {
+        Command::new(tool("docker"))
+            .args(arguments)
+            .env("DOCKER_HOST", SOCKET)
+            .env("DOCKER_CONFIG", "/run/docker-config")
+            .stdin(Stdio::null())
+            .output()
+            .expect("should start docker")
+    }
+
+    /// `docker …`; the test fails when it does.
+    pub(crate) fn docker(&self, arguments: &[&str]) -> String {
+        let output = self.try_docker(arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "docker {arguments:?}: {said}");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// What a service's container has logged, both streams.
+    pub(crate) fn logs(&self, service: &str) -> String {
+        let output = self.try_docker(&["logs", &container(service)]);
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    }
+
+    /// The process of a service's container, by its number here.
+    pub(crate) fn pid(&self, service: &str) -> String {
+        self.docker(&["inspect", "--format", "{{.State.Pid}}", &container(service)])
+    }
+
+    /// Packets on one of the trial's networks.
+    pub(crate) fn capture(&self, network: &str, filter: &str) -> Capture {
+        let id = self.docker(&["network", "inspect", "--format", "{{.Id}}", &format!("hopkeeper-trial_{network}")]);
+        Capture::start(&format!("br-{}", &id[..12]), filter)
+    }
+}
+
+/// A service's container.
+pub(crate) fn container(service: &str) -> String {
+    format!("hopkeeper-trial-{service}-1")
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        end(&mut self.0);
+    }
+}
+
+/// Removes the empty control groups that the engine leaves in the machine's tree. It has gone by then.
+pub(crate) fn remove_control_groups() {
+    let all = format!(
+        "find /sys/fs/cgroup -type d -path '*/{CGROUP}*' 2>/dev/null | sort -r | xargs -r rmdir 2>/dev/null || true"
+    );
+    sh(&all);
+}
