@@ -78,7 +78,8 @@ impl Operator {
         let (registry, buffer) = (Registry::new(), Arc::new(Buffer::new(bytes)));
         let metrics = DocumentMetrics::register(&registry).expect("should register");
         let writer = Writer::new(Box::new(connect), names.clone(), Arc::clone(&buffer), metrics.clone());
-        Self { sink: DocumentSink::new(names.clone(), buffer, metrics), writer, registry }
+        let sink = DocumentSink::new(names.clone(), buffer, metrics).naming_traces(true);
+        Self { sink, writer, registry }
     }
 
     pub(crate) fn on(cluster: &Cluster) -> Self {
@@ -168,7 +169,7 @@ fn servers() -> Servers {
 fn incident(version: u64, status: Option<Value>) -> HopIncident {
     let mut incident = json!({
         "apiVersion": "hopkeeper.io/v1alpha1", "kind": "HopIncident",
-        "metadata": {"name": "berlin-middle-0a1b", "namespace": "demo", "uid": "uid-incident",
+        "metadata": {"name": "berlin-middle-0a1b", "namespace": "demo", "uid": "5f1cbb7a-3a0e-4d2c-9c1b-0d9a7c2e4f61",
             "resourceVersion": version.to_string(), "creationTimestamp": "2026-11-22T12:00:03Z"},
         "spec": {
             "chain": "berlin", "hop": "middle", "podUid": "uid-middle", "pod": "berlin-middle-0",
