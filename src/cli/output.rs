@@ -3,11 +3,19 @@
 use std::fmt;
 use std::io::Write;
 
+use clap::ValueEnum;
 use jiff::{SignedDuration, Timestamp};
 use miette::IntoDiagnostic;
 use serde::Serialize;
 
 use crate::overview::printable;
+
+/// For whom it prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    Text,
+    Json,
+}
 
 /// Prints a text; a reader that has gone away (`… | head`) is no error.
 ///

@@ -16,6 +16,7 @@ use crate::parameters::store::{SecretStore, Store};
 use crate::parameters::vault::Login;
 use crate::telemetry::error_chain;
 
+use super::output::Format;
 use super::written;
 
 mod add;
@@ -136,12 +137,6 @@ enum Protocols {
     Any,
     Udp,
     Tcp,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 impl HopArgs {

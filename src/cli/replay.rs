@@ -6,11 +6,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::{ArgGroup, Args, ValueEnum};
+use clap::{ArgGroup, Args};
 use indicatif::{ProgressBar, ProgressStyle};
 use kube::ResourceExt;
 use miette::{IntoDiagnostic, WrapErr, miette};
 
+use super::output::Format;
 use crate::crd::VpnChain;
 use crate::domain::ruleset::RuleSet;
 use crate::domain::ruleset::pack::Base;
@@ -51,12 +52,6 @@ pub(super) struct Replay {
     /// `text` for people; `json` for programs: one object for each decision.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 impl Replay {

@@ -12,6 +12,7 @@ use crate::domain::ruleset::pack::Base;
 use crate::domain::suggest::Wanted;
 use crate::rule_files::{self, Loaded, RuleFilesError};
 
+use super::output::Format;
 use super::written;
 
 mod explain;
@@ -171,12 +172,6 @@ impl From<Source> for Client {
             Source::Health => Self::Health,
         }
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 impl RulesCommand {

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use miette::{IntoDiagnostic, WrapErr};
 use tokio::net::UdpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::output::print;
+use super::output::{Format, print};
 use crate::domain::ruleset::pack::Base;
 use crate::overview::printable;
 use crate::replay::live::{Live, Told};
@@ -46,12 +46,6 @@ pub(super) struct Watch {
     /// `text` for people; `json` for programs: one object a line.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 /// Datagrams that were passed over; each reason is told once.
@@ -100,7 +94,7 @@ impl Watch {
                 _ = interrupt.recv() => return Ok(()),
             };
             for one in &told {
-                print(&self.format.of(one)?)?;
+                print(&printed(self.format, one)?)?;
             }
         }
     }
@@ -130,21 +124,20 @@ fn record(chain: &Chain, datagram: &[u8], now: Timestamp) -> Result<Record, Stri
     Ok(Record { time: time.min(now), hop, is_health, implementation, pod_uid: None, text: text.to_owned() })
 }
 
-impl Format {
-    fn of(self, told: &Told) -> miette::Result<String> {
-        let line = match (self, told) {
-            (Self::Json, _) => serde_json::to_string(told).into_diagnostic()?,
-            (Self::Text, Told::Carries { time, hop, carries }) => {
-                format!("{time:.3}  {hop}  {}", if *carries { "carries traffic" } else { "carries no traffic" })
-            }
-            (Self::Text, Told::Decided(decided)) => {
-                let (time, hop, action, rule) = (decided.time, &decided.hop, decided.action, &decided.rule);
-                let cause = decided.cause.as_ref().map(|cause| format!(" for {cause}")).unwrap_or_default();
-                format!("{time:.3}  {hop}  {action}{cause}: {} ({rule}, {} evidence)", decided.title, decided.evidence)
-            }
-        };
-        Ok(line + "\n")
-    }
+/// What is told, as a line.
+fn printed(format: Format, told: &Told) -> miette::Result<String> {
+    let line = match (format, told) {
+        (Format::Json, _) => serde_json::to_string(told).into_diagnostic()?,
+        (Format::Text, Told::Carries { time, hop, carries }) => {
+            format!("{time:.3}  {hop}  {}", if *carries { "carries traffic" } else { "carries no traffic" })
+        }
+        (Format::Text, Told::Decided(decided)) => {
+            let (time, hop, action, rule) = (decided.time, &decided.hop, decided.action, &decided.rule);
+            let cause = decided.cause.as_ref().map(|cause| format!(" for {cause}")).unwrap_or_default();
+            format!("{time:.3}  {hop}  {action}{cause}: {} ({rule}, {} evidence)", decided.title, decided.evidence)
+        }
+    };
+    Ok(line + "\n")
 }
 
 #[cfg(test)]
@@ -192,15 +185,15 @@ mod tests {
         });
         let text =
             "2026-11-30T04:00:00.000Z  client1  hold for client2: No answer (openvpn-no-answer, path evidence)\n";
-        assert_eq!(Format::Text.of(&decided).unwrap(), text);
-        let json: serde_json::Value = serde_json::from_str(&Format::Json.of(&decided).unwrap()).unwrap();
+        assert_eq!(printed(Format::Text, &decided).unwrap(), text);
+        let json: serde_json::Value = serde_json::from_str(&printed(Format::Json, &decided).unwrap()).unwrap();
         assert_eq!(
             (&json["hop"], &json["action"], &json["cause"]),
             (&"client1".into(), &"hold".into(), &"client2".into())
         );
         let carries = Told::Carries { time, hop: "client1".into(), carries: false };
-        assert_eq!(Format::Text.of(&carries).unwrap(), "2026-11-30T04:00:00.000Z  client1  carries no traffic\n");
+        assert_eq!(printed(Format::Text, &carries).unwrap(), "2026-11-30T04:00:00.000Z  client1  carries no traffic\n");
         let json = r#"{"time":"2026-11-30T04:00:00Z","hop":"client1","carries":false}"#;
-        assert_eq!(Format::Json.of(&carries).unwrap().trim_end(), json);
+        assert_eq!(printed(Format::Json, &carries).unwrap().trim_end(), json);
     }
 }

@@ -83,11 +83,9 @@ impl<'a> Live<'a> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
-
     use super::*;
+    use crate::domain::testing::policy;
     use crate::domain::types::Implementation;
-    use crate::domain::view::Policy;
     use crate::replay::{Action, Hop};
 
     fn chain() -> Chain {
@@ -95,15 +93,7 @@ mod tests {
         Chain {
             namespace: "default".into(),
             name: "trial".into(),
-            policy: Policy {
-                in_place: true,
-                recreate: true,
-                next_candidate: true,
-                verify_within: SignedDuration::from_secs(60),
-                cooldown: SignedDuration::from_secs(30),
-                budget_actions: 6,
-                budget_per: SignedDuration::from_hours(1),
-            },
+            policy: policy(),
             paused: false,
             hops: vec![
                 hop("entry", Implementation::OpenVpn),

@@ -3,7 +3,7 @@
 //!
 //! A value that can't be used is an error at the start, not a warning that nobody reads. Headers are secrets: no error shows one.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -126,16 +126,13 @@ impl Headers {
         match self {
             Self::Variable(name, text) => headers(name, text.expose_secret()),
             Self::File(path) => {
-                let failed = |error| format!("failed to read {}: {error}", path.display());
+                let shown = path.display().to_string();
+                let failed = |error| format!("failed to read {shown}: {error}");
                 let text = SecretString::from(std::fs::read_to_string(path).map_err(failed)?);
-                headers(&shown(path), text.expose_secret())
+                headers(&shown, text.expose_secret())
             }
         }
     }
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }
 
 fn headers(of: &str, text: &str) -> Result<HeaderMap, String> {

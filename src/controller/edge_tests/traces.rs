@@ -12,6 +12,15 @@ fn names(outbox: &Outbox<Trace>) -> Vec<(Vec<String>, Vec<u8>)> {
     spans.map(|spans| (spans.iter().map(|span| span.name.clone()).collect(), spans[0].trace_id.clone())).collect()
 }
 
+const UID: &str = "5f1cbb7a-3a0e-4d2c-9c1b-0d9a7c2e4f61";
+
+/// An incident with that UID.
+fn refused(scene: &Scene) {
+    let mut incident = scene.incident();
+    incident.metadata.uid = Some(UID.into());
+    scene.server.put(INCIDENT, &incident);
+}
+
 /// The hop's pod runs with what it was given, and is Ready.
 fn the_hop_comes_up(scene: &Scene) {
     scene.server.put("/api/v1/namespaces/demo/pods/berlin-entry-0", &pod("entry", true, Timestamp::now()));
@@ -22,9 +31,7 @@ async fn an_incident_is_told_as_one_trace_when_its_hop_works_again_and_by_the_ne
     let mut scene = Scene::two_candidates().await;
     let (traces, outbox) = sink();
     scene.ctx = scene.ctx.tracing(Some(traces));
-    let mut refused = scene.incident();
-    refused.metadata.uid = Some("5f1cbb7a-3a0e-4d2c-9c1b-0d9a7c2e4f61".into());
-    scene.server.put(INCIDENT, &refused);
+    refused(&scene);
 
     scene.pass().await.unwrap();
     assert_eq!(scene.recovery(), (IncidentPhase::Verifying, 1));
@@ -54,9 +61,7 @@ async fn what_was_refused_is_no_end_that_is_told() {
     let mut scene = Scene::two_candidates().await;
     let (traces, outbox) = sink();
     scene.ctx = scene.ctx.tracing(Some(traces));
-    let mut refused = scene.incident();
-    refused.metadata.uid = Some("u".into());
-    scene.server.put(INCIDENT, &refused);
+    refused(&scene);
     scene.pass().await.unwrap();
     the_hop_comes_up(&scene);
     scene.server.fail(Fault { method: "PUT", path: "/hopincidents/x/status", code: 409, reason: "Conflict" });
@@ -74,9 +79,7 @@ async fn documents_name_the_trace_where_there_is_one() {
         let metrics = DocumentMetrics::register(&prometheus::Registry::new()).unwrap();
         let sink = DocumentSink::new(Names::new("default").unwrap(), Arc::clone(&buffer), metrics);
         scene.ctx = scene.ctx.documenting(Some(sink.naming_traces(traced)));
-        let mut refused = scene.incident();
-        refused.metadata.uid = Some("5f1cbb7a-3a0e-4d2c-9c1b-0d9a7c2e4f61".into());
-        scene.server.put(INCIDENT, &refused);
+        refused(&scene);
         scene.pass().await.unwrap();
         let mut named = 0;
         buffer.begin(usize::MAX, usize::MAX, |document| {

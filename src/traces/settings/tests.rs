@@ -2,6 +2,8 @@
 
 use clap::Parser;
 
+use std::path::Path;
+
 use super::*;
 
 #[derive(Parser)]
