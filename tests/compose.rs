@@ -9,6 +9,8 @@
 mod engine;
 #[path = "compose/file.rs"]
 mod file;
+#[path = "shared/lab_dir.rs"]
+mod lab_dir;
 #[path = "hop_net/namespaces.rs"]
 mod namespaces;
 #[path = "compose/trial.rs"]

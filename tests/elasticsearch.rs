@@ -4,12 +4,16 @@
 //! Needs `HOPKEEPER_TEST_ELASTICSEARCH=http://host:port`, the lab's (`tests/lab/lab.sh up es`): one test stops it and
 //! starts it again. Each test makes its own data stream, and removes it.
 
+#[path = "shared/counted.rs"]
+mod counted;
 #[path = "elasticsearch/documents.rs"]
 mod documents;
 #[path = "elasticsearch/harness.rs"]
 mod harness;
 #[path = "elasticsearch/kibana.rs"]
 mod kibana;
+#[path = "shared/lab_dir.rs"]
+mod lab_dir;
 #[path = "shared/lab_lock.rs"]
 mod lab_lock;
 #[path = "shared/running.rs"]
@@ -20,6 +24,7 @@ mod server;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use counted::until;
 use harness::{Lab, REFUSED, at, expected_names, known, line, start};
 use hopkeeper::source::kafka::{KafkaConfig, KafkaSource};
 use hopkeeper::source::lines::{LinesConfig, LinesSource};
@@ -28,7 +33,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{FutureProducer, FutureRecord};
-use running::{EXPIRED, Recorder, Running, until};
+use running::{EXPIRED, Recorder, Running};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use serde_json::Value;
 

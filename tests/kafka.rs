@@ -4,8 +4,12 @@
 
 #[path = "kafka/backlog.rs"]
 mod backlog;
+#[path = "shared/counted.rs"]
+mod counted;
 #[path = "kafka/harness.rs"]
 mod harness;
+#[path = "shared/lab_dir.rs"]
+mod lab_dir;
 #[path = "shared/running.rs"]
 mod running;
 #[path = "kafka/tls.rs"]
@@ -14,9 +18,10 @@ mod tls;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use counted::until;
 use harness::{Lab, line, pod, start, start_with};
 use hopkeeper::pipeline::HopDirectory;
-use running::{EXPIRED, until};
+use running::EXPIRED;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_becomes_one_incident_under_its_name() {

@@ -6,11 +6,14 @@
 
 #[path = "shared/collector.rs"]
 mod collector;
-
-use std::time::{Duration, Instant};
+#[path = "shared/counted.rs"]
+mod counted;
+#[path = "shared/lab_dir.rs"]
+mod lab_dir;
 
 use clap::Parser;
 use collector::{Collector, Place};
+use counted::{count, until};
 use hopkeeper::config::otlp::OtlpArgs;
 use hopkeeper::crd::{HopIncident, VpnChain};
 use hopkeeper::traces::{Exporter, TraceSink, prepare};
@@ -72,22 +75,6 @@ fn exporter(arguments: &[&str]) -> (TraceSink, Exporter, Registry) {
     (both.0, both.1, registry)
 }
 
-/// A counter's value over all of its labels.
-fn count(registry: &Registry, name: &str) -> f64 {
-    let families = registry.gather();
-    let family = families.iter().find(|family| family.name() == name).expect("should be registered");
-    family.get_metric().iter().map(|metric| metric.get_counter().get_value()).sum()
-}
-
-/// Waits for something that happens by itself.
-async fn until(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "not within a minute: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
 fn close(sink: &TraceSink, uids: &[&str]) {
     let incidents: Vec<_> = uids.iter().map(|uid| recovered(uid)).collect();
     sink.look(&berlin(), &incidents, "2026-11-22T12:00:41Z".parse().expect("should be a time"));
@@ -118,7 +105,7 @@ async fn a_collector_takes_an_incident_as_one_trace_from_its_line_to_its_recover
     close(&sink, &[UID]);
     drop(sink);
     exporter.run().await;
-    assert_eq!(count(&registry, "hopkeeper_traces_exported_total"), 1.0);
+    assert_eq!(count(&registry, "hopkeeper_traces_exported_total"), 1);
 
     let taken = collector.stop();
     let [resource] = &taken[..] else { panic!("one: {taken:?}") };
@@ -180,15 +167,15 @@ async fn what_was_closed_before_the_collector_is_there_arrives_when_it_comes() {
     let (sink, exporter, registry) = exporter(&["--otlp-traces-endpoint", &format!("{}/v1/traces", place.url())]);
     let sending = tokio::spawn(exporter.run());
     close(&sink, &[UID, "2"]);
-    until("it was tried in vain", || count(&registry, "hopkeeper_traces_export_errors_total") > 0.0).await;
+    until("it was tried in vain", || count(&registry, "hopkeeper_traces_export_errors_total") > 0).await;
     let collector = Collector::start(&place);
-    until("it was sent", || count(&registry, "hopkeeper_traces_exported_total") >= 2.0).await;
+    until("it was sent", || count(&registry, "hopkeeper_traces_exported_total") >= 2).await;
     drop(sink);
     sending.await.expect("should end when there will be no more");
     let taken = collector.stop();
     let ids: Vec<_> = taken.iter().map(|resource| &spans(resource)[0]["traceId"]).collect();
     assert_eq!((ids.len(), ids[0]), (2, &json!(TRACE)));
-    assert_eq!(count(&registry, "hopkeeper_traces_dropped_total"), 0.0);
+    assert_eq!(count(&registry, "hopkeeper_traces_dropped_total"), 0);
 }
 
 #[tokio::test]
@@ -204,7 +191,7 @@ async fn a_collector_with_tls_is_trusted_by_its_ca_alone() {
     let (sink, stranger, registry) = self::exporter(&["--otlp-endpoint", &place.url()]);
     let sending = tokio::spawn(stranger.run());
     close(&sink, &["2"]);
-    until("it was tried in vain", || count(&registry, "hopkeeper_traces_export_errors_total") > 0.0).await;
+    until("it was tried in vain", || count(&registry, "hopkeeper_traces_export_errors_total") > 0).await;
     sending.abort();
     let taken = collector.stop();
     let ids: Vec<_> = taken.iter().map(|resource| &spans(resource)[0]["traceId"]).collect();

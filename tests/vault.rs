@@ -6,6 +6,8 @@
 
 #[path = "vault/bao.rs"]
 mod bao;
+#[path = "shared/lab_dir.rs"]
+mod lab_dir;
 #[path = "vault/pool.rs"]
 mod pool;
 #[path = "vault/token_review.rs"]

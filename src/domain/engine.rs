@@ -23,6 +23,7 @@ use super::rule::{Client, Rule, RuleId};
 use super::ruleset::{Line, RuleSet};
 use super::types::{Evidence, HopId, Verdict};
 use super::window::{Hit, nanos, rests_until, span};
+pub use pod::TAKES_EFFECT;
 pub use store::Limits;
 use store::Store;
 

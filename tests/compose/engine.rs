@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use super::namespaces::{Capture, end, sh, until, which};
+use super::lab_dir::lab_dir;
+use super::namespaces::{Capture, boringtun, end, sh, until, which};
 
 /// Below this its containers are accounted for; empty when they are gone.
 const CGROUP: &str = "hopkeeper-compose-test";
@@ -19,15 +20,7 @@ pub(crate) fn root() -> &'static Path {
 
 /// A program that `tools.sh` puts into `LAB_DIR`.
 fn tool(name: &str) -> PathBuf {
-    let cache = || {
-        let home = env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-        env::var_os("XDG_CACHE_HOME").map_or_else(|| home.join(".cache"), PathBuf::from).join("hopkeeper-lab")
-    };
-    env::var_os("LAB_DIR").map_or_else(cache, PathBuf::from).join("docker").join(name)
-}
-
-fn boringtun() -> Option<PathBuf> {
-    env::var_os("HOPKEEPER_TEST_BORINGTUN").map(PathBuf::from).or_else(|| which("boringtun-cli"))
+    lab_dir().join("docker").join(name)
 }
 
 /// What is not here of what the engine needs.

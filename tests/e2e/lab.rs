@@ -1,18 +1,22 @@
 //! The lab's verbs.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+pub use crate::lab_dir::lab_dir as dir;
 
 /// The repository.
 pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Where the lab keeps its files.
-pub fn dir() -> PathBuf {
-    let cache = || std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let home = || PathBuf::from(std::env::var_os("HOME").expect("HOME should be set")).join(".cache");
-    std::env::var_os("LAB_DIR").map_or_else(|| cache().unwrap_or_else(home).join("hopkeeper-lab"), PathBuf::from)
+/// Where programs are looked for: in these folders, in the lab's, then as usual.
+pub fn search_path(first: &[&Path]) -> OsString {
+    let usual = std::env::var_os("PATH").unwrap_or_default();
+    let first = first.iter().map(|folder| folder.to_path_buf());
+    let all = first.chain([dir().join("bin")]).chain(std::env::split_paths(&usual));
+    std::env::join_paths(all).expect("no folder should have a colon in its name")
 }
 
 /// VPN servers, and candidates for them, that a scenario has to itself. In lane 2 the server `entry` is `lane2-entry`, its

@@ -14,6 +14,8 @@ mod collector;
 mod elasticsearch;
 mod identity;
 mod lab;
+#[path = "../shared/lab_dir.rs"]
+mod lab_dir;
 #[path = "../shared/lab_lock.rs"]
 mod lab_lock;
 mod leaks;

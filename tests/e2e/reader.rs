@@ -1,5 +1,6 @@
 //! Somebody who follows a document: a directory, a shell with the programs that the document speaks of, the cluster.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -15,19 +16,15 @@ pub struct Reader {
     /// Of what is read, for failures.
     document: &'static str,
     directory: TempDir,
-    path: String,
+    path: OsString,
     running: Vec<Child>,
 }
 
 impl Reader {
     /// In an empty directory.
     pub fn new(document: &'static str) -> Self {
-        let programs = [
-            Path::new(env!("CARGO_BIN_EXE_hopkeeper")).parent().expect("it should be in a directory"),
-            &lab::dir().join("bin"),
-        ];
-        let path =
-            programs.map(|p| p.display().to_string()).join(":") + ":" + &std::env::var("PATH").unwrap_or_default();
+        let program = Path::new(env!("CARGO_BIN_EXE_hopkeeper")).parent().expect("it should be in a directory");
+        let path = lab::search_path(&[program]);
         let directory = tempfile::tempdir().expect("a directory should be made");
         Self { document, directory, path, running: Vec::new() }
     }

@@ -17,8 +17,8 @@ use prometheus::Registry;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
+use crate::counted::until;
 use crate::harness::unique;
-use crate::running::until;
 use crate::server::Server;
 
 /// Names of a test's own.

@@ -18,7 +18,8 @@ use hopkeeper::source::elasticsearch::{ElasticsearchSource, Reading};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::running::{PATIENCE, Running, directory, pod_since};
+use crate::counted::PATIENCE;
+use crate::running::{Running, directory, pod_since};
 use crate::server::Server;
 
 /// A line that decides when it comes twice.

@@ -11,6 +11,8 @@ mod dashboard;
 mod examples;
 mod filebeat;
 mod generated;
+#[path = "../shared/lab_dir.rs"]
+mod lab_dir;
 mod promql;
 mod readme;
 mod rights;

@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+pub use crate::lab_dir::lab_dir as lab;
+
 /// The repository.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -14,15 +16,6 @@ pub fn root() -> &'static Path {
 /// The chart.
 pub fn chart() -> PathBuf {
     root().join("helm/hopkeeper")
-}
-
-/// Where `tools.sh` puts things.
-pub fn lab() -> PathBuf {
-    let cache = || {
-        let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-        std::env::var_os("XDG_CACHE_HOME").map_or_else(|| home.join(".cache"), PathBuf::from).join("hopkeeper-lab")
-    };
-    std::env::var_os("LAB_DIR").map_or_else(cache, PathBuf::from)
 }
 
 /// A program of `tools.sh`; none where it has not run, which under CI is a failure.

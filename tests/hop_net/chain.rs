@@ -3,12 +3,43 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use hopkeeper::domain::plan::ChainPlan;
 use hopkeeper::domain::types::Implementation::{BoringTun, OpenVpn};
 
 use super::hop::{Hop, chain};
-use super::lab::{Lab, SERVERS, in_namespaces};
+use super::lab::{Lab, Place, SERVERS, in_namespaces};
 use super::namespaces::{Capture, sh, until};
 use super::{openvpn, wireguard};
+
+/// What the hops have first.
+pub(super) fn first_candidates() -> [Vec<(&'static str, String)>; 3] {
+    [openvpn::candidate(0, "udp", "good"), wireguard::candidate(1, 1), openvpn::candidate(2, "udp", "good")]
+}
+
+/// Three hops in pods that are linked already, up to a page by the exit's server; and captures of what middle and exit send by
+/// eth0 meanwhile.
+pub(super) fn up(
+    lab: &Lab,
+    what: &str,
+    plan: &ChainPlan,
+    pods: [Place; 3],
+    first: &[Vec<(&'static str, String)>; 3],
+) -> (Vec<Hop>, [Capture; 2]) {
+    lab.app.sh(&format!("ip route replace default via {} dev eth0 mtu {}", plan.gateway_address, plan.gateway_mtu));
+    let start = Instant::now();
+    let mut hops: Vec<Hop> = plan
+        .hops
+        .iter()
+        .zip(first)
+        .map(|(network, fields)| Hop::start_in(pods[network.index], network.clone(), "a", fields))
+        .collect();
+    // Not before: a new interface announces itself by IPv6 until the kill switch is there.
+    let silent = ["p-middle", "p-hop"].map(|interface| Capture::start(interface, "inbound and (ip or ip6)"));
+    hops.iter_mut().for_each(Hop::start_client);
+    hops[2].until_fetched(lab, &format!("{what}: page by the exit's server"), SERVERS[2], 60);
+    eprintln!("{what}: three hops built to page: {:.2} s", start.elapsed().as_secs_f64());
+    (hops, silent)
+}
 
 fn story(lab: &mut Lab) {
     openvpn::servers(lab, "udp");
@@ -22,22 +53,8 @@ fn story(lab: &mut Lab) {
         outer.sh(&format!("ip addr add {} dev in0; ip link set in0 up", link.outer_hop));
         inner.sh(&format!("ip addr add {} dev out0; ip link set out0 up", link.inner_hop));
     }
-    lab.app.sh(&format!("ip route replace default via {} dev eth0 mtu {}", plan.gateway_address, plan.gateway_mtu));
-
-    let first =
-        [openvpn::candidate(0, "udp", "good"), wireguard::candidate(1, 1), openvpn::candidate(2, "udp", "good")];
-    let start = Instant::now();
-    let mut hops: Vec<Hop> = plan
-        .hops
-        .iter()
-        .zip(&first)
-        .map(|(network, fields)| Hop::start_in(pods[network.index], network.clone(), "a", fields))
-        .collect();
-    // Not before: a new interface announces itself by IPv6 until the kill switch is there.
-    let silent = ["p-middle", "p-hop"].map(|interface| Capture::start(interface, "inbound and (ip or ip6)"));
-    hops.iter_mut().for_each(Hop::start_client);
-    hops[2].until_fetched(lab, "chain: page by the exit's server", SERVERS[2], 60);
-    eprintln!("three hops built to page: {:.2} s", start.elapsed().as_secs_f64());
+    let first = first_candidates();
+    let (mut hops, silent) = up(lab, "chain", &plan, pods, &first);
     hops.iter().for_each(|hop| {
         hop.until_ready("chain: hop ready", 15);
     });

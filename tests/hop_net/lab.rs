@@ -1,13 +1,12 @@
 //! Namespaces, a bridge that is the internet, servers, a web server and an application; all of it ends with the test.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::namespaces::{Capture, end, inside, sh, which};
+use super::namespaces::{Capture, boringtun, end, inside, sh, which};
 
 const PROGRAMS: [&str; 10] =
     ["openvpn", "nft", "ip", "tcpdump", "busybox", "openssl", "unshare", "setpriv", "nsenter", "wg"];
@@ -23,10 +22,6 @@ pub(crate) fn in_namespaces(name: &str, test: fn(&mut Lab)) {
     if inside(name, missing) {
         test(&mut Lab::new());
     }
-}
-
-fn boringtun() -> Option<PathBuf> {
-    env::var_os("HOPKEEPER_TEST_BORINGTUN").map(PathBuf::from).or_else(|| which("boringtun-cli"))
 }
 
 /// What /sys shows of interfaces belongs to the namespace that mounted it; the other paths are a pod's own.

@@ -4,15 +4,16 @@ use std::fs;
 use std::process::Child;
 use std::time::Duration;
 
+use hopkeeper::crd::chain::VXLAN_DEVICE as DEVICE;
 use serde_json::json;
 
+use super::chain::{first_candidates, up};
 use super::cni::{Attachment, PLUGINS, berlin, links, planned};
-use super::hop::{HOPKEEPER, Hop, NET_RIGHTS, refusal_in};
-use super::lab::{Lab, Node, Place, SERVERS, in_namespaces};
+use super::hop::{HOPKEEPER, NET_RIGHTS, refusal_in};
+use super::lab::{Lab, Node, Place, in_namespaces};
 use super::namespaces::{Capture, end, until};
 use super::{openvpn, wireguard};
 
-const DEVICE: &str = "hkvxlan0";
 /// The list of nodes, as the ConfigMap of k8s/vxlan.yaml has it.
 const LIST: &str = "/run/nodes";
 
@@ -66,8 +67,7 @@ fn a_chain_over_three_nodes(lab: &mut Lab) {
     assert_eq!(attachments.len(), 4, "two links with two ends each");
     attach(&attachments);
 
-    let first =
-        [openvpn::candidate(0, "udp", "good"), wireguard::candidate(1, 1), openvpn::candidate(2, "udp", "good")];
+    let first = first_candidates();
     middle.sh("ip link set out0 mtu 1000");
     let said = refusal_in(middle.at, &chain.plan.hops[1], &first[1]);
     let needed =
@@ -75,20 +75,7 @@ fn a_chain_over_three_nodes(lab: &mut Lab) {
     assert!(said.contains(&needed), "{said}");
     middle.sh("ip link set out0 mtu 1500");
 
-    lab.app.sh(&format!(
-        "ip route replace default via {} dev eth0 mtu {}",
-        chain.plan.gateway_address, chain.plan.gateway_mtu
-    ));
-    let mut hops: Vec<Hop> = chain
-        .plan
-        .hops
-        .iter()
-        .zip(&first)
-        .map(|(network, fields)| Hop::start_in(pods[network.index], network.clone(), "a", fields))
-        .collect();
-    let silent = ["p-middle", "p-hop"].map(|interface| Capture::start(interface, "inbound and (ip or ip6)"));
-    hops.iter_mut().for_each(Hop::start_client);
-    hops[2].until_fetched(lab, "three nodes: page by the exit's server", SERVERS[2], 60);
+    let (_hops, silent) = up(lab, "three nodes", &chain.plan, pods, &first);
     let tunnelled = Capture::start("p-node1", "udp port 8473");
     let fragments = Capture::start("p-node0", "ip[6:2] & 0x3fff != 0");
     let size = lab.fetch_large();

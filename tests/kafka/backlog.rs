@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
+use super::counted::{PATIENCE, until};
 use super::harness::{Lab, at, pod};
-use super::running::{EXPIRED, PATIENCE, Running, directory, pod_since, until};
+use super::running::{EXPIRED, Running, directory, pod_since};
 use hopkeeper::domain::event::HopIdentity;
 use hopkeeper::source::kafka::KafkaSource;
 

@@ -18,7 +18,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-use crate::running::{PATIENCE, Running, directory, pod_since};
+use crate::counted::PATIENCE;
+use crate::running::{Running, directory, pod_since};
 
 /// All lines' times count from here: long enough ago that none is in the future.
 fn base() -> Timestamp {

@@ -1,7 +1,6 @@
 //! Kafka with TLS, on the lab's listeners for it: a user by SCRAM and PLAIN, a client's certificate, and what is said
 //! of each wrong setting. Both ways in: the operator's source, and `hopkeeper replay`.
 
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::harness::{Lab, line};
+use super::lab_dir::lab_dir;
 use super::running::EXPIRED;
 
 const LOGIN: &str = "127.0.0.1:9095";
@@ -20,10 +20,7 @@ const CERTIFICATE: &str = "127.0.0.1:9096";
 
 /// A file of the lab's Kafka.
 fn file(name: &str) -> String {
-    let given = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let cache = || given("XDG_CACHE_HOME").or_else(|| given("HOME").map(|home| home.join(".cache")));
-    let lab = given("LAB_DIR").unwrap_or_else(|| cache().unwrap_or_default().join("hopkeeper-lab"));
-    lab.join("kafka/tls").join(name).to_string_lossy().into_owned()
+    lab_dir().join("kafka/tls").join(name).to_string_lossy().into_owned()
 }
 
 fn login(mechanism: &str) -> Vec<String> {

@@ -4,6 +4,8 @@ mod command;
 mod elasticsearch;
 mod health;
 mod kafka;
+#[path = "../shared/lab_dir.rs"]
+mod lab_dir;
 #[path = "../shared/lab_lock.rs"]
 mod lab_lock;
 mod recombined;

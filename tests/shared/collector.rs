@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::lab_dir::lab_program;
+
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where a collector listens, or will.
@@ -19,19 +21,10 @@ pub(crate) struct Place {
     tls: bool,
 }
 
-fn binary() -> PathBuf {
-    let given = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    given("HOPKEEPER_TEST_OTELCOL").unwrap_or_else(|| {
-        let cache = || given("XDG_CACHE_HOME").or_else(|| given("HOME").map(|home| home.join(".cache")));
-        let lab = given("LAB_DIR").unwrap_or_else(|| cache().unwrap_or_default().join("hopkeeper-lab"));
-        lab.join("bin/otelcol")
-    })
-}
-
 impl Place {
     /// None without the program; under CI that is a failure.
     pub(crate) fn new() -> Option<Self> {
-        let binary = binary();
+        let binary = lab_program("HOPKEEPER_TEST_OTELCOL", "otelcol");
         if !binary.exists() {
             let needs = format!("needs the collector at {} (tests/lab/otelcol/build.sh makes it)", binary.display());
             assert!(std::env::var_os("CI").is_none(), "{needs}");

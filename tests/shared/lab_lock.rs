@@ -2,7 +2,8 @@
 //! `tests/e2e` take the same ones.
 
 use std::fs::File;
-use std::path::PathBuf;
+
+use crate::lab_dir::lab_dir;
 
 /// Kafka, the Vault and the API server.
 #[allow(dead_code)]
@@ -13,10 +14,7 @@ pub const ELASTICSEARCH: &str = "elasticsearch";
 
 /// Holds a lock, beside others or alone, until it is dropped; nothing where there is no lab, and so nobody else.
 pub fn lock(name: &str, alone: bool) -> Option<File> {
-    let cache = || std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
-    let lab = std::env::var_os("LAB_DIR").map(PathBuf::from);
-    let run = lab.unwrap_or_else(|| cache().unwrap_or_else(home).join("hopkeeper-lab")).join("run");
+    let run = lab_dir().join("run");
     // Not truncated, never removed: it is the file itself that is locked.
     let file = File::options().create(true).truncate(false).write(true).open(run.join(format!("{name}.lock"))).ok()?;
     if alone { file.lock() } else { file.lock_shared() }.expect("the lab's lock should be had");

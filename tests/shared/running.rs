@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hopkeeper::domain::engine::Detection;
 use hopkeeper::domain::event::HopIdentity;
@@ -17,10 +17,10 @@ use prometheus::Registry;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::counted::{self, PATIENCE, until};
+
 /// A line that its rule decides at once.
 pub(crate) const EXPIRED: &str = "2026-11-22 16:25:44 WARNING: Your certificate has expired!";
-/// A server that starts on a busy machine may need more than a minute.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
 
 /// The pod of a hop whose parameters are in use since then.
 pub(crate) fn pod_since(name: &str, applied_at: Timestamp) -> HopIdentity {
@@ -41,14 +41,6 @@ pub(crate) fn directory(pods: impl IntoIterator<Item = HopIdentity>) -> HopDirec
     pods.into_iter().for_each(|pod| directory.insert(pod));
     directory.set_synced();
     directory
-}
-
-pub(crate) async fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while !done() {
-        assert!(tokio::time::Instant::now() < deadline, "waited in vain for {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 /// Writes down what it is asked to create.
@@ -124,13 +116,7 @@ impl Running {
 
     /// The sum of a counter's values.
     pub(crate) fn count(&self, name: &str) -> usize {
-        let families = self.registry.gather();
-        let family = families.iter().find(|family| family.name() == name).expect("should be registered");
-        let sum: f64 = family.get_metric().iter().map(|metric| metric.get_counter().get_value()).sum();
-        // Counts are whole.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let whole = sum as usize;
-        whole
+        counted::count(&self.registry, name)
     }
 
     pub(crate) fn received(&self) -> usize {

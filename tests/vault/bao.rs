@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::lab_dir::lab_program;
+
 const ROOT_TOKEN: &str = "root-CANARY-token";
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -28,15 +30,6 @@ impl Drop for Bao {
     }
 }
 
-fn binary() -> PathBuf {
-    let given = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    given("HOPKEEPER_TEST_BAO").unwrap_or_else(|| {
-        let cache = || given("XDG_CACHE_HOME").or_else(|| given("HOME").map(|home| home.join(".cache")));
-        let lab = given("LAB_DIR").unwrap_or_else(|| cache().unwrap_or_default().join("hopkeeper-lab"));
-        lab.join("bin/bao")
-    })
-}
-
 impl Bao {
     /// None without the program; under CI that is a failure.
     pub(crate) fn start() -> Option<Self> {
@@ -44,7 +37,7 @@ impl Bao {
         TLS.get_or_init(|| {
             rustls::crypto::ring::default_provider().install_default().expect("should be the first");
         });
-        let binary = binary();
+        let binary = lab_program("HOPKEEPER_TEST_BAO", "bao");
         if !binary.exists() {
             let needs = format!("needs OpenBao at {} (HOPKEEPER_TEST_BAO=FILE, or make lab-up)", binary.display());
             assert!(std::env::var_os("CI").is_none(), "{needs}");

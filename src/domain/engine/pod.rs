@@ -6,8 +6,9 @@ use super::uid::Uid;
 use crate::domain::window::Hit;
 
 const SECOND: i64 = 1_000_000_000;
-/// Without word from the health sidecar, a client is taken to run with its parameters so long after they were written.
-const TAKES_EFFECT: i64 = 20 * SECOND;
+/// Without word from the health sidecar, a client is taken to run with its parameters so long after they were written, in
+/// nanoseconds.
+pub const TAKES_EFFECT: i64 = 20 * SECOND;
 /// A health sidecar speaks every 5 s; what it said last stands for so long.
 const STANDS: i64 = 60 * SECOND;
 /// A fault inside the pod that no other parameters mend (`own`, `alert`) explains its `path` symptoms for so long after

@@ -4,6 +4,7 @@
 use std::process::Command;
 
 use hopkeeper::crd::VpnChain;
+use hopkeeper::crd::chain::VXLAN_DEVICE as DEVICE;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::json;
@@ -16,24 +17,17 @@ use crate::leaks::{Leaker, beside_the_tunnels};
 use crate::turn::{Need, turn};
 use crate::wait::until;
 
-const DEVICE: &str = "hkvxlan0";
-
 /// The DaemonSet of `k8s/60-links.sh` and its device, gone when dropped.
 struct Vxlan;
 
 impl Vxlan {
     fn lay() -> Self {
         let vxlan = Self;
-        let path = std::env::join_paths(
-            [lab::dir().join("bin")]
-                .into_iter()
-                .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
-        );
         // Twice: what is done is left alone.
         for _ in 0..2 {
             let mut script = Command::new(lab::root().join("k8s/60-links.sh"));
             script.arg("lab.local/hopkeeper:1").env("KUBECONFIG", lab::dir().join("kubeconfig"));
-            let output = script.env("PATH", path.as_ref().expect("it should be a path")).output();
+            let output = script.env("PATH", lab::search_path(&[])).output();
             let output = output.expect("the script should start");
             assert!(output.status.success(), "60-links.sh: {}", String::from_utf8_lossy(&output.stderr));
         }
