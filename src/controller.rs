@@ -135,6 +135,14 @@ impl Context {
         Self { traces, ..self }
     }
 
+    /// Keeps nothing of a chain that is no more.
+    fn forget_chain(&self, namespace: &str, chain: &str) {
+        self.metrics.forget_chain(namespace, chain);
+        if let Some(traces) = &self.traces {
+            traces.forget_chain(namespace, chain);
+        }
+    }
+
     /// The id of an incident's trace, where there will be one.
     pub(crate) fn trace_id(&self, incident: &HopIncident) -> Option<String> {
         self.traces.as_ref()?;
@@ -260,10 +268,7 @@ async fn reconcile(chain: Arc<PartialObjectMeta<VpnChain>>, ctx: Arc<Context>) -
     // Read one by one: an object that this version does not understand must not keep the others from being seen.
     let Some(chain) = api.get_opt(&chain.name_any()).await? else {
         // Gone without us, its finalizer taken away by hand.
-        ctx.metrics.forget_chain(&namespace, &chain.name_any());
-        if let Some(traces) = &ctx.traces {
-            traces.forget_chain(&namespace, &chain.name_any());
-        }
+        ctx.forget_chain(&namespace, &chain.name_any());
         return Ok(Action::await_change());
     };
     let result = finalizer(&api, names::FINALIZER, Arc::new(chain), |event| async {

@@ -26,12 +26,9 @@ pub async fn teardown(chain: &VpnChain, ctx: &Context) -> Result<(), Error> {
     Api::<Deployment>::namespaced(ctx.client.clone(), &namespace)
         .delete_collection(&DeleteParams::background(), &hops)
         .await?;
-    ctx.metrics.forget_chain(&namespace, &chain.name_any());
+    ctx.forget_chain(&namespace, &chain.name_any());
     if let Some(documents) = &ctx.documents {
         documents.chain_gone(chain, ctx.now());
-    }
-    if let Some(traces) = &ctx.traces {
-        traces.forget_chain(&namespace, &chain.name_any());
     }
     let leaving = pods.list_metadata(&hops).await?.items.len();
     if leaving > 0 {
