@@ -28,6 +28,9 @@ use crate::source::{Payload, Record, ShardHandle, SourceError};
 /// How often places are stored and windows expired.
 const TICK: Duration = Duration::from_millis(200);
 
+/// So many records are handled without a look at anything else; a source that is behind always has more.
+const BATCH: usize = 64;
+
 /// For so long the incidents that are there are not asked for again: a reader gets many shards at once.
 const FINDINGS_LAST: SignedDuration = SignedDuration::from_secs(2);
 
@@ -122,7 +125,7 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
                 Ok(()) = changes.changed() => self.take_up(stop).await,
                 Ok(()) = rules.changed() => self.take_rules(),
                 record = records.recv() => match record {
-                    Some(record) => self.handle(record, stop).await,
+                    Some(record) => self.handle_batch(record, &mut records, stop).await,
                     None => break,
                 },
             }
@@ -136,6 +139,20 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         let rules = Arc::clone(&self.rules.borrow_and_update());
         let dropped_windows = self.engine.reload(rules);
         RulesTaken { dropped_windows, kept_windows: self.engine.open_windows() }.emit();
+    }
+
+    /// Handles a record and some of those that are there already: what else is waited for needs no look between them.
+    async fn handle_batch(&mut self, first: Record, more: &mut mpsc::Receiver<Record>, stop: &CancellationToken) {
+        let mut record = first;
+        for _ in 1..BATCH {
+            self.handle(record, stop).await;
+            if stop.is_cancelled() {
+                return;
+            }
+            let Ok(next) = more.try_recv() else { return };
+            record = next;
+        }
+        self.handle(record, stop).await;
     }
 
     async fn handle(&mut self, record: Record, stop: &CancellationToken) {

@@ -11,12 +11,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
 use jiff::Timestamp;
 use rdkafka::Message;
-use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
+use rdkafka::consumer::{CommitMode, Consumer, MessageStream, StreamConsumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -66,38 +67,51 @@ impl KafkaSource {
         })
     }
 
-    /// Reads; while `records` stays full, keeps polling with the partitions paused, or the group would think us dead.
     async fn read(&self, records: &mpsc::Sender<Record>) -> Result<(), KafkaError> {
-        let mut waiting: VecDeque<Record> = VecDeque::new();
-        loop {
+        // One for all messages: each stream takes a lock to begin and to end.
+        let mut messages = self.consumer.stream();
+        while let Some(message) = messages.next().await {
+            let Some(record) = self.record(&message?) else { continue };
+            match records.try_send(record) {
+                Ok(()) => {}
+                Err(TrySendError::Full(record)) => {
+                    match tokio::time::timeout(STANDS_STILL, records.reserve()).await {
+                        Ok(Ok(permit)) => permit.send(record),
+                        Ok(Err(_)) => return Ok(()),
+                        Err(_) => self.wait(&mut messages, record, records).await?,
+                    }
+                }
+                Err(TrySendError::Closed(_)) => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// While `records` stays full, keeps polling with the partitions paused, or the group would think us dead.
+    async fn wait(
+        &self,
+        messages: &mut MessageStream<'_, Context>,
+        first: Record,
+        records: &mpsc::Sender<Record>,
+    ) -> Result<(), KafkaError> {
+        let mut waiting = VecDeque::from([first]);
+        self.consumer.pause(&self.consumer.assignment()?)?;
+        while !waiting.is_empty() {
             tokio::select! {
-                permit = records.reserve(), if !waiting.is_empty() => {
+                permit = records.reserve() => {
                     let Ok(permit) = permit else { return Ok(()) };
                     if let Some(record) = waiting.pop_front() {
                         permit.send(record);
                     }
-                    if waiting.is_empty() {
-                        self.consumer.resume(&self.consumer.assignment()?)?;
-                    }
                 }
-                message = self.consumer.recv() => {
-                    let Some(record) = self.record(&message?) else { continue };
-                    if waiting.is_empty() {
-                        match tokio::time::timeout(STANDS_STILL, records.reserve()).await {
-                            Ok(Ok(permit)) => {
-                                permit.send(record);
-                                continue;
-                            }
-                            Ok(Err(_)) => return Ok(()),
-                            Err(_) => {}
-                        }
-                    }
-                    waiting.push_back(record);
+                Some(message) = messages.next() => {
+                    waiting.extend(self.record(&message?));
                     // Each time: partitions may have been assigned since.
                     self.consumer.pause(&self.consumer.assignment()?)?;
                 }
             }
         }
+        self.consumer.resume(&self.consumer.assignment()?)
     }
 }
 
