@@ -32,6 +32,14 @@ if [ -x "$BIN/kubeadm" ]; then
   echo "kubeadm $KUBERNETES takes: $(cd "$work" && echo *.yaml)"
 else missing "$BIN/kubeadm is missing: run tests/helm/tools.sh"; fi
 [ "v$KUBERNETES" = "$(sed -n 's/^K8S_VERSION=\(v[0-9.]*\).*/\1/p' ../tests/lab/lib/cluster.sh)" ] || fail "versions.env names another Kubernetes than the lab tests"
+[ "$MULTUS" = "$(sed -n 's|.*/multus-cni\.v4 \(v[0-9.]*\).*|\1|p' ../tests/lab/cni/go.mod)" ] || fail "versions.env names another Multus than the lab runs"
+# What becomes of the manifest of that release, which its module holds.
+release=$(go mod download -C ../tests/lab/cni -json gopkg.in/k8snetworkplumbingwg/multus-cni.v4 | jq -r .Dir)
+./40-network.sh --print <"$release/deployments/multus-daemonset-thick.yml" >"$work/multus.yaml"
+[ "$(grep -cxF "          image: ghcr.io/k8snetworkplumbingwg/multus-cni:$MULTUS-thick" "$work/multus.yaml")" = 2 ] || fail "40-network.sh leaves Multus a moving image"
+! grep -n '"50Mi"' "$work/multus.yaml" || fail "40-network.sh leaves Multus too little memory"
+sed -n '/daemon-config.json: |/,/}/p' "$work/multus.yaml" | tail -n +2 | jq -e '.clusterNetwork == "k8s-pod-network" and .confDir == .cniConfigDir' >/dev/null ||
+  fail "40-network.sh does not name Multus the cluster's network"
 
 # Every script says how it is called, and none begins its work without what it needs.
 for script in 20-init.sh 30-join.sh; do
