@@ -218,6 +218,28 @@ fn a_line_is_out_within_a_second_and_an_ended_pods_file_is_read_to_its_end() {
     }
 }
 
+#[test]
+fn a_rotated_file_is_read_until_it_is_packed() {
+    // The kubelet's names: rotated, being packed, packed.
+    let (rotated, passed_over) = ("0.log.20261130-082000", ["0.log.20261130-082000.tmp", "0.log.20261130-082000.gz"]);
+    for file in FILES {
+        for input in configuration(file)["filebeat"]["inputs"].as_array().unwrap() {
+            let glob = input["paths"][0].as_str().unwrap().rsplit('/').next().unwrap();
+            let path = Regex::new(&format!("^{}$", regex::escape(glob).replace(r"\*", "[^/]*"))).unwrap();
+            let excluded: Vec<_> = input["prospector"]["scanner"]["exclude_files"].as_array().unwrap().iter().collect();
+            let is_read = |name: &str| {
+                let is_excluded = |e: &&Value| Regex::new(e.as_str().unwrap()).unwrap().is_match(name);
+                path.is_match(name) && !excluded.iter().any(is_excluded)
+            };
+            assert!(is_read("0.log") && is_read(rotated), "{file}: {glob}");
+            assert!(!passed_over.into_iter().any(is_read), "{file}: {glob}");
+        }
+        let path = VPN.replace("0.log", rotated);
+        let line = decoded(&processed(file, &path, None).expect("should not be dropped"));
+        assert_eq!((line.pod_uid.as_deref(), line.container.as_str()), (Some("0f8a-uid"), "vpn"));
+    }
+}
+
 /// Filebeat's multiline parser with `match: after`: what fits the pattern belongs to the line before it.
 fn joined(lines: &str, settings: &Value) -> Vec<String> {
     assert_eq!((&settings["negate"], &settings["match"]), (&json!(false), &json!("after")));
