@@ -6,9 +6,10 @@ use hopkeeper::domain::ruleset::RuleSet;
 
 use crate::labelled_lines::{Line, confusion, lines, told};
 
-const FILES: [(&str, &str); 2] = [
+const FILES: [(&str, &str); 3] = [
     ("threads-first.txt", include_str!("threads-first.txt")),
     ("threads-second.txt", include_str!("threads-second.txt")),
+    ("threads-third.txt", include_str!("threads-third.txt")),
 ];
 
 /// Fails unless each line is told what its labels allow, or is a known error and told just that.
