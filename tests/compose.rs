@@ -11,7 +11,11 @@ mod engine;
 mod file;
 #[path = "shared/lab_dir.rs"]
 mod lab_dir;
+#[path = "shared/markdown.rs"]
+mod markdown;
 #[path = "hop_net/namespaces.rs"]
 mod namespaces;
+#[path = "shared/shown.rs"]
+mod shown;
 #[path = "compose/trial.rs"]
 mod trial;

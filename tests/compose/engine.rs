@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -12,6 +13,8 @@ use super::namespaces::{Capture, boringtun, end, sh, until, which};
 /// Below this its containers are accounted for; empty when they are gone.
 const CGROUP: &str = "hopkeeper-compose-test";
 const SOCKET: &str = "unix:///run/docker.sock";
+const CONFIG: &str = "/run/docker-config";
+const PLUGINS: &str = "/run/docker-config/cli-plugins";
 
 /// The repository.
 pub(crate) fn root() -> &'static Path {
@@ -21,6 +24,11 @@ pub(crate) fn root() -> &'static Path {
 /// A program that `tools.sh` puts into `LAB_DIR`.
 fn tool(name: &str) -> PathBuf {
     lab_dir().join("docker").join(name)
+}
+
+/// Where programs are looked for: Docker's first.
+fn path() -> String {
+    format!("{}:{}", tool("").display(), env::var("PATH").unwrap_or_default())
 }
 
 /// What is not here of what the engine needs.
@@ -55,7 +63,7 @@ pub(crate) fn compose(arguments: &[&str]) -> Output {
         .arg(root().join("compose/compose.yaml"))
         .args(arguments)
         .env("DOCKER_HOST", SOCKET)
-        .env("DOCKER_CONFIG", "/run/docker-config")
+        .env("DOCKER_CONFIG", CONFIG)
         .stdin(Stdio::null())
         .output()
         .expect("should start docker compose")
@@ -70,7 +78,9 @@ impl Engine {
         sh("mount --make-rprivate / && mount -t tmpfs tmpfs /run && mkdir -p /run/lock /run/log /run/data && ip link set lo up
             mkdir -p /dev/net && mount -t tmpfs tmpfs /dev/net && mknod /dev/net/tun c 10 200 && chmod 666 /dev/net/tun");
         let log = fs::File::create("/run/log/dockerd").expect("should log");
-        let path = format!("{}:{}", tool("").display(), env::var("PATH").unwrap_or_default());
+        // As a package installs it.
+        fs::create_dir_all(PLUGINS).expect("should make the directory");
+        symlink(tool("docker-compose"), format!("{PLUGINS}/docker-compose")).expect("should link the plugin");
         let daemon = Command::new(tool("dockerd"))
             .args([
                 "--data-root",
@@ -83,7 +93,7 @@ impl Engine {
                 SOCKET,
             ])
             .args(["--log-level", "warn", "--cgroup-parent", &format!("/{CGROUP}")])
-            .env("PATH", path)
+            .env("PATH", path())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("should clone"))
             .stderr(log)
@@ -91,23 +101,30 @@ impl Engine {
             .expect("should start dockerd");
         let engine = Self(daemon);
         until("Docker Engine answers", Duration::from_secs(60), || engine.try_docker(&["version"]).status.success());
-        let path = format!("{}:{}", tool("").display(), env::var("PATH").unwrap_or_default());
         let images = Command::new(root().join("tests/compose/images.sh"))
             .arg(env!("CARGO_BIN_EXE_hopkeeper"))
             .arg(boringtun().expect("should have been found outside"))
-            .env("PATH", path)
+            .env("PATH", path())
             .env("DOCKER_HOST", SOCKET)
-            .env("DOCKER_CONFIG", "/run/docker-config")
+            .env("DOCKER_CONFIG", CONFIG)
             .status();
         assert!(images.is_ok_and(|status| status.success()), "the images should have been made");
         engine
+    }
+
+    /// A shell that has been given a command, where the trial's file is.
+    pub(crate) fn shell(&self, command: &str) -> Command {
+        let mut shell = Command::new("bash");
+        shell.args(["-c", &format!("exec 2>&1\n{command}")]).current_dir(root().join("compose")).stdin(Stdio::null());
+        shell.env("PATH", path()).env("DOCKER_HOST", SOCKET).env("DOCKER_CONFIG", CONFIG);
+        shell
     }
 
     fn try_docker(&self, arguments: &[&str]) -> Output {
         Command::new(tool("docker"))
             .args(arguments)
             .env("DOCKER_HOST", SOCKET)
-            .env("DOCKER_CONFIG", "/run/docker-config")
+            .env("DOCKER_CONFIG", CONFIG)
             .stdin(Stdio::null())
             .output()
             .expect("should start docker")
@@ -119,12 +136,6 @@ impl Engine {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "docker {arguments:?}: {said}");
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    }
-
-    /// What a service's container has logged, both streams.
-    pub(crate) fn logs(&self, service: &str) -> String {
-        let output = self.try_docker(&["logs", &container(service)]);
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
     }
 
     /// The process of a service's container, by its number here.
@@ -140,7 +151,7 @@ impl Engine {
 }
 
 /// A service's container.
-pub(crate) fn container(service: &str) -> String {
+fn container(service: &str) -> String {
     format!("hopkeeper-trial-{service}-1")
 }
 

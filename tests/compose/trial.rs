@@ -1,12 +1,15 @@
-//! The trial as a user has it: up, a page through all three tunnels, a server that dies, a client that dies, down.
+//! The trial as a user has it, by the commands of compose/README.md: up, a page through all three tunnels, a server that dies, a
+//! client that dies, down.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::Duration;
 
-use super::engine::{Engine, compose, container, missing, remove_control_groups};
-use super::namespaces::{inside, until};
+use super::engine::{Engine, missing, remove_control_groups, root};
+use super::markdown::blocks;
+use super::namespaces::{Capture, end, inside, until};
+use super::shown::pattern;
 
 /// What takes seconds takes minutes where the processors are wanted ten times over.
 const LIMIT: Duration = Duration::from_secs(240);
@@ -37,7 +40,7 @@ fn page(engine: &Engine) -> Option<String> {
         .output()
         .ok()?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let address = text.trim().trim_matches(['[', ']']).trim_start_matches("::ffff:").to_owned();
+    let address = text.trim().to_owned();
     (output.status.success() && !address.is_empty()).then_some(address)
 }
 
@@ -50,54 +53,113 @@ fn others(lines: &[String]) -> Vec<&String> {
     lines.iter().filter(|line| !own(line)).collect()
 }
 
-/// The hops that the operator has said `word` about, since `start` bytes of its log.
-fn named(engine: &Engine, start: usize, word: &str) -> BTreeSet<String> {
-    let log = engine.logs("operator");
-    let hop = |line: &str| Some(line.split("  ").nth(1)?.to_owned());
-    log.get(start..).unwrap_or_default().lines().filter(|line| line.contains(word)).filter_map(hop).collect()
+/// What is shown on a terminal that was left open.
+struct Terminal(Child);
+
+impl Terminal {
+    const FILE: &str = "/run/terminal";
+
+    fn open(engine: &Engine, command: &str) -> Self {
+        let file = fs::File::create(Self::FILE).unwrap();
+        Self(engine.shell(&format!("exec {command}")).stdout(file).spawn().unwrap())
+    }
+
+    fn lines() -> Vec<String> {
+        fs::read_to_string(Self::FILE).unwrap_or_default().lines().map(|line| format!("{line}\n")).collect()
+    }
 }
 
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        end(&mut self.0);
+    }
+}
+
+/// The hops that lines of the operator say `word` about.
+fn named(lines: &[String], word: &str) -> BTreeSet<String> {
+    let hop = |line: &String| Some(line.split("  ").nth(1)?.to_owned());
+    lines.iter().filter(|line| line.contains(word)).filter_map(hop).collect()
+}
+
+/// The commands of compose/README.md, in order, each with what it shows, or makes the other terminal show.
+fn commands(readme: &str) -> Vec<(String, String)> {
+    let mut commands: Vec<(String, String)> = Vec::new();
+    for block in blocks(readme).into_iter().filter(|block| block.note.is_none()) {
+        match block.language {
+            "bash" => commands.extend(block.text.lines().map(|line| (line.to_owned(), String::new()))),
+            "text" => commands.last_mut().expect("a command should come first").1 = block.text,
+            "" => {} // A drawing.
+            other => panic!("compose/README.md:{}: nothing is done with a block of {other:?}", block.line),
+        }
+    }
+    commands
+}
+
+/// What must come of each command besides.
 fn story(engine: &Engine) {
-    let output = compose(&["up", "--detach", "--no-build"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    until("page by server1", LIMIT, || page(engine).as_deref() == Some(EXIT));
+    let readme = fs::read_to_string(root().join("compose/README.md")).unwrap();
+    let (mut terminal, mut entry) = (None, None);
+    for (command, shown) in commands(&readme) {
+        if command.contains(" logs --follow ") {
+            terminal = Some(Terminal::open(engine, &command));
+            entry = Some(engine.capture("wan", "ip or ip6"));
+            continue;
+        }
+        if command.contains(" down ") {
+            entry.take().into_iter().for_each(nothing_left);
+        }
+        let before = Terminal::lines().len();
+        let output = engine.shell(&command).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{command}: {said}");
+        let since = || Terminal::lines().split_off(before);
+        let all_shown = || shown.lines().map(pattern).all(|fits| since().iter().any(|line| fits.is_match(line)));
+        match command.trim_start_matches("docker compose ") {
+            "up --detach" => {
+                until("page by server1", LIMIT, || page(engine).as_deref() == Some(EXIT));
+                nobody_has_rights(engine);
+                docker_is_not_asked(engine);
+            }
+            "stop server2" => {
+                until("server2 stopped: client2 is named, client1 its symptom", LIMIT, all_shown);
+                for action in ["  rotate", "  restart", "  alert"] {
+                    let hops = named(&since(), action);
+                    assert!(hops.iter().all(|hop| hop == "client2"), "only client2 is at fault: {hops:?} {action}");
+                }
+                assert_eq!(page(engine), None, "without server2 nothing should reach the web");
+            }
+            "kill client3-vpn" => {
+                assert_eq!(page(engine), None, "without its entry's client nothing should leave");
+                until("client3 killed: named", LIMIT, all_shown);
+            }
+            "start server2" | "start client3-vpn" => {
+                until("started again: page", LIMIT, || page(engine).as_deref() == Some(EXIT));
+            }
+            "down --volumes" => {
+                for what in [&["ps", "--all", "--quiet"][..], &["volume", "ls", "--quiet"]] {
+                    assert_eq!(engine.docker(what), "", "nothing should be left: {what:?}");
+                }
+            }
+            "exec app wget -q -O- http://203.0.113.51/cgi-bin/address" => assert_eq!(said, shown, "{command}"),
+            other => panic!("compose/README.md: nothing is known of {other:?}"),
+        }
+    }
+    assert!(terminal.is_some() && entry.is_none(), "the operator should be followed, and all be taken away");
+}
+
+/// Ends the capture.
+fn nothing_left(entry: Capture) {
+    let lines = entry.lines();
+    assert!(lines.len() > 20, "the entry's packets should have been seen");
+    assert_eq!(others(&lines), Vec::<&String>::new(), "only the entry's tunnel should leave");
+}
+
+fn nobody_has_rights(engine: &Engine) {
     for service in ["client1-vpn", "client2-vpn", "client3-vpn", "client1-health", "app"] {
         let status = fs::read_to_string(format!("/proc/{}/status", engine.pid(service))).unwrap();
         for set in ["CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1"] {
             assert!(status.contains(set), "{service} should have {set}");
         }
-    }
-    docker_is_not_asked(engine);
-
-    let entry = engine.capture("wan", "ip or ip6");
-    let start = engine.logs("operator").len();
-    engine.docker(&["stop", "--time", "1", &container("server2")]);
-    until("server2 stopped: client2 is named", LIMIT, || named(engine, start, "  rotate").contains("client2"));
-    until("server2 stopped: client1 is its symptom", LIMIT, || {
-        named(engine, start, "  hold for client2").contains("client1")
-    });
-    for action in ["  rotate", "  restart", "  alert"] {
-        let hops = named(engine, start, action);
-        assert!(hops.iter().all(|hop| hop == "client2"), "only client2 is at fault: {hops:?} {action}");
-    }
-    assert_eq!(page(engine), None, "without server2 nothing should reach the web");
-    engine.docker(&["start", &container("server2")]);
-    until("server2 back: page", LIMIT, || page(engine).as_deref() == Some(EXIT));
-
-    let start = engine.logs("operator").len();
-    engine.docker(&["kill", &container("client3-vpn")]);
-    assert_eq!(page(engine), None, "without its entry's client nothing should leave");
-    until("client3 killed: named", LIMIT, || named(engine, start, "  restart").contains("client3"));
-    engine.docker(&["start", &container("client3-vpn")]);
-    until("client3 started: page", LIMIT, || page(engine).as_deref() == Some(EXIT));
-    let lines = entry.lines();
-    assert!(lines.len() > 20, "the entry's packets should have been seen");
-    assert_eq!(others(&lines), Vec::<&String>::new(), "only the entry's tunnel should leave");
-
-    let output = compose(&["down", "--volumes", "--timeout", "5"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    for what in [&["ps", "--all", "--quiet"][..], &["volume", "ls", "--quiet"]] {
-        assert_eq!(engine.docker(what), "", "nothing should be left: {what:?}");
     }
 }
 
