@@ -18,7 +18,7 @@ pub fn directory() -> &'static Path {
         kubernetes(&directory);
         let published = ["eck.yaml", "servicemonitors.yaml", "podmonitors.yaml", "prometheusrules.yaml"];
         let published = published.map(|file| lab().join("schemas").join(file));
-        let ours = [root().join("k8s/crd.yaml"), root().join("tests/lab/manifests/nad-crd.yaml")];
+        let ours = [root().join("k8s/crd.yaml"), root().join("tests/lab/manifests/multus.yaml")];
         for file in published.iter().chain(&ours) {
             custom(&directory, file);
         }
@@ -55,7 +55,7 @@ fn kubernetes(directory: &Path) {
 
 fn custom(directory: &Path, file: &Path) {
     let text = fs::read_to_string(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-    for crd in documents(&text) {
+    for crd in documents(&text).into_iter().filter(|object| object["kind"] == "CustomResourceDefinition") {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         for version in crd["spec"]["versions"].as_array().unwrap() {
             let mut schema = version["schema"]["openAPIV3Schema"].clone();
