@@ -28,7 +28,7 @@ fn write_state(directory: &Path, state: &str, applied: &str, age_seconds: i64) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("should be after 1970");
     let written_at = i64::try_from(now.as_secs()).expect("should fit") - age_seconds;
     let text = format!(
-        "applied={applied}\nstate={state}\ncarrier=1\nrx_bytes=10\ntx_bytes=20\nrx_age_seconds=3\n\
+        "applied={applied}\napplied_since=2026-11-22T16:00:00.123Z\nstate={state}\ncarrier=1\nrx_bytes=10\ntx_bytes=20\nrx_age_seconds=3\n\
          handshake_age_seconds=-1\nprobe=answered\nunix_seconds={written_at}\n"
     );
     fs::write(directory.join("new"), text).expect("should write");
@@ -87,8 +87,8 @@ fn health_lines_come_at_each_change_and_every_five_seconds_and_end_at_once() {
     let first = next();
     assert_eq!(
         first,
-        serde_json::json!({"hopkeeper": "health", "state": "connecting", "applied": "a@1#0", "carrier": 1, "rx_bytes": 10,
-            "tx_bytes": 20, "rx_age_seconds": 3, "handshake_age_seconds": -1, "probe": "answered"})
+        serde_json::json!({"hopkeeper": "health", "state": "connecting", "applied": "a@1#0",
+            "applied_since": "2026-11-22T16:00:00.123Z", "carrier": 1, "rx_bytes": 10, "tx_bytes": 20, "rx_age_seconds": 3, "handshake_age_seconds": -1, "probe": "answered"})
     );
     // Fresh for a minute, so that the line of every five seconds comes before the state is too old.
     write_state(path, "up", "a@1#0", -60);

@@ -9,6 +9,7 @@ mod shards;
 mod slab;
 mod store;
 mod uid;
+mod word;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -23,12 +24,10 @@ use super::rule::{Client, Rule, RuleId};
 use super::ruleset::{Line, RuleSet};
 use super::types::{Evidence, HopId, Verdict};
 use super::window::{Hit, nanos, rests_until, span};
-pub use pod::TAKES_EFFECT;
 pub use store::Limits;
 use store::Store;
+use word::{SETTLING, Said, Word};
 
-/// Lines older than this after the parameters changed may still be about the old ones.
-pub const SETTLING: SignedDuration = SignedDuration::from_secs(3);
 /// How much of the line that fired is kept.
 const MAX_TRIGGER_CHARS: usize = 512;
 
@@ -136,17 +135,47 @@ impl Engine {
         self.store.remember(pod, number, nanos(found.first), until);
     }
 
-    /// Counts the event's lines; gives what they prove (verdicts `rotate`, `restart` and `alert`).
+    /// Counts the event's lines; gives what they prove (verdicts `rotate`, `restart` and `alert`). Where it is not known
+    /// which parameters they are about, that is guessed.
     pub fn observe(&mut self, event: &LogEvent, hop: &HopIdentity) -> Vec<Detection> {
+        self.consider(event, hop, |word, at| Some(word.guess(at))).unwrap_or_default()
+    }
+
+    /// The same, but nothing is guessed: none while a client's line must wait for the hop's health sidecar to say what the
+    /// client runs with.
+    pub fn observe_if_certain(&mut self, event: &LogEvent, hop: &HopIdentity) -> Option<Vec<Detection>> {
+        self.consider(event, hop, Word::is_about)
+    }
+
+    /// Takes note of what a health line says that the client runs with, and counts nothing: lines that wait for that word
+    /// come before the line itself.
+    pub fn hear(&mut self, event: &LogEvent, hop: &HopIdentity) {
+        if let Some(client @ Client::Health) = Client::of(hop.implementation, &event.container) {
+            let pod = self.store.pod(hop);
+            self.note_word(&Line::of_record(client, &event.text), event, hop, pod);
+        }
+    }
+
+    fn consider(
+        &mut self,
+        event: &LogEvent,
+        hop: &HopIdentity,
+        is_about: impl Fn(&Word, i64) -> Option<bool>,
+    ) -> Option<Vec<Detection>> {
         let mut detections = Vec::new();
-        let Some(client) = Client::of(hop.implementation, &event.container) else { return detections };
+        let Some(client) = Client::of(hop.implementation, &event.container) else { return Some(detections) };
         let rules = Arc::clone(&self.rules);
         let (pod, at) = (self.store.pod(hop), nanos(event.time));
         let lines = Line::of_record(client, &event.text);
-        let runs_these = self.runs_these(client, &lines, event, hop, pod);
-        if is_stale(event, hop) || (client != Client::Health && !runs_these) {
+        let (runs_these, is_stale) = if client == Client::Health {
+            (self.note_word(&lines, event, hop, pod), at < nanos(hop.applied_at).saturating_add(SETTLING))
+        } else {
+            let runs_these = is_about(&self.store.get(pod).word, at)?;
+            (runs_these, !runs_these)
+        };
+        if is_stale {
             self.tally.stale += 1;
-            return detections;
+            return Some(detections);
         }
         self.note_handshake(&lines, event, hop);
         self.store.saw(pod, at);
@@ -171,26 +200,14 @@ impl Engine {
             self.miss(&rules, &seen, line, &mut detections);
         }
         self.tally.evicted += self.store.take_evicted();
-        detections
+        Some(detections)
     }
 
-    /// Whether a line is about the hop's parameters: health lines say which ones the client runs with.
-    fn runs_these(
-        &mut self,
-        client: Client,
-        lines: &[Line<'_>],
-        event: &LogEvent,
-        hop: &HopIdentity,
-        pod: u32,
-    ) -> bool {
-        if client != Client::Health {
-            return self.store.get(pod).runs_these(nanos(event.time));
-        }
-        let Some(applied) = applied(lines) else { return true };
-        let these = applied == hop.plan_id;
-        let line = self.hit(event, 0);
-        self.store.says(pod, line, these);
-        these
+    /// Takes note of what a health line says that the client runs with; whether it may be about the hop's parameters.
+    fn note_word(&mut self, lines: &[Line<'_>], event: &LogEvent, hop: &HopIdentity, pod: u32) -> bool {
+        let Some(said) = said(lines, &hop.plan_id) else { return true };
+        self.store.get(pod).word.hear(nanos(event.time), said);
+        said != Said::Others
     }
 
     fn hit(&mut self, event: &LogEvent, fingerprint: u32) -> Hit {
@@ -333,15 +350,20 @@ fn number(rules: &RuleSet) -> (HashMap<RuleId, u32>, Vec<u32>) {
     (numbers, numbered().filter(|(rule, _)| rule.absent.is_some()).map(|(_, number)| number).collect())
 }
 
-/// What the client runs with, by the last health line that says so.
-fn applied<'a>(lines: &'a [Line<'_>]) -> Option<&'a str> {
-    let mut said = lines.iter().rev().filter_map(Line::fields);
-    said.find_map(|fields| fields.get("applied")?.as_str().filter(|id| !id.is_empty()))
-}
-
-/// True when the event is older than the parameters that the hop runs with.
-pub fn is_stale(event: &LogEvent, hop: &HopIdentity) -> bool {
-    hop.applied_at.saturating_add(SETTLING).is_ok_and(|settled| event.time < settled)
+/// What the last health line that speaks of it says that the client runs with, where it should run with `plan_id`.
+fn said(lines: &[Line<'_>], plan_id: &str) -> Option<Said> {
+    let (fields, applied) = lines.iter().rev().filter_map(Line::fields).find_map(|fields| {
+        let applied = fields.get("applied")?.as_str()?;
+        Some((fields, applied))
+    })?;
+    let since = || fields.get("applied_since")?.as_str()?.parse::<Timestamp>().ok().map(nanos);
+    Some(if applied.is_empty() {
+        Said::Nothing
+    } else if applied == plan_id {
+        Said::These(since())
+    } else {
+        Said::Others
+    })
 }
 
 /// The same for a record that a shipper sends twice, different for a line that a client writes twice.

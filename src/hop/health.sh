@@ -7,11 +7,12 @@ trap 'exit 0' TERM INT
 last='' printed=0
 while :; do
     now=$(date +%s)
-    applied='' state=down carrier=0 rx=0 tx=0 rx_age=-1 handshake=-1 probe=unknown seconds=0
+    applied='' since='' state=down carrier=0 rx=0 tx=0 rx_age=-1 handshake=-1 probe=unknown seconds=0
     if [ -r "$state_file" ]; then
         while IFS='=' read -r key value; do
             case $key in
             applied) applied=$value ;;
+            applied_since) since=$value ;;
             state) state=$value ;;
             carrier) carrier=$value ;;
             rx_bytes) rx=$value ;;
@@ -28,8 +29,8 @@ while :; do
 
     current="$state $applied $carrier $probe"
     if [ "$current" != "$last" ] || [ $((now - printed)) -ge 5 ]; then
-        printf '{"hopkeeper":"health","state":"%s","applied":"%s","carrier":%s,"rx_bytes":%s,"tx_bytes":%s,"rx_age_seconds":%s,"handshake_age_seconds":%s,"probe":"%s"}\n' \
-            "$state" "$applied" "$carrier" "$rx" "$tx" "$rx_age" "$handshake" "$probe"
+        printf '{"hopkeeper":"health","state":"%s","applied":"%s","applied_since":"%s","carrier":%s,"rx_bytes":%s,"tx_bytes":%s,"rx_age_seconds":%s,"handshake_age_seconds":%s,"probe":"%s"}\n' \
+            "$state" "$applied" "$since" "$carrier" "$rx" "$tx" "$rx_age" "$handshake" "$probe"
         last=$current printed=$now
     fi
     # In the background, so that a signal is not kept waiting.

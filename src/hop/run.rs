@@ -6,6 +6,7 @@
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};
@@ -14,8 +15,9 @@ use super::health::{Health, Observation, Report, State};
 use super::mount::{Mount, Parameters};
 use super::network::Network;
 use super::openvpn::{Event, OpenVpn};
+use super::state_file::{self, Applied};
 use super::wireguard::WireGuard;
-use super::{HopError, Paths, probe, state_file, system};
+use super::{HopError, Paths, probe, system};
 use crate::domain::plan::{HopPlan, MANAGEMENT_SOCKET};
 use crate::domain::types::Implementation;
 use crate::telemetry::error_chain;
@@ -37,8 +39,7 @@ struct Runner {
     in_place: bool,
     mount: Mount,
     parameters: Parameters,
-    /// The id of what the client runs with; empty before the first.
-    applied: String,
+    applied: Applied,
     network: Network,
     client: Client,
     /// OpenVPN only: whether it is connected, with address and route set.
@@ -76,7 +77,7 @@ impl Runner {
             _ => Client::WireGuard(Box::new(WireGuard::new(implementation, &paths.uapi))),
         };
         let mut runner = Self {
-            applied: state_file::applied(&paths.shared).unwrap_or_default(),
+            applied: state_file::applied(&paths.shared),
             paths: paths.clone(),
             in_place,
             mount,
@@ -143,11 +144,12 @@ impl Runner {
         match &mut self.client {
             Client::OpenVpn(client) => client.tick().await,
             Client::WireGuard(client) => {
+                let before = Timestamp::now();
                 if client.tick(client_changed).await {
                     if let Some(address) = self.plan().tunnel_addresses.first().map(ipnet::Ipv4Net::addr) {
                         self.network.set_address(&self.parameters.plan, address).await?;
                     }
-                    self.finish().await?;
+                    self.finish(before).await?;
                     self.report();
                     // boringtun begins a handshake only when there is something to send.
                     self.probed_at = None;
@@ -197,7 +199,7 @@ impl Runner {
                 return Ok(false);
             }
         };
-        info!(from = self.applied, to = parameters.plan.id(), "The hop has new parameters.");
+        info!(from = self.applied.id, to = parameters.plan.id(), "The hop has new parameters.");
         self.parameters = parameters;
         self.network.open(&self.parameters.plan).await?;
         Ok(true)
@@ -219,8 +221,8 @@ impl Runner {
                 }
             }
             Event::Reloaded => self.take_over().await?,
-            Event::Found(address) if self.applied == self.parameters.plan.id() => {
-                info!(applied = self.applied, "The client runs already.");
+            Event::Found(address) if self.applied.id == self.parameters.plan.id() => {
+                info!(applied = self.applied.id, "The client runs already.");
                 if let Some(address) = address {
                     self.connected(address).await?;
                 }
@@ -234,18 +236,21 @@ impl Runner {
 
     /// The client has read what is mounted and holds: closes the former servers and lets it connect.
     async fn take_over(&mut self) -> Result<(), HopError> {
-        self.finish().await?;
+        // What it writes of them comes after the hold.
+        self.finish(Timestamp::now()).await?;
         if let Client::OpenVpn(client) = &mut self.client {
             client.release().await;
         }
         Ok(())
     }
 
-    async fn finish(&mut self) -> Result<(), HopError> {
+    /// The client has had what is mounted since `taken_at`.
+    async fn finish(&mut self, taken_at: Timestamp) -> Result<(), HopError> {
         self.network.close_others(&self.parameters.plan).await?;
-        self.applied = self.plan().id();
+        let id = self.plan().id();
+        self.applied.take(id, taken_at);
         self.health.applied(self.now());
-        info!(applied = self.applied, "The client runs with the mounted parameters.");
+        info!(applied = self.applied.id, "The client runs with the mounted parameters.");
         Ok(())
     }
 
@@ -288,7 +293,11 @@ impl Runner {
     fn report(&mut self) {
         let (seen, report) = self.observe();
         if self.state.replace(report.state) != Some(report.state) {
-            info!(state = state_file::state(report.state), applied = self.applied, "The tunnel's state has changed.");
+            info!(
+                state = state_file::state(report.state),
+                applied = self.applied.id,
+                "The tunnel's state has changed."
+            );
         }
         self.reported_at = Some(self.now());
         if let Err(error) = state_file::write(&self.paths.shared, &self.applied, self.carrier, &seen, &report) {

@@ -166,8 +166,8 @@ catalog! {
             Metric::counter("hopkeeper_records_discarded_total", "Records that say nothing about a hop.")
                 .by(OF_DISCARDED)
                 .tells("`json`, `no_…` and `too_large` cannot be decoded: the shipper's configuration is wrong; `unknown_pod` is another pod's line");
-        RECORDS_HELD = Metric::gauge("hopkeeper_records_held", "Records that wait until their pod is known.")
-            .tells("for a moment after a pod was made");
+        RECORDS_HELD = Metric::gauge("hopkeeper_records_held", "Records that wait until their pod is known, or until its health sidecar says which parameters they are about.")
+            .tells("for some seconds after a pod was made or got other parameters, and after a start");
         LINES_MATCHED = Metric::counter("hopkeeper_lines_matched_total", "Lines that a rule decided.")
             .tells("those that prove health and those to be ignored among them");
         LINES_UNMATCHED = Metric::counter("hopkeeper_lines_unmatched_total", "Lines that no rule knows.")

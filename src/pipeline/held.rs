@@ -1,9 +1,11 @@
-//! Records that wait until their pod is known: a pod's first lines may overtake the news of the pod itself.
+//! Records that wait: until their pod is known, since a pod's first lines may overtake the news of the pod itself; and a
+//! client's lines until the pod's health sidecar says which parameters they are about.
 //!
-//! In order within a pod, and bounded: the pod that holds most gives way first. Leaves the directory to the worker.
+//! In order within a stream of a pod, and bounded: the stream that holds most gives way first. Leaves the directory and
+//! what a line is about to the worker.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,7 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::event::{LogEvent, Shard};
 use crate::source::ShardHandle;
 
-/// A pod that is not known so long after its record came is no hop's.
+/// A pod that is not known so long after its record came is no hop's; and a health sidecar that has not spoken so long
+/// after the client did, as it does every 5 s, will not for a while.
 pub(super) const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
 /// What all held records may take, by their own count.
 pub(super) const MAX_BYTES: usize = 8 * 1024 * 1024;
@@ -47,13 +50,31 @@ impl PodKey {
     }
 }
 
+/// Whose records of a pod. Those of the sidecar tell what others wait for, so they do not wait behind them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Stream {
+    Client,
+    Health,
+}
+
+impl Stream {
+    pub(super) fn of(event: &LogEvent) -> Self {
+        if event.container == "health" { Self::Health } else { Self::Client }
+    }
+}
+
+/// One of a pod's streams.
+pub(super) type StreamKey = (PodKey, Stream);
+
 /// A record that waits.
 pub(super) struct Waiting {
     pub(super) entry: Entry,
-    /// When it is given up.
-    until: Timestamp,
+    /// Its pod is known; it waits for the sidecar's word.
+    pub(super) awaits_word: bool,
+    /// When it is given up: dropped where its pod is not known, else judged by what is known.
+    pub(super) until: Timestamp,
     /// Grows from record to record: who waits for longer has the lower one.
-    number: u64,
+    pub(super) number: u64,
 }
 
 struct Queue {
@@ -72,31 +93,37 @@ impl Queue {
 
 #[derive(Default)]
 pub(super) struct Held {
-    pods: HashMap<PodKey, Queue>,
+    streams: HashMap<StreamKey, Queue>,
     /// A flood of pods must not look through all of them for each record.
-    ranks: BTreeMap<Rank, PodKey>,
+    ranks: BTreeMap<Rank, StreamKey>,
     bytes: usize,
     pushed: u64,
 }
 
 impl Held {
     pub(super) fn has(&self, pod: &PodKey) -> bool {
-        !self.pods.is_empty() && self.pods.contains_key(pod)
+        !self.streams.is_empty() && [Stream::Client, Stream::Health].iter().any(|stream| self.holds(pod, *stream))
     }
 
-    pub(super) fn pods(&self) -> Vec<PodKey> {
-        self.pods.keys().cloned().collect()
+    /// Whether records of a stream wait.
+    pub(super) fn holds(&self, pod: &PodKey, stream: Stream) -> bool {
+        self.streams.contains_key(&(pod.clone(), stream))
+    }
+
+    pub(super) fn pods(&self) -> HashSet<PodKey> {
+        self.streams.keys().map(|(pod, _)| pod.clone()).collect()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.pods.values().map(|queue| queue.entries.len()).sum()
+        self.streams.values().map(|queue| queue.entries.len()).sum()
     }
 
-    /// Adds a record behind its pod's others; gives how many records were given up for it.
-    pub(super) fn push(&mut self, pod: PodKey, until: Timestamp, entry: Entry) -> u64 {
+    /// Adds a record behind its stream's others; gives how many records were given up for it.
+    pub(super) fn push(&mut self, pod: PodKey, entry: Entry, awaits_word: bool, until: Timestamp) -> u64 {
         self.pushed += 1;
-        let waiting = Waiting { entry, until, number: self.pushed };
-        self.grow(pod, waiting, VecDeque::push_back);
+        let stream = Stream::of(&entry.event);
+        let waiting = Waiting { entry, awaits_word, until, number: self.pushed };
+        self.grow((pod, stream), waiting, VecDeque::push_back);
         let mut given_up = 0;
         while self.bytes > MAX_BYTES {
             let Some((_, largest)) = self.ranks.last_key_value() else { break };
@@ -106,47 +133,56 @@ impl Held {
         given_up
     }
 
-    fn grow(&mut self, pod: PodKey, waiting: Waiting, add: fn(&mut VecDeque<Waiting>, Waiting)) {
+    fn grow(&mut self, stream: StreamKey, waiting: Waiting, add: fn(&mut VecDeque<Waiting>, Waiting)) {
         // Most pods that nobody knows send one record: room for more would be most of what is held.
         let first = || Queue { entries: VecDeque::with_capacity(1), bytes: 0 };
-        let queue = self.pods.entry(pod.clone()).or_insert_with(first);
+        let queue = self.streams.entry(stream.clone()).or_insert_with(first);
         self.ranks.remove(&queue.rank());
         let bytes = waiting.entry.bytes();
         add(&mut queue.entries, waiting);
         queue.bytes += bytes;
         self.bytes += bytes;
-        self.ranks.insert(queue.rank(), pod);
+        self.ranks.insert(queue.rank(), stream);
     }
 
-    /// A pod's oldest record.
-    pub(super) fn first(&self, pod: &PodKey) -> Option<&Entry> {
-        Some(&self.pods.get(pod)?.entries.front()?.entry)
+    /// The oldest record of a pod's stream.
+    pub(super) fn first(&self, stream: &StreamKey) -> Option<&Waiting> {
+        self.streams.get(stream)?.entries.front()
     }
 
-    /// Takes a pod's oldest record.
-    pub(super) fn pop(&mut self, pod: &PodKey) -> Option<Waiting> {
-        let queue = self.pods.get_mut(pod)?;
+    /// The stream of a pod whose record has waited for longest; of the sidecar's alone where the client's lines wait for it.
+    pub(super) fn next(&self, pod: &PodKey, awaits_word: bool) -> Option<StreamKey> {
+        let streams = if awaits_word { &[Stream::Health][..] } else { &[Stream::Client, Stream::Health] };
+        let keys = streams.iter().map(|stream| (pod.clone(), *stream));
+        keys.filter_map(|key| Some((self.first(&key)?.number, key)))
+            .min_by_key(|(number, _)| *number)
+            .map(|(_, key)| key)
+    }
+
+    /// Takes the oldest record of a stream.
+    pub(super) fn pop(&mut self, stream: &StreamKey) -> Option<Waiting> {
+        let queue = self.streams.get_mut(stream)?;
         self.ranks.remove(&queue.rank());
         let taken = queue.entries.pop_front();
         let bytes = taken.as_ref().map_or(0, |waiting| waiting.entry.bytes());
         queue.bytes -= bytes;
         self.bytes -= bytes;
         if queue.entries.is_empty() {
-            self.pods.remove(pod);
+            self.streams.remove(stream);
         } else {
-            self.ranks.insert(queue.rank(), pod.clone());
+            self.ranks.insert(queue.rank(), stream.clone());
         }
         taken
     }
 
     /// Puts back what [`Self::pop`] took, where it was.
-    pub(super) fn put_back(&mut self, pod: PodKey, waiting: Waiting) {
-        self.grow(pod, waiting, VecDeque::push_front);
+    pub(super) fn put_back(&mut self, stream: StreamKey, waiting: Waiting) {
+        self.grow(stream, waiting, VecDeque::push_front);
     }
 
-    /// Gives up what waited too long; gives how many.
-    pub(super) fn expire(&mut self, now: Timestamp) -> u64 {
-        self.retain(|until, _| until > now)
+    /// Gives up what has waited too long for a pod that is not known; gives how many.
+    pub(super) fn expire(&mut self, now: Timestamp, is_known: impl Fn(&LogEvent) -> bool) -> u64 {
+        self.retain(|until, entry| until > now || is_known(&entry.event))
     }
 
     /// Forgets a shard's records: another reader gets them.
@@ -156,20 +192,20 @@ impl Held {
 
     fn retain(&mut self, keep: impl Fn(Timestamp, &Entry) -> bool) -> u64 {
         let before = self.len();
-        for queue in self.pods.values_mut() {
+        for queue in self.streams.values_mut() {
             queue.entries.retain(|waiting| keep(waiting.until, &waiting.entry));
             queue.bytes = queue.entries.iter().map(|waiting| waiting.entry.bytes()).sum();
         }
-        self.pods.retain(|_, queue| !queue.entries.is_empty());
-        self.bytes = self.pods.values().map(|queue| queue.bytes).sum();
-        self.ranks = self.pods.iter().map(|(pod, queue)| (queue.rank(), pod.clone())).collect();
+        self.streams.retain(|_, queue| !queue.entries.is_empty());
+        self.bytes = self.streams.values().map(|queue| queue.bytes).sum();
+        self.ranks = self.streams.iter().map(|(stream, queue)| (queue.rank(), stream.clone())).collect();
         (before - self.len()) as u64
     }
 
     /// The first record of each shard that waits.
     pub(super) fn needed(&self) -> HashMap<&Shard, u64> {
         let mut needed = HashMap::new();
-        for waiting in self.pods.values().flat_map(|queue| &queue.entries) {
+        for waiting in self.streams.values().flat_map(|queue| &queue.entries) {
             let position = &waiting.entry.event.position;
             let first = needed.entry(&position.shard).or_insert(position.sequence);
             *first = position.sequence.min(*first);
@@ -200,16 +236,24 @@ mod tests {
         Entry { event: event(sequence, &"x".repeat(bytes)), received: None, shard: Arc::new(AnyShard) }
     }
 
-    fn key(uid: &str) -> PodKey {
+    fn pod(uid: &str) -> PodKey {
         PodKey::Uid(uid.into())
+    }
+
+    fn key(uid: &str) -> StreamKey {
+        (pod(uid), Stream::Client)
+    }
+
+    fn push(held: &mut Held, uid: &str, entry: Entry) -> u64 {
+        held.push(pod(uid), entry, false, at(60))
     }
 
     #[test]
     fn of_many_pods_the_one_that_waited_longest_gives_way() {
         let mut held = Held::default();
-        let given_up: u64 = (0..20_000).map(|n| held.push(key(&format!("uid-{n}")), at(60), entry(n, 0))).sum();
+        let given_up: u64 = (0..20_000).map(|n| push(&mut held, &format!("uid-{n}"), entry(n, 0))).sum();
         assert_eq!((held.len(), given_up), (8_192, 20_000 - 8_192));
-        assert!(!held.has(&key("uid-11807")) && held.has(&key("uid-11808")) && held.has(&key("uid-19999")));
+        assert!(!held.has(&pod("uid-11807")) && held.has(&pod("uid-11808")) && held.has(&pod("uid-19999")));
         assert_eq!((held.ranks.len(), held.bytes), (8_192, MAX_BYTES));
     }
 
@@ -217,14 +261,14 @@ mod tests {
     fn who_was_looked_at_again_has_not_waited_less() {
         let mut held = Held::default();
         (0..8_192).for_each(|n| {
-            held.push(key(&format!("uid-{n}")), at(60), entry(n, 0));
+            push(&mut held, &format!("uid-{n}"), entry(n, 0));
         });
         for pod in held.pods() {
-            let taken = held.pop(&pod).expect("should be there");
-            held.put_back(pod, taken);
+            let taken = held.pop(&(pod.clone(), Stream::Client)).expect("should be there");
+            held.put_back((pod, Stream::Client), taken);
         }
         (8_192..8_202).for_each(|n| {
-            held.push(key(&format!("uid-{n}")), at(60), entry(n, 0));
+            push(&mut held, &format!("uid-{n}"), entry(n, 0));
         });
         assert_eq!(held.needed().into_values().collect::<Vec<_>>(), [10]);
     }
@@ -232,17 +276,18 @@ mod tests {
     #[test]
     fn a_flood_gives_way_before_the_others() {
         let mut held = Held::default();
-        held.push(key("quiet"), at(60), entry(1, 10));
-        let given_up: u64 = (2..10_002).map(|n| held.push(key("loud"), at(60), entry(n, 100))).sum();
+        push(&mut held, "quiet", entry(1, 10));
+        let given_up: u64 = (2..10_002).map(|n| push(&mut held, "loud", entry(n, 100))).sum();
         assert!(held.bytes <= MAX_BYTES && held.len() <= MAX_BYTES / OVERHEAD_BYTES);
         assert_eq!(given_up + held.len() as u64, 10_001);
-        assert!(held.has(&key("quiet")));
+        assert!(held.has(&pod("quiet")));
         // The newest stay.
-        assert_eq!(held.pods[&key("loud")].entries.back().map(|w| w.entry.event.position.sequence), Some(10_001));
+        assert_eq!(held.streams[&key("loud")].entries.back().map(|w| w.entry.event.position.sequence), Some(10_001));
         let first = held.pop(&key("quiet")).expect("should be there");
         assert_eq!(first.entry.event.position.sequence, 1);
-        assert!(!held.has(&key("quiet")));
-        assert_eq!(held.expire(at(60)) + given_up, 10_000);
+        assert!(!held.has(&pod("quiet")));
+        assert_eq!(held.expire(at(60), |_| true), 0, "what is known is judged");
+        assert_eq!(held.expire(at(60), |_| false) + given_up, 10_000);
         assert_eq!((held.len(), held.bytes), (0, 0));
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::hearing::Hearing;
-use super::held::{self, Entry, Held, PodKey};
+use super::held::{self, Entry, Held, PodKey, Stream, Waiting};
 use super::sink::IncidentSink;
 use super::{HopDirectory, pauses};
 use crate::domain::engine::{Detection, Engine};
@@ -58,12 +58,21 @@ struct Progress {
     newest: Option<Timestamp>,
 }
 
-/// What became of a detection.
+/// What became of a record.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Done,
+    /// Which parameters its line is about is not known yet.
+    AwaitsWord,
     /// Stopped, or the shard went away: the record is not done.
     Abandoned,
+}
+
+/// Whether a line must be known to be about the hop's parameters, or was waited for long enough.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Certainty {
+    Needed,
+    GivenUp,
 }
 
 pub(super) struct Worker<'a, K> {
@@ -244,23 +253,41 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
             self.hold_back(pod, entry);
             return Outcome::Done;
         };
-        if self.held.has(&pod) && self.take_up_pod(&pod, stop).await == Outcome::Abandoned {
-            return Outcome::Abandoned;
+        if Client::of(hop.implementation, &entry.event.container).is_none() {
+            self.discard("other_container");
+            return Outcome::Done;
         }
-        self.observe(&entry, &hop, stop).await
+        self.hear(&hop.pod_uid, entry.event.time);
+        if self.held.has(&pod) {
+            self.engine.hear(&entry.event, &hop);
+            if self.take_up_pod(&pod, stop).await == Outcome::Abandoned {
+                return Outcome::Abandoned;
+            }
+        }
+        let is_behind = self.held.holds(&pod, Stream::of(&entry.event));
+        let outcome =
+            if is_behind { Outcome::AwaitsWord } else { self.observe(&entry, &hop, Certainty::Needed, stop).await };
+        if outcome == Outcome::AwaitsWord {
+            self.hold(pod, entry, true, later((self.now)()));
+            return Outcome::Done;
+        }
+        outcome
     }
 
     /// Keeps the record of a pod that may only be too new to be known.
     fn hold_back(&mut self, pod: PodKey, entry: Entry) {
         let now = (self.now)();
-        let received = entry.received.map_or(now, |received| received.min(now));
-        let until = received.saturating_add(held::PATIENCE).unwrap_or(Timestamp::MAX);
+        let until = later(entry.received.map_or(now, |received| received.min(now)));
         if until <= now || !Client::reads_container(&entry.event.container) {
             self.discard("unknown_pod");
             return;
         }
-        for _ in 0..self.held.push(pod, until, entry) {
-            self.discard("unknown_pod_overflow");
+        self.hold(pod, entry, false, until);
+    }
+
+    fn hold(&mut self, pod: PodKey, entry: Entry, awaits_word: bool, until: Timestamp) {
+        for _ in 0..self.held.push(pod, entry, awaits_word, until) {
+            self.discard("held_overflow");
         }
     }
 
@@ -273,35 +300,67 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         }
     }
 
-    /// Takes up what was held back for a pod, if it is known now. Abandoned only when stopped.
+    /// Takes up what was held back for a pod, if it is known now: but for the client's lines that still wait for the health
+    /// sidecar's word. Abandoned only when stopped.
     async fn take_up_pod(&mut self, pod: &PodKey, stop: &CancellationToken) -> Outcome {
-        while let Some(first) = self.held.first(pod) {
+        let (mut awaits_word, mut heard) = (false, None);
+        while let Some(stream) = self.held.next(pod, awaits_word) {
+            let Some(Waiting { entry: first, number, .. }) = self.held.first(&stream) else { break };
             let is_lost = first.shard.is_lost();
             let hop = if is_lost { None } else { self.directory.find(&first.event) };
             if !is_lost && hop.is_none() {
                 break;
             }
-            let Some(waiting) = self.held.pop(pod) else { break };
+            if awaits_word
+                && heard != Some(*number)
+                && let Some(hop) = &hop
+            {
+                // First what it says of the parameters, then the lines that wait for that, then what else it says.
+                self.engine.hear(&first.event, hop);
+                (awaits_word, heard) = (false, Some(*number));
+                continue;
+            }
+            let Some(mut waiting) = self.held.pop(&stream) else { break };
             let Some(hop) = hop else {
                 self.discard("shard_lost");
                 continue;
             };
-            // Else its shard went away, which is no affair of the pod's other records.
-            if self.observe(&waiting.entry, &hop, stop).await == Outcome::Abandoned && stop.is_cancelled() {
-                self.held.put_back(pod.clone(), waiting);
-                return Outcome::Abandoned;
+            let now = (self.now)();
+            if !waiting.awaits_word {
+                self.hear(&hop.pod_uid, waiting.entry.event.time);
+                waiting.until = later(now);
+            }
+            let certainty = if waiting.until <= now { Certainty::GivenUp } else { Certainty::Needed };
+            match self.observe(&waiting.entry, &hop, certainty, stop).await {
+                Outcome::AwaitsWord => {
+                    waiting.awaits_word = true;
+                    self.held.put_back(stream, waiting);
+                    awaits_word = true;
+                }
+                // Else its shard went away, which is no affair of the pod's other records.
+                Outcome::Abandoned if stop.is_cancelled() => {
+                    self.held.put_back(stream, waiting);
+                    return Outcome::Abandoned;
+                }
+                Outcome::Done | Outcome::Abandoned => {}
             }
         }
         Outcome::Done
     }
 
-    async fn observe(&mut self, entry: &Entry, hop: &HopIdentity, stop: &CancellationToken) -> Outcome {
-        if Client::of(hop.implementation, &entry.event.container).is_none() {
-            self.discard("other_container");
-            return Outcome::Done;
-        }
-        self.hear(&hop.pod_uid, entry.event.time);
-        for detection in &self.engine.observe(&entry.event, hop) {
+    async fn observe(
+        &mut self,
+        entry: &Entry,
+        hop: &HopIdentity,
+        certainty: Certainty,
+        stop: &CancellationToken,
+    ) -> Outcome {
+        let detections = match certainty {
+            Certainty::Needed => self.engine.observe_if_certain(&entry.event, hop),
+            Certainty::GivenUp => Some(self.engine.observe(&entry.event, hop)),
+        };
+        let Some(detections) = detections else { return Outcome::AwaitsWord };
+        for detection in &detections {
             if self.create(detection, entry, stop).await == Outcome::Abandoned {
                 // The windows stay as they are; the record's place is not done, so it comes again.
                 return Outcome::Abandoned;
@@ -379,7 +438,7 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         let tally = self.engine.take_tally();
         let (open_windows, window_bytes) = (self.engine.open_windows(), self.engine.window_bytes());
         LinesCounted { tally, open_windows, window_bytes }.emit(self.metrics);
-        for _ in 0..self.held.expire(now) {
+        for _ in 0..self.held.expire(now, |event| self.directory.find(event).is_some()) {
             self.discard("unknown_pod");
         }
         RecordsHeld { records: self.held.len() }.emit(self.metrics);
@@ -402,6 +461,11 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         let stands = |(at, lag): (Timestamp, SignedDuration)| (now.duration_since(at) <= LAG_STANDS).then_some(lag);
         self.shards.values().filter_map(|shard| stands(shard.lag?)).max().unwrap_or_default()
     }
+}
+
+/// Until when a record waits that begins now.
+fn later(now: Timestamp) -> Timestamp {
+    now.saturating_add(held::PATIENCE).unwrap_or(Timestamp::MAX)
 }
 
 /// The latest time that a line of a record can have.

@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use hopkeeper::crd::incident::IncidentPhase;
 use hopkeeper::crd::{HopIncident, VpnChain, names};
-use hopkeeper::domain::engine::TAKES_EFFECT;
-use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
 use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
@@ -143,21 +141,6 @@ impl Chain {
                 self.api::<VpnChain>().get("berlin").await.map_err(|e| e.to_string())?.status.unwrap_or_default();
             let all_up = status.hops_up.as_deref() == Some("3/3");
             if all_up { Ok(()) } else { Err(format!("{:?} {:?}", status.hops_up, status.message)) }
-        })
-        .await;
-    }
-
-    /// Waits until its parameters are old enough that no line can be about others: an operator that begins before and has not
-    /// heard a hop's health sidecar yet would take the line for an old one.
-    pub async fn until_settled(&self, limit: Duration) {
-        until("the parameters are in effect", limit, || async {
-            let list = ListParams::default().labels(names::HOP);
-            let secrets = self.api::<Secret>().list(&list).await.map_err(|e| e.to_string())?.items;
-            let applied =
-                secrets.iter().filter_map(|s| s.annotations().get(names::APPLIED_AT)?.parse::<Timestamp>().ok());
-            let newest = applied.max().ok_or("no parameters")?;
-            let age = Timestamp::now().duration_since(newest);
-            if age > SignedDuration::from_nanos(TAKES_EFFECT) { Ok(()) } else { Err(format!("they are {age:#} old")) }
         })
         .await;
     }

@@ -1,16 +1,10 @@
 //! What is known of one pod with one set of parameters, besides its windows.
 
 use super::list::{Links, Newest};
-use super::shards::Place;
 use super::uid::Uid;
-use crate::domain::window::Hit;
+use super::word::Word;
 
 const SECOND: i64 = 1_000_000_000;
-/// Without word from the health sidecar, a client is taken to run with its parameters so long after they were written, in
-/// nanoseconds.
-pub const TAKES_EFFECT: i64 = 20 * SECOND;
-/// A health sidecar speaks every 5 s; what it said last stands for so long.
-const STANDS: i64 = 60 * SECOND;
 /// A fault inside the pod that no other parameters mend (`own`, `alert`) explains its `path` symptoms for so long after
 /// its last line: a pod whose kill switch drops every packet must not lose candidates over the silence.
 const EXPLAINS: i64 = 120 * SECOND;
@@ -39,12 +33,8 @@ pub(super) struct Pod {
     pub(super) uid: Uid,
     /// Tells its parameters from others that were applied at the same time.
     parameters: u32,
-    applied_at: i64,
-    /// When the health sidecar last named what the client runs with.
-    said_at: i64,
-    /// Where `is_confirmed`, the place of the line that first named these parameters.
-    confirmed: u64,
-    confirmed_shard: u32,
+    /// Which of its lines are about them.
+    pub(super) word: Word,
     /// Older lines are history: the tunnel worked after them.
     recovered_at: i64,
     /// The last line of a fault inside the pod that explains its other symptoms.
@@ -65,9 +55,6 @@ pub(super) struct Pod {
     pub(super) quiet: bool,
     /// It wrote something since windows were last expired.
     pub(super) spoke: bool,
-    /// Whether it was these parameters that the health sidecar last named.
-    said_these: bool,
-    is_confirmed: bool,
 }
 
 // A pod has few windows, and each carries its share: tests/window_memory.rs measures it.
@@ -78,10 +65,7 @@ impl Pod {
         Self {
             uid,
             parameters,
-            applied_at,
-            said_at: i64::MIN,
-            confirmed: 0,
-            confirmed_shard: 0,
+            word: Word::new(applied_at),
             recovered_at: i64::MIN,
             blamed_at: i64::MIN,
             newest: i64::MIN,
@@ -93,8 +77,6 @@ impl Pod {
             is_indexed: false,
             quiet: false,
             spoke: false,
-            said_these: false,
-            is_confirmed: false,
         }
     }
 
@@ -105,47 +87,7 @@ impl Pod {
     }
 
     pub(super) fn has(&self, parameters: u32, applied_at: i64) -> bool {
-        (self.parameters, self.applied_at) == (parameters, applied_at)
-    }
-
-    /// A health line names what the client runs with. What is older than the parameters says nothing about them. True
-    /// when it is the first that names these.
-    pub(super) fn says(&mut self, line: Hit, these: bool) -> bool {
-        if line.at < self.applied_at || line.at < self.said_at {
-            return false;
-        }
-        (self.said_at, self.said_these) = (line.at, these);
-        let first = these && !self.is_confirmed;
-        if first {
-            (self.confirmed, self.confirmed_shard, self.is_confirmed) = (line.sequence, line.shard, true);
-        }
-        first
-    }
-
-    /// Where the line is that first named these parameters.
-    pub(super) fn confirmed(&self) -> Option<Place> {
-        self.is_confirmed.then_some(Place { shard: self.confirmed_shard, sequence: self.confirmed })
-    }
-
-    /// That line's shard has another reader.
-    pub(super) fn take_confirmed(&mut self, shard: u32) -> Option<Place> {
-        let taken = self.confirmed().filter(|line| line.shard == shard);
-        self.is_confirmed &= taken.is_none();
-        taken
-    }
-
-    /// Whether the client runs with these parameters, as far as is known: what it writes is about them.
-    pub(super) fn runs_these(&self, at: i64) -> bool {
-        let has_said = self.said_at != i64::MIN;
-        if has_said && self.said_these {
-            return true;
-        }
-        let says_others = has_said && at.saturating_sub(self.said_at) <= STANDS;
-        !says_others && at >= self.takes_effect()
-    }
-
-    pub(super) fn takes_effect(&self) -> i64 {
-        self.applied_at.saturating_add(TAKES_EFFECT)
+        (self.parameters, self.word.applied_at()) == (parameters, applied_at)
     }
 
     pub(super) fn is_history(&self, at: i64) -> bool {

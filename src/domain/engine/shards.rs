@@ -5,19 +5,6 @@ use std::collections::HashMap;
 use crate::domain::event::{LineRef, Position, Shard};
 use crate::domain::window::{Hit, timestamp};
 
-/// Where a line was read.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub(super) shard: u32,
-    pub(super) sequence: u64,
-}
-
-impl From<Hit> for Place {
-    fn from(Hit { shard, sequence, .. }: Hit) -> Self {
-        Self { shard, sequence }
-    }
-}
-
 #[derive(Debug, Default)]
 pub(super) struct Shards {
     numbers: HashMap<Shard, u32>,
@@ -54,14 +41,14 @@ impl Shards {
     }
 
     /// A line is needed.
-    pub(super) fn need(&mut self, line: Place) {
+    pub(super) fn need(&mut self, line: Hit) {
         let oldest = &mut self.oldest[line.shard as usize];
         *oldest = Some(oldest.map_or(line.sequence, |oldest| oldest.min(line.sequence)));
     }
 
-    /// A line may be needed no more. `alone` says that nothing else was needed for its sake.
-    pub(super) fn release(&mut self, line: Place, alone: bool) {
-        self.stale |= !alone || self.oldest[line.shard as usize] == Some(line.sequence);
+    /// A line may be needed no more.
+    pub(super) fn release(&mut self, line: Hit) {
+        self.stale |= self.oldest[line.shard as usize] == Some(line.sequence);
     }
 
     pub(super) fn is_stale(&self) -> bool {

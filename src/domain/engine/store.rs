@@ -87,7 +87,7 @@ impl Store {
         let known = self.by_uid.find(self.hasher.hash_one(&uid), |number| pods[*number].uid == uid).copied();
         let number = known.unwrap_or_else(|| self.add_pod(Pod::new(uid, parameters, applied_at)));
         if !self.pods[number].has(parameters, applied_at) {
-            self.forget(number);
+            self.close_all(number);
             self.pods[number].renew(parameters, applied_at);
         }
         let quiet = std::mem::take(&mut self.pods[number].quiet);
@@ -115,16 +115,8 @@ impl Store {
         number
     }
 
-    /// Closes a pod's windows, and needs nothing for it any more.
-    fn forget(&mut self, number: u32) {
-        self.close_all(number);
-        if let Some(confirmed) = self.pods[number].confirmed() {
-            self.shards.release(confirmed, true);
-        }
-    }
-
     fn remove_pod(&mut self, number: u32) {
-        self.forget(number);
+        self.close_all(number);
         let list = if self.pods[number].quiet { &mut self.quiet } else { &mut self.speaking };
         list.remove(&mut self.pods, pod_by_use, number);
         let pod = self.pods.remove(number);
@@ -142,15 +134,6 @@ impl Store {
         let pod = &mut self.pods[number];
         pod.newest = pod.newest.max(at);
         pod.spoke = true;
-    }
-
-    /// A health line names what the client runs with.
-    pub(super) fn says(&mut self, number: u32, line: Hit, these: bool) {
-        if self.pods[number].says(line, these) {
-            // Lines that were counted before may rest on it.
-            let lines = self.windows_of(number);
-            lines.into_iter().for_each(|place| self.needs(place));
-        }
     }
 
     /// Counts a line; gives the window's first line when the rule fires.
@@ -227,15 +210,14 @@ impl Store {
         std::mem::take(&mut self.evicted)
     }
 
-    /// The oldest line of a shard that a replay would need: those counted, and the ones without which it would not count
-    /// them.
+    /// The oldest counted line of a shard that a replay would need.
     pub(super) fn needed_from(&mut self, shard: &Shard) -> Option<u64> {
         let number = self.shards.get(shard)?;
         if self.shards.is_stale() {
             // One pass over the slab for all shards, at most once between two changes of an oldest line.
             self.shards.begin_anew();
             for (_, slot) in self.slots.iter() {
-                tell_needed(&mut self.shards, &self.pods[slot.pod], &slot.window);
+                slot.window.needed().for_each(|hit| self.shards.need(hit));
             }
         }
         self.shards.oldest(number)
@@ -246,11 +228,6 @@ impl Store {
         let of_shard = self.slots.iter().filter(|(_, slot)| slot.window.is_of_shard(number));
         let places: Vec<u32> = of_shard.map(|(place, _)| place).collect();
         places.into_iter().for_each(|place| self.close(place));
-        for pod in &self.by_uid {
-            if let Some(line) = self.pods[*pod].take_confirmed(number) {
-                self.shards.release(line, true);
-            }
-        }
     }
 
     pub(super) fn keep_pods(&mut self, is_there: impl Fn(&str) -> bool) {
@@ -316,16 +293,11 @@ impl Store {
     }
 
     fn needs(&mut self, place: u32) {
-        let slot = &self.slots[place];
-        tell_needed(&mut self.shards, &self.pods[slot.pod], &slot.window);
+        self.slots[place].window.needed().for_each(|hit| self.shards.need(hit));
     }
 
     fn releases(&mut self, place: u32) {
-        let slot = &self.slots[place];
-        let takes_effect = self.pods[slot.pod].takes_effect();
-        for hit in slot.window.needed() {
-            self.shards.release(hit.into(), hit.at >= takes_effect);
-        }
+        self.slots[place].window.needed().for_each(|hit| self.shards.release(hit));
     }
 
     fn close(&mut self, place: u32) {
@@ -344,17 +316,5 @@ impl Store {
     fn close_all(&mut self, pod: u32) {
         self.windows_of(pod).into_iter().for_each(|place| self.close(place));
         (self.pods[pod].ends, self.pods[pod].misses) = (NotBefore::NEVER, NotBefore::NEVER);
-    }
-}
-
-/// The counted lines, and the one that said what the client runs with where they came before that was certain.
-fn tell_needed(shards: &mut Shards, pod: &Pod, window: &Window) {
-    for hit in window.needed() {
-        shards.need(hit.into());
-        if hit.at < pod.takes_effect()
-            && let Some(confirmed) = pod.confirmed()
-        {
-            shards.need(confirmed);
-        }
     }
 }

@@ -251,16 +251,26 @@ fn a_fault_inside_the_pod_counts_whatever_the_client_runs() {
 }
 
 #[test]
-fn a_replay_comes_to_the_same_verdict_about_new_parameters() {
+fn what_is_uncertain_changes_nothing_until_the_health_line_is_heard() {
     let (mut engine, shard, hop) = (engine(), Shard::new("kafka:vpn/0"), applied_at(0));
-    engine.observe(&health(4, "up", "a@1#0", 1), &hop);
-    engine.observe(&event(6, AUTH_FAILED), &hop);
-    assert_eq!(engine.needed_from(&shard), Some(4), "without the health line the refusal would not count");
-
-    let mut settled = Engine::new(Arc::new(RuleSet::shipped()));
-    settled.observe(&health(21, "up", "a@1#0", 1), &hop);
-    settled.observe(&event(25, AUTH_FAILED), &hop);
-    assert_eq!(settled.needed_from(&shard), Some(25));
+    let since = |mut line: LogEvent, since: i64| {
+        line.text = line.text.replace("\"carrier\"", &format!(r#""applied_since":"{}","carrier""#, at(since)));
+        line
+    };
+    for second in [2, 4] {
+        assert_eq!(engine.observe_if_certain(&event(second, AUTH_FAILED), &hop), None);
+    }
+    assert_eq!((engine.open_windows(), engine.take_tally()), (0, Tally::default()));
+    let word = since(health(5, "connecting", "a@1#0", 1), 1);
+    engine.hear(&word, &hop);
+    assert_eq!(engine.take_tally(), Tally::default(), "heard, not counted");
+    assert_eq!(engine.observe_if_certain(&event(0, AUTH_FAILED), &hop), Some(Vec::new()));
+    assert_eq!(engine.take_tally().stale, 1);
+    assert_eq!(engine.observe_if_certain(&event(2, AUTH_FAILED), &hop), Some(Vec::new()));
+    assert_eq!(engine.needed_from(&shard), Some(2), "any health line after it tells the next reader the same");
+    assert_eq!(engine.observe_if_certain(&event(4, AUTH_FAILED), &hop).map(|found| found.len()), Some(1));
+    // A health line is never uncertain.
+    assert!(engine.observe_if_certain(&health(6, "up", "z@9#0", 1), &applied_at(1)).is_some());
 }
 
 #[test]

@@ -15,10 +15,11 @@ mod examples;
 mod overlap;
 
 /// What the health sidecar writes (`hop/health.sh`).
-const HEALTH_FIELDS: [&str; 9] = [
+const HEALTH_FIELDS: [&str; 10] = [
     "hopkeeper",
     "state",
     "applied",
+    "applied_since",
     "carrier",
     "rx_bytes",
     "tx_bytes",

@@ -90,7 +90,7 @@ pub(super) const OF_DISCARDED: &[Label] = &[words(
         "no_time",
         "no_container",
         "unknown_pod",
-        "unknown_pod_overflow",
+        "held_overflow",
         "other_container",
         "shard_lost",
     ],

@@ -14,6 +14,7 @@ use crate::source::MAX_RECORD_BYTES;
 
 mod hearing;
 mod measures;
+mod word;
 
 /// A line that its rule decides at once.
 const EXPIRED: &str = "WARNING: Your certificate has expired!";
@@ -434,7 +435,7 @@ async fn flood(pods: u64) {
     }
     worker.settle();
     assert!((7_000..=8_192).contains(&worker.held.len()), "{}", worker.held.len());
-    assert_eq!(world.discarded("unknown_pod_overflow") as u64, pods - worker.held.len() as u64);
+    assert_eq!(world.discarded("held_overflow") as u64, pods - worker.held.len() as u64);
     assert_eq!(worker.engine.open_windows(), 0, "what is no hop's never gets to the windows");
     // Known pods are served all the while.
     worker.handle(world.line("p1", 0, 0, EXPIRED), &world.stop).await;

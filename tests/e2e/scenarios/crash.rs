@@ -4,9 +4,12 @@ use std::fs::File;
 use std::time::Duration;
 
 use hopkeeper::crd::incident::{IncidentPhase, StepAction};
-use hopkeeper::crd::names;
-use jiff::Timestamp;
+use hopkeeper::crd::{HopIncident, names};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
+use kube::api::{LogParams, Patch, PatchParams};
+use serde_json::{Value, json};
 
 use super::{LIMIT, World, refuse, seconds, until_repaired};
 use crate::app;
@@ -14,6 +17,7 @@ use crate::chain::{describe, phase};
 use crate::lab::{bao_seal, bao_unseal, lab};
 use crate::lab_lock;
 use crate::operator::LogSource;
+use crate::stream::{Shipped, ship};
 use crate::turn::Need;
 use crate::wait::until;
 
@@ -71,6 +75,79 @@ async fn an_operator_that_is_killed_after_any_step_leaves_one_rotation() {
         world.restart_operator().await;
         repaired_once(&world, began, &before).await;
     }
+    told_once_to_the_next_operator(&mut world).await;
+}
+
+/// Killed once more just after it has written parameters. What was said of the ones before, a moment before the client took
+/// these, is no failure of these; what is said of these starts a repair, although it is said once and before the next
+/// operator has heard anything.
+async fn told_once_to_the_next_operator(world: &mut World) {
+    // What these lines are is written to Kafka.
+    world.start.source = LogSource::Kafka;
+    world.start.failpoints = "recover::written=pause".to_owned();
+    world.restart_operator().await;
+    world.start.failpoints = String::new();
+    let before = world.chain.candidate("entry").await;
+    let (fault, _) = refuse(world, "entry").await;
+    let written = until("the operator stops at recover::written", LIMIT, || async {
+        let now = world.chain.candidate("entry").await;
+        if now == before { Err(now) } else { Ok(now) }
+    })
+    .await;
+    world.operator.kill();
+    drop(fault);
+    let pod = world.chain.pod("entry").await;
+    let nudge = Patch::Merge(json!({"metadata": {"annotations": {"e2e/nudge": written}}}));
+    let pods = world.chain.api::<Pod>();
+    pods.patch_metadata(&pod.name_any(), &PatchParams::default(), &nudge).await.expect("the pod should be there");
+    let since = until("the client has taken them", LIMIT, || async {
+        let params = LogParams { container: Some("health".to_owned()), tail_lines: Some(20), ..LogParams::default() };
+        let log = pods.logs(&pod.name_any(), &params).await.map_err(|e| e.to_string())?;
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let word = lines.last().ok_or("no health line")?;
+        let since = word["applied_since"].as_str().filter(|_| word["applied"] == written.as_str());
+        since.and_then(|since| since.parse::<Timestamp>().ok()).ok_or_else(|| word.to_string())
+    })
+    .await;
+
+    // What was said before a hop was Ready has healed.
+    until("the hop is Ready again", LIMIT, || async {
+        let conditions = world.chain.pod("entry").await.status.and_then(|status| status.conditions).unwrap_or_default();
+        let ready = conditions.into_iter().find(|c| c.type_ == "Ready" && c.status == "True").ok_or("not Ready")?;
+        let at = ready.last_transition_time.map(|time| time.0).ok_or("no time")?;
+        if at.as_second() >= since.as_second() { Ok(()) } else { Err(format!("still so since {at}")) }
+    })
+    .await;
+    let told = Timestamp::now();
+    let (uid, name) = (pod.uid().unwrap_or_default(), pod.name_any());
+    let line = |at: Timestamp| {
+        Shipped {
+        key: uid.clone().into_bytes(),
+        payload: json!({
+            "@timestamp": format!("{at:.3}"),
+            "message": "WARNING: Your certificate has expired!",
+            "log": {"offset": at.as_millisecond()},
+            "kubernetes": {"namespace": world.chain.namespace, "pod": {"name": name, "uid": uid}, "container": {"name": "vpn"}},
+        })
+        .to_string()
+        .into_bytes(),
+    }
+    };
+    ship(&[line(since - SignedDuration::from_millis(1)), line(told)]).await;
+    world.operator = world.start.start().await;
+    let is_of_it = |i: &HopIncident| i.spec.rule == "openvpn-own-certificate-expired";
+    let repaired = |i: &HopIncident| is_of_it(i) && phase(i) == IncidentPhase::Recovered;
+    let incident = world.chain.until_incident("entry", "is Recovered", LIMIT, repaired).await;
+    let millisecond = |time: Timestamp| time.as_millisecond();
+    assert_eq!(
+        millisecond(incident.spec.first.time.0),
+        millisecond(told),
+        "the line before was about other parameters"
+    );
+    assert_eq!(incident.status.unwrap_or_default().steps.len(), 1);
+    assert_eq!(world.chain.incidents().await.iter().filter(|i| is_of_it(i)).count(), 1);
+    let after = seconds(since, told);
+    println!("    told once, {after:.1} s after the client took what a killed operator wrote: repaired");
 }
 
 /// How long what all share is away: so long, or `HOPKEEPER_E2E_OUTAGE_SECONDS`.

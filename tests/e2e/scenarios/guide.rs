@@ -106,7 +106,6 @@ async fn the_guide_leads_from_a_pasted_line_to_a_rule_that_fires_in_a_running_op
     let (acts, looks) = parted(load);
     reader.run(&acts);
     println!("    loaded after {:.1} s", began.elapsed().as_secs_f64());
-    chain.until_settled(LIMIT).await; // A reader's chain is no new one.
     let said = Instant::now();
     drop(Fault::new(turn.lane, &["say", "entry", "a", "plan expired"]));
     let shown = reader.watch(looks[0], "provider-plan-expired");
