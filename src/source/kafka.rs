@@ -74,13 +74,11 @@ impl KafkaSource {
             let Some(record) = self.record(&message?) else { continue };
             match records.try_send(record) {
                 Ok(()) => {}
-                Err(TrySendError::Full(record)) => {
-                    match tokio::time::timeout(STANDS_STILL, records.reserve()).await {
-                        Ok(Ok(permit)) => permit.send(record),
-                        Ok(Err(_)) => return Ok(()),
-                        Err(_) => self.wait(&mut messages, record, records).await?,
-                    }
-                }
+                Err(TrySendError::Full(record)) => match tokio::time::timeout(STANDS_STILL, records.reserve()).await {
+                    Ok(Ok(permit)) => permit.send(record),
+                    Ok(Err(_)) => return Ok(()),
+                    Err(_) => self.wait(&mut messages, record, records).await?,
+                },
                 Err(TrySendError::Closed(_)) => return Ok(()),
             }
         }

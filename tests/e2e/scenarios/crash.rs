@@ -103,8 +103,8 @@ async fn told_once_to_the_next_operator(world: &mut World) {
     let since = until("the client has taken them", LIMIT, || async {
         let params = LogParams { container: Some("health".to_owned()), tail_lines: Some(20), ..LogParams::default() };
         let log = pods.logs(&pod.name_any(), &params).await.map_err(|e| e.to_string())?;
-        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let word = lines.last().ok_or("no health line")?;
+        let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let word = lines.next_back().ok_or("no health line")?;
         let since = word["applied_since"].as_str().filter(|_| word["applied"] == written.as_str());
         since.and_then(|since| since.parse::<Timestamp>().ok()).ok_or_else(|| word.to_string())
     })

@@ -94,7 +94,7 @@ async fn read(lines: &[Written]) -> (Vec<i64>, u64, usize) {
 #[tokio::test]
 async fn what_is_said_once_before_the_sidecar_speaks_waits_for_it_and_counts() {
     let told = client(2_100);
-    assert_eq!(read(&[told.clone()]).await, (vec![], 0, 1), "its place is not done");
+    assert_eq!(read(std::slice::from_ref(&told)).await, (vec![], 0, 1), "its place is not done");
     assert_eq!(read(&[told.clone(), health(2_000, OLD, None)]).await, (vec![], 0, 1), "written a moment earlier");
     let (found, _, held) = read(&[told, health(2_000, OLD, None), health(2_400, NEW, Some(2_050))]).await;
     assert_eq!((found, held), (vec![2_100], 0));
