@@ -29,3 +29,4 @@ mod scenarios;
 mod stream;
 mod turn;
 mod wait;
+mod walls;

@@ -17,6 +17,7 @@ use crate::processes::{NET_ADMIN, Process, processes};
 use crate::release::{self, Release, pool, values};
 use crate::turn::{Need, turn};
 use crate::wait::until;
+use crate::walls::{self, Neighbour};
 
 /// A rule of the user's own, on what the lab's servers can be made to say.
 fn rule(words: &str) -> Value {
@@ -64,7 +65,26 @@ async fn an_installed_chart_heals_its_chain_upgrades_one_hop_and_leaves_what_it_
     })
     .await;
 
+    the_operator_reaches_what_it_works_with(&chain, &release).await;
     uninstalled(&chain, &release).await;
+}
+
+/// By the chart's own policy.
+async fn the_operator_reaches_what_it_works_with(chain: &Chain, release: &Release) {
+    let neighbour = Neighbour::start(chain).await;
+    let operator = release.operator(&chain.client).await;
+    assert_eq!(
+        neighbour.reached_by(&operator),
+        [walls::API].into(),
+        "this release reads lines and pools from the Kubernetes API"
+    );
+    assert!(!neighbour.reaches(&operator), "only its metrics are there for others");
+    kubectl(&["-n", &release.namespace, "delete", "networkpolicy", "hopkeeper"]);
+    until("without its policy it reaches everything, and is reached", LIMIT, || async {
+        let (reached, is_reached) = (neighbour.reached_by(&operator), neighbour.reaches(&operator));
+        if reached == walls::everything() && is_reached { Ok(()) } else { Err(format!("{reached:?}, {is_reached}")) }
+    })
+    .await;
 }
 
 /// design.md's table, as the kernel sees it.

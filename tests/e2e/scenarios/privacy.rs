@@ -18,6 +18,7 @@ use crate::lab::{Capture, LANES, Lane, lab};
 use crate::leaks::{Leaker, outside};
 use crate::turn::{Need, turn};
 use crate::wait::until;
+use crate::walls::{Neighbour, everything, inside};
 
 const HOPS: [&str; 3] = ["entry", "middle", "exit"];
 
@@ -26,7 +27,7 @@ async fn no_packet_leaves_beside_the_tunnels() {
     let turn = turn("leaks", Need::ThisLane(LANES[0])).await;
     let capture = outside("leak-start");
     let leaker = Leaker::start(turn.lane);
-    let world = World::up_in(turn, |_| ()).await;
+    let mut world = World::up_in(turn, |_| ()).await;
     let leaked = capture.stop();
     assert_eq!(leaked.len(), 0, "while the chain started: {leaked:#?}");
 
@@ -64,16 +65,42 @@ async fn no_packet_leaves_beside_the_tunnels() {
     drop(leaker);
     let leaked = capture.stop();
     println!("    packets beside the tunnels: 0 with the kill switch, {} without it", leaked.len());
+    policies_are_a_second_wall(&mut world).await;
 }
 
 /// Removes the kill switch of a pod from outside, where it is there.
 fn remove_kill_switch(pod: &Pod) {
-    let Some(address) = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref()) else { return };
-    let script = format!(
-        "for n in /run/netns/*; do nsenter --net=$n /usr/sbin/ip -4 -o addr show dev eth0 2>/dev/null | grep -qw {address} && \
-         nsenter --net=$n nft delete table inet vpn 2>/dev/null; done; true"
+    inside(pod, "nft delete table inet vpn 2>/dev/null");
+}
+
+/// Where no pod has a kill switch, which the application's never had: nothing of the cluster or beyond it is reached, and nothing comes
+/// in. That the entry hop reaches its server is what all the rest of this lives on.
+async fn policies_are_a_second_wall(world: &mut World) {
+    let neighbour = Neighbour::start(&world.chain).await;
+    let mut pods = vec![("app", world.chain.api::<Pod>().get("app").await.expect("the application should be there"))];
+    for hop in HOPS {
+        pods.push((hop, world.chain.pod(hop).await));
+    }
+    for (name, pod) in &pods {
+        remove_kill_switch(pod);
+        let reached = neighbour.reached_by(pod);
+        assert!(reached.is_empty(), "{name} reaches {reached:?}");
+        assert!(!neighbour.reaches(pod), "{name} is reached");
+    }
+    // It is the policies that hold: nobody is there to put them back.
+    world.operator.kill();
+    kubectl(&["-n", &world.chain.namespace, "delete", "networkpolicies", "--all"]);
+    for (name, pod) in &pods {
+        until(&format!("without a policy {name} reaches everything, and is reached"), LIMIT, || async {
+            let (reached, is_reached) = (neighbour.reached_by(pod), neighbour.reaches(pod));
+            if reached == everything() && is_reached { Ok(()) } else { Err(format!("{reached:?}, {is_reached}")) }
+        })
+        .await;
+    }
+    println!(
+        "    beside the chain, without kill switches: nothing is reached with the policies, all of {:?} without",
+        everything()
     );
-    lab(&["node", "bash", "-c", &script]);
 }
 
 #[tokio::test]

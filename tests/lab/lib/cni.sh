@@ -1,14 +1,16 @@
 # shellcheck shell=bash
-# The pods' networks: their own by the plugin ptp (routed, so Services work without br_netfilter), and those that
-# NetworkAttachmentDefinitions describe, by Multus in its "thick" form: a daemon in the node, called by a shim.
-CNI_CONF=$NODE_FS/etc/cni/net.d CNI_BIN=$NODE_FS/opt/cni/bin MULTUS_RUN=/run/multus/daemon
+# The pods' networks: their own by the plugin ptp (routed, so Services work without br_netfilter), with kube-network-policies as
+# the one that enforces NetworkPolicies, and those that NetworkAttachmentDefinitions describe, by Multus in its "thick" form: a
+# daemon in the node, called by a shim.
+CNI_CONF=$NODE_FS/etc/cni/net.d CNI_BIN=$NODE_FS/opt/cni/bin MULTUS_RUN=/run/multus/daemon POLICY_QUEUE=100
 
 cni_build() {
-  local is m=gopkg.in/k8snetworkplumbingwg/multus-cni.v4/cmd
+  local is m=gopkg.in/k8snetworkplumbingwg/multus-cni.v4/cmd go=(go build -C "$LAB_SRC/cni" -mod=readonly -buildvcs=false -trimpath -ldflags '-s -w' -o)
   is=$(cat "$LAB_SRC"/cni/go.{mod,sum} | sha256sum | cut -c -16)
   [ ! -e "$BIN/.cni-$is" ] || return 0
-  say "building Multus"
-  CGO_ENABLED=0 go build -C "$LAB_SRC/cni" -mod=readonly -buildvcs=false -trimpath -ldflags '-s -w' -o "$BIN/" $m/multus-daemon $m/multus-shim
+  say "building Multus and kube-network-policies"
+  CGO_ENABLED=0 "${go[@]}" "$BIN/" $m/multus-daemon $m/multus-shim
+  CGO_ENABLED=0 "${go[@]}" "$BIN/kube-network-policies" sigs.k8s.io/kube-network-policies/cmd
   rm -f "$BIN"/.cni-*; touch "$BIN/.cni-$is"
 }
 
@@ -37,4 +39,29 @@ multus_up() {
   alive multus || MULTUS_NODE_NAME=$NODE spawn_as multus multus "$BIN/multus-daemon" --config "$RUN/conf/multus.json"
   await multus 60 in_node curl -sf -o /dev/null --unix-socket $MULTUS_RUN/multus.sock http://multus/healthz
   await multus 10 test -e "$CNI_CONF/00-multus.conf"
+}
+
+# It judges the first packet of each connection, which the kernel hands it by a queue; without it no connection of a pod begins.
+policies_up() {
+  await kube-apiserver 30 kc apply -f "$LAB_SRC/manifests/network-policies.yaml"
+  alive network-policies || spawn_as kube-network-policies network-policies "$BIN/kube-network-policies" --hostname-override "$NODE" \
+    --nfqueue-id "$POLICY_QUEUE" --metrics-bind-address 127.0.0.1:9080
+  await network-policies 60 grep -q "^ *$POLICY_QUEUE " "/proc/$(pid_of network-policies)/net/netfilter/nfnetlink_queue"
+  in_node iptables -w -t mangle -C POSTROUTING -d "$POD_CIDR" -j POD-POLICIES 2>/dev/null || policies_queue
+}
+# It would write these rules by itself, in nftables, which not every kernel lets queue (CONFIG_NFT_QUEUE); iptables' NFQUEUE is there. Its own
+# are those of POSTROUTING, for pods that a policy selects. INPUT is added: the API server is on the pods' own node, where Calico, for
+# one, enforces policies of egress too. What the node's root sends is the kubelet's and the API server's.
+policies_queue() {
+  in_node iptables-restore -w --noflush <<T
+*mangle
+:POD-POLICIES - [0:0]
+-A POD-POLICIES -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A POD-POLICIES -j NFQUEUE --queue-num $POLICY_QUEUE
+-A INPUT -s $POD_CIDR -j POD-POLICIES
+-A POSTROUTING -m owner --uid-owner 0 -j ACCEPT
+-A POSTROUTING -s $POD_CIDR -j POD-POLICIES
+-A POSTROUTING -d $POD_CIDR -j POD-POLICIES
+COMMIT
+T
 }
