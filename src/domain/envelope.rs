@@ -177,6 +177,8 @@ fn parse_path(path: &str) -> Option<FromPath<'_>> {
 }
 
 #[cfg(test)]
+mod recorded_tests;
+#[cfg(test)]
 mod reference_tests;
 #[cfg(test)]
 mod tests;

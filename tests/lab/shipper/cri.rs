@@ -12,7 +12,7 @@ pub(crate) struct Message {
     pub(crate) stream: String,
     /// The text, without a line end.
     pub(crate) text: String,
-    /// First byte in the file.
+    /// First byte in the file: of the first of partial lines, and of the last line of a multiline event, as Filebeat's `log.offset`.
     pub(crate) start: u64,
     /// First byte after it.
     pub(crate) end: u64,

@@ -1,18 +1,20 @@
-//! lab-shipper: this lab's stand-in for Filebeat, whose binary the package registries do not offer. Reads the logs of the hop pods
-//! (label `hopkeeper.io/chain`; containers `vpn` and `health`) on one node and writes Filebeat's events to Kafka, keyed by pod UID, or to
-//! Elasticsearch.
-//! It is not Filebeat: see the lab's README for what differs.
+//! lab-shipper: this lab's stand-in for Filebeat with our configurations (`filebeat/*.yml`). Reads the logs of the containers `vpn` and
+//! `health` on one node, but for those of pods without the label `hopkeeper.io/chain`, and writes Filebeat's events to Kafka, keyed by
+//! pod UID, or to Elasticsearch.
+//! It is not Filebeat: see the lab's README for what was compared and what differs.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test stops where it goes wrong"))]
 
 mod cri;
 mod envelope;
 mod multiline;
 mod pods;
+#[cfg(test)]
+mod recorded;
 mod registry;
 mod sink;
 mod tail;
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{fs, io};
@@ -20,10 +22,11 @@ use std::{fs, io};
 use anyhow::Context;
 use clap::Parser;
 use notify::{RecursiveMode, Watcher};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::envelope::Whose;
 use crate::pods::Pods;
 use crate::registry::{Entry, Registry};
 use crate::sink::{Elasticsearch, Kafka, Output, Place, Record, Sink};
@@ -53,7 +56,7 @@ struct Options {
     /// The file that remembers what has been sent.
     #[arg(long)]
     registry: PathBuf,
-    /// The node's name, as `host.name` and `agent.name`.
+    /// The node's name, as Kubernetes and as the host knows it.
     #[arg(long, default_value = "lab")]
     node: String,
 }
@@ -61,12 +64,24 @@ struct Options {
 /// A container's log that is being read.
 struct Open {
     tail: Tail,
-    uid: String,
-    container: String,
-    id: String,
+    whose: Whose,
     path: String,
-    metadata: Map<String, Value>,
+    /// What its events say of Kubernetes; none while its pod is known to be no hop.
+    kubernetes: Option<Value>,
+    /// The pod's version that this comes from.
     version: Option<String>,
+}
+
+impl Open {
+    /// Takes up what the API server knows by now. What it knew of a pod stays when the pod is gone.
+    fn look_up(&mut self, pods: &Pods) {
+        if let Some(pod) = pods.get(&self.whose.uid)
+            && (self.version.is_none() || pod.metadata.resource_version != self.version)
+        {
+            self.kubernetes = envelope::metadata(&self.whose, Some(&pod));
+            self.version = pod.metadata.resource_version.clone();
+        }
+    }
 }
 
 struct Shipper {
@@ -75,97 +90,103 @@ struct Shipper {
     registry: Registry,
     sink: Sink,
     pods: Pods,
-    open: HashMap<String, Open>,
+    /// In the order in which they were found.
+    open: Vec<Open>,
     ended: Vec<String>,
 }
 
-/// What a log's two names say: `containers/<pod>_<namespace>_<container>-<id>.log` is a link to
-/// `pods/<namespace>_<pod>_<uid>/<container>/<n>.log`.
-fn container_of(link: &str, target: &Path) -> Option<(String, String, String)> {
-    let id = link.strip_suffix(".log")?.rsplit_once('-')?.1;
-    let container = target.parent()?.file_name()?.to_str()?;
-    let uid = target.parent()?.parent()?.file_name()?.to_str()?.rsplit_once('_')?.1;
-    Some((uid.to_owned(), container.to_owned(), id.to_owned()))
+/// The names in a directory, sorted; none where there is no such directory (the node is down, the pod is gone).
+fn names(directory: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(directory) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut names: Vec<String> =
+        entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect::<io::Result<_>>()?;
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// The logs among the names in a container's directory, as `*.log*` without `.gz` and `.tmp` finds them; what was rotated comes
+/// before what was begun after it.
+fn logs(mut names: Vec<String>) -> Vec<String> {
+    names.retain(|name| name.contains(".log") && !name.ends_with(".gz") && !name.ends_with(".tmp"));
+    names.sort_by_key(|name| {
+        let (restart, rotated) = name.split_once(".log").unwrap_or((name, ""));
+        (restart.parse::<u64>().unwrap_or(u64::MAX), rotated.is_empty(), rotated.to_owned())
+    });
+    names
 }
 
 impl Shipper {
     /// Opens the logs that have appeared.
-    async fn discover(&mut self) -> io::Result<()> {
-        let links = match fs::read_dir(self.options.root.join("var/log/containers")) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()), // the node is down
-            other => other?,
-        };
-        for link in links {
-            let link = link?;
-            let name = link.file_name().to_string_lossy().into_owned();
-            if self.open.contains_key(&name) {
-                continue;
-            }
-            let Ok(target) = fs::read_link(link.path()) else { continue };
-            let Some((uid, container, id)) = container_of(&name, &target) else { continue };
-            let Some(pod) = self.pods.get(&uid).filter(|_| container == "vpn" || container == "health") else {
-                continue;
-            };
-            let place = self.options.root.join(target.strip_prefix("/").unwrap_or(&target));
-            let metadata = self.pods.metadata(&pod, &container, &id).await;
-            let boringtun =
-                metadata["container"]["image"]["name"].as_str().is_some_and(|image| image.contains("boringtun"));
-            match Tail::open(&place, &self.registry, boringtun && container == "vpn") {
-                Ok(tail) => {
-                    tracing::info!(file = %name, "reading a log");
-                    let version = pod.metadata.resource_version.clone();
-                    let path = format!("/var/log/containers/{name}");
-                    self.open.insert(name, Open { tail, uid, container, id, path, metadata, version });
+    fn discover(&mut self) -> io::Result<()> {
+        let open: HashSet<String> = self.open.iter().map(|log| log.tail.key.clone()).collect();
+        let pods = self.options.root.join("var/log/pods");
+        for directory in names(&pods)? {
+            for container in ["health", "vpn"] {
+                let Some(whose) = Whose::of(&directory, container) else { continue };
+                for name in logs(names(&pods.join(&directory).join(container))?) {
+                    let place = pods.join(&directory).join(container).join(&name);
+                    match tail::key(&place) {
+                        Ok(key) if open.contains(&key) => continue,
+                        Ok(_) => {}
+                        Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                        Err(e) => return Err(e),
+                    }
+                    let path = format!("/var/log/pods/{directory}/{container}/{name}");
+                    match Tail::open(&place, &self.registry, container == "vpn") {
+                        Ok(tail) => {
+                            tracing::info!(file = %path, "reading a log");
+                            let kubernetes = envelope::metadata(&whose, None);
+                            self.open.push(Open { tail, whose: whose.clone(), path, kubernetes, version: None });
+                        }
+                        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                        Err(e) => tracing::warn!(file = %path, error = %e, "failed to open a log"),
+                    }
                 }
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                Err(e) => tracing::warn!(file = %name, error = %e, "failed to open a log"),
             }
         }
         Ok(())
     }
 
     /// Reads every open log once.
-    async fn read(&mut self) {
-        let mut closed = Vec::new();
-        for (name, log) in &mut self.open {
+    fn read(&mut self) {
+        let mut ended = Vec::new();
+        for log in &mut self.open {
             let (messages, fate) = match log.tail.read(Instant::now()) {
                 Ok(read) => read,
                 Err(e) => {
-                    tracing::warn!(file = %name, error = %e, "failed to read a log");
+                    tracing::warn!(file = %log.path, error = %e, "failed to read a log");
                     continue;
                 }
             };
-            if !messages.is_empty()
-                && let Some(pod) = self.pods.get(&log.uid)
-                && pod.metadata.resource_version != log.version
-            {
-                log.metadata = self.pods.metadata(&pod, &log.container, &log.id).await;
-                log.version = pod.metadata.resource_version.clone();
+            if !messages.is_empty() {
+                log.look_up(&self.pods);
             }
             let source = envelope::Source { path: &log.path, device: log.tail.device, inode: log.tail.inode };
             for message in messages {
-                let event = envelope::event(&message, &source, &self.agent, &log.metadata);
+                let Some(kubernetes) = &log.kubernetes else { break };
+                let event = envelope::event(&message, &source, &self.agent, kubernetes);
                 let entry = Entry { offset: message.end, head: log.tail.head.clone(), path: log.path.clone() };
                 let place = Place { file: log.tail.key.clone(), entry };
-                let (key, payload) = (log.uid.clone(), event.to_string().into_bytes());
+                let (key, payload) = (log.whose.uid.clone(), event.to_string().into_bytes());
                 self.sink.push(Record { key, payload, time: message.time, place });
             }
-            if fate != Fate::Same {
-                closed.push(name.clone());
+            if fate == Fate::Gone {
+                ended.push(log.tail.key.clone());
             }
         }
-        for name in closed {
-            if let Some(log) = self.open.remove(&name) {
-                tracing::info!(file = %name, junk = log.tail.junk, "a log has ended");
-                self.ended.push(log.tail.key);
-            }
+        for log in self.open.extract_if(.., |log| ended.contains(&log.tail.key)) {
+            tracing::info!(file = %log.path, junk = log.tail.junk, "a log has ended");
         }
+        self.ended.append(&mut ended);
     }
 
     /// Clears the registry of files that are gone and have been delivered whole, so that it stays small.
     fn forget_ended(&mut self) {
         for key in self.ended.drain(..) {
-            if !self.open.values().any(|log| log.tail.key == key) {
+            if !self.open.iter().any(|log| log.tail.key == key) {
                 self.registry.forget(&key);
             }
         }
@@ -175,8 +196,8 @@ impl Shipper {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         loop {
             if self.sink.ready() {
-                self.discover().await.context("failed to list the node's logs")?;
-                self.read().await;
+                self.discover().context("failed to list the node's logs")?;
+                self.read();
             }
             self.sink.turn(&mut self.registry)?;
             if !self.sink.busy() {
@@ -222,7 +243,7 @@ async fn main() -> anyhow::Result<()> {
         Some(url) => Output::Elasticsearch(Elasticsearch::new(url, &options.stream)?),
         None => Output::Kafka(Kafka::new(&options.brokers, &options.topic)?),
     });
-    let (pods, watch) = Pods::watch(&options.kubeconfig).await.context("failed to reach Kubernetes")?;
+    let (pods, watch) = Pods::watch(&options.kubeconfig, &options.node).await.context("failed to reach Kubernetes")?;
 
     let (wake, woken) = mpsc::channel(1);
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
@@ -237,7 +258,7 @@ async fn main() -> anyhow::Result<()> {
     let work = async {
         pods.synced().await?;
         tracing::info!("ready");
-        let mut shipper = Shipper { options, agent, registry, sink, pods, open: HashMap::new(), ended: Vec::new() };
+        let mut shipper = Shipper { options, agent, registry, sink, pods, open: Vec::new(), ended: Vec::new() };
         shipper.run(woken).await
     };
     tokio::select! {
@@ -251,10 +272,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_logs_names_tell_its_pod_and_container() {
-        let target = Path::new("/var/log/pods/vpn_berlin-entry-5d9-x_1111-2222/vpn/0.log");
-        let found = container_of("berlin-entry-5d9-x_vpn_vpn-0123abcd.log", target);
-        assert_eq!(found, Some(("1111-2222".into(), "vpn".into(), "0123abcd".into())));
-        assert_eq!(container_of("README", target), None);
+    fn a_logs_directories_tell_its_pod_and_container() {
+        let whose = Whose::of("vpn_berlin-entry-5d9-x_1111-2222", "vpn").unwrap();
+        assert_eq!((whose.namespace.as_str(), whose.pod.as_str()), ("vpn", "berlin-entry-5d9-x"));
+        assert_eq!((whose.uid.as_str(), whose.container.as_str()), ("1111-2222", "vpn"));
+        assert_eq!(Whose::of("lost+found", "vpn"), None);
+    }
+
+    #[test]
+    fn rotated_logs_come_before_what_was_begun_after_them_and_packed_ones_are_left() {
+        let names = ["10.log", "9.log", "9.log.20260102", "9.log.20260101.gz", "9.log.20260103.tmp", "README"];
+        assert_eq!(logs(names.map(str::to_owned).to_vec()), ["9.log.20260102", "9.log", "10.log"]);
     }
 }

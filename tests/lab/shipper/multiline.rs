@@ -1,12 +1,19 @@
-//! Filebeat's multiline parser (`type: pattern, negate: false, match: after`), set for boringtun: an event is a line, a line
-//! `    at file:line`, and an empty line, which is also the `flush_pattern`. Without one, an event ends by the next or by time.
+//! Filebeat's multiline parser (`type: pattern, negate: false, match: after`), set for boringtun as in `filebeat/*.yml`: an event is a
+//! line, a line `    at file:line`, and an empty line, which is also the `flush_pattern`. Without one, an event ends by the next or by time.
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
+
+use regex::Regex;
 
 use crate::cri::Message;
 
-/// How long an incomplete event waits for its next line.
-pub(crate) const TIMEOUT: Duration = Duration::from_millis(500);
+/// How long an event waits for its next line.
+pub(crate) const TIMEOUT: Duration = Duration::from_millis(200);
+/// What belongs to the event before it.
+const PATTERN: &str = r"^(?:\s+(?:\x1b\[[0-9;]*m)*(?:at|in)(?:\x1b\[[0-9;]*m)* |$)";
+/// Further lines are left out of an event.
+const MAX_LINES: usize = 8;
 
 /// Collects the lines of one event.
 #[derive(Default)]
@@ -14,9 +21,10 @@ pub(crate) struct Multiline {
     open: Option<(Message, Instant)>,
 }
 
-/// Whether the line belongs to the event before it: `^(    at |$)`.
+/// Whether the line belongs to the event before it.
 fn continues(text: &str) -> bool {
-    text.starts_with("    at ") || text.is_empty()
+    static CONTINUES: LazyLock<Regex> = LazyLock::new(|| Regex::new(PATTERN).expect("the pattern should be valid"));
+    CONTINUES.is_match(text)
 }
 
 impl Multiline {
@@ -24,10 +32,12 @@ impl Multiline {
     pub(crate) fn push(&mut self, message: Message, now: Instant) -> Option<Message> {
         match self.open.take() {
             Some((mut event, _)) if continues(&message.text) => {
-                event.text.push('\n');
-                event.text.push_str(&message.text);
-                event.end = message.end;
-                event.lines += 1;
+                if event.lines < MAX_LINES {
+                    event.text.push('\n');
+                    event.text.push_str(&message.text);
+                    event.lines += 1;
+                }
+                (event.start, event.end) = (message.start, message.end);
                 if message.text.is_empty() {
                     return Some(event);
                 }
@@ -77,15 +87,32 @@ mod tests {
 
     #[test]
     fn the_three_lines_of_a_boringtun_event_are_one_as_soon_as_the_empty_line_comes() {
-        let (events, mut rest) =
-            run(&["  2026-01-02T03:04:05Z  WARN timers: HANDSHAKE(REKEY_TIMEOUT)", "    at src/timers.rs:275", ""]);
+        let lines = ["  2026-01-02T03:04:05Z  WARN timers: HANDSHAKE(REKEY_TIMEOUT)", "    at src/timers.rs:275", ""];
+        let (events, mut rest) = run(&lines);
         assert_eq!(events.len(), 1);
         assert_eq!(
             events[0].text,
             "  2026-01-02T03:04:05Z  WARN timers: HANDSHAKE(REKEY_TIMEOUT)\n    at src/timers.rs:275\n"
         );
-        assert_eq!((events[0].lines, events[0].start), (3, 0));
+        let last = messages(&lines)[2].start;
+        assert_eq!((events[0].lines, events[0].start), (3, last), "the offset is that of the last line");
         assert_eq!(rest.finish(), None);
+    }
+
+    #[test]
+    fn the_settings_are_those_of_our_configurations() {
+        let configuration = include_str!("../../../filebeat/filebeat-kafka.yml");
+        let timeout = format!("timeout: {}ms\n", TIMEOUT.as_millis());
+        for setting in [format!("pattern: '{PATTERN}'\n"), timeout, format!("max_lines: {MAX_LINES}\n")] {
+            assert!(configuration.contains(&setting), "{setting}");
+        }
+    }
+
+    #[test]
+    fn a_coloured_place_belongs_to_its_event_and_an_indented_line_of_another_kind_does_not() {
+        let (events, mut rest) = run(&["  one", "    \u{1b}[2;3mat\u{1b}[0m a.rs:1", "", "  two", "  three"]);
+        assert_eq!(events.iter().map(|e| e.lines).collect::<Vec<_>>(), [3, 1]);
+        assert_eq!(rest.finish().unwrap().text, "  three");
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! One container's log file, read as it grows: complete lines only, on over rotation (kubelet renames and starts a new file), to the
-//! last byte of a deleted one.
+//! One container's log file, read as it grows: complete lines only, under whatever name (the kubelet rotates by renaming), to the last
+//! byte of a deleted one.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use crate::cri::{Joiner, Message, parse};
@@ -20,9 +20,8 @@ const HEAD: usize = 30;
 
 /// An open log file.
 pub(crate) struct Tail {
-    place: PathBuf,
     file: File,
-    /// `device-inode`: Filebeat's `file_identity.native`.
+    /// `device-inode`. Filebeat's `file_identity.fingerprint` is the first bytes' hash; the registry holds those beside this.
     pub(crate) key: String,
     pub(crate) device: u64,
     pub(crate) inode: u64,
@@ -35,13 +34,20 @@ pub(crate) struct Tail {
     pub(crate) junk: u64,
 }
 
+/// What tells the file from every other one that is there: `device-inode`.
+pub(crate) fn key(place: &Path) -> io::Result<String> {
+    std::fs::metadata(place).map(|meta| key_of(&meta))
+}
+
+fn key_of(meta: &std::fs::Metadata) -> String {
+    format!("{}-{}", meta.dev(), meta.ino())
+}
+
 /// What became of the file while it was read.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Fate {
     /// It may grow.
     Same,
-    /// Another one has its name: open that.
-    Rotated,
     /// It has no name any more, and everything has been read.
     Gone,
 }
@@ -51,7 +57,7 @@ impl Tail {
     pub(crate) fn open(place: &Path, registry: &Registry, multiline: bool) -> io::Result<Self> {
         let mut file = File::open(place)?;
         let meta = file.metadata()?;
-        let key = format!("{}-{}", meta.dev(), meta.ino());
+        let key = key_of(&meta);
         let head = read_head(&file)?;
         let mut offset = registry.offset(&key, &head);
         if offset > meta.len() {
@@ -61,7 +67,6 @@ impl Tail {
         let multiline = multiline.then(Multiline::default);
         let (device, inode) = (meta.dev(), meta.ino());
         Ok(Self {
-            place: place.to_owned(),
             file,
             key,
             device,
@@ -75,14 +80,9 @@ impl Tail {
         })
     }
 
-    /// Reads what is new. Looks first whether the file was replaced, so that what it says last is read before it is left.
+    /// Reads what is new. Looks first whether the file was deleted, so that what it says last is read before it is left.
     pub(crate) fn read(&mut self, now: Instant) -> io::Result<(Vec<Message>, Fate)> {
-        let fate = match std::fs::metadata(&self.place) {
-            Ok(m) if m.ino() == self.inode && m.dev() == self.device => Fate::Same,
-            Ok(_) => Fate::Rotated,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Fate::Gone,
-            Err(e) => return Err(e),
-        };
+        let fate = if self.file.metadata()?.nlink() == 0 { Fate::Gone } else { Fate::Same };
         if self.head.len() < HEAD {
             self.head = read_head(&self.file)?;
         }
@@ -138,6 +138,7 @@ fn read_head(file: &File) -> io::Result<String> {
 mod tests {
     use std::fs;
     use std::io::Write;
+    use std::path::PathBuf;
 
     use super::*;
     use crate::registry::Entry;
@@ -172,18 +173,19 @@ mod tests {
     }
 
     #[test]
-    fn a_rotated_file_is_read_to_its_end_before_the_next() {
+    fn a_rotated_file_is_read_on_under_its_new_name() {
         let (dir, log, registry) = setup();
         append(&log, &["one"]);
         let mut tail = Tail::open(&log, &registry, false).unwrap();
         tail.read(Instant::now()).unwrap();
-        append(&log, &["two"]);
-        fs::rename(&log, dir.path().join("0.log.20260102")).unwrap();
+        let rotated = dir.path().join("0.log.20260102");
+        fs::rename(&log, &rotated).unwrap();
+        append(&rotated, &["two"]);
         append(&log, &["three"]);
         let (messages, fate) = tail.read(Instant::now()).unwrap();
-        assert_eq!((texts(&messages), fate), (vec!["two"], Fate::Rotated));
-        let mut next = Tail::open(&log, &registry, false).unwrap();
-        assert_eq!(texts(&next.read(Instant::now()).unwrap().0), ["three"]);
+        assert_eq!((texts(&messages), fate), (vec!["two"], Fate::Same));
+        fs::remove_file(&rotated).unwrap();
+        assert_eq!(tail.read(Instant::now()).unwrap().1, Fate::Gone);
     }
 
     #[test]
@@ -191,7 +193,7 @@ mod tests {
         let (_dir, log, registry) = setup();
         append(&log, &["one"]);
         let mut tail = Tail::open(&log, &registry, true).unwrap();
-        tail.read(Instant::now()).unwrap();
+        assert!(tail.read(Instant::now()).unwrap().0.is_empty(), "it waits for a line that continues it");
         append(&log, &["last words"]);
         fs::remove_file(&log).unwrap();
         let (messages, fate) = tail.read(Instant::now()).unwrap();
