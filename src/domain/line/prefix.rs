@@ -33,7 +33,7 @@ pub fn program_span(line: &str) -> Range<usize> {
             // Google's log viewer.
             r"(?:Default|Info|Notice|Warning|Error|Critical) \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [A-Z]{3,5}",
             // ctime: OpenVPN 2.4 and before; Pritunl puts its server's name before it.
-            r"(?:\[[a-z]+-[a-z]+-\d+\] )?(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2} \d\d:\d\d:\d\d \d{4}",
+            r">?(?:\[[a-z]+-[a-z]+-\d+\] )?(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2} \d\d:\d\d:\d\d \d{4}",
             // syslog and journald, with host and program; journald writes months in the machine's language.
             concat!(
                 r"(?:<\d{1,3}>)?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2} \d\d:\d\d:\d\d(?:\.\d{1,6})?",
@@ -60,6 +60,10 @@ pub fn program_span(line: &str) -> Range<usize> {
             // Android's log, as `logcat -v threadtime` and as its Studio writes it.
             r"(?:\d\d-\d\d )?\d\d:\d\d:\d\d\.\d{3} +\d+ +\d+ [VDIWEF] [\w./-]+ *:",
             r"\d+-\d+ +[\w.()/-]+ +[\w.]+ +[VDIWEF]",
+            // `logcat -v time` and `-v brief`, with the package where an app writes it.
+            r"(?:\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} +)?(?:\d+-\d+/[\w.]+ +)?[VDIWEF]/[\w./-]+ *(?:\( *\d+\))?:",
+            // rsyslog, of a line that came again and again.
+            r"message repeated \d+ times: \[",
             // openvpn3-linux: who speaks, and how loudly (`LogPrefix` in its log-helpers.hpp).
             r"\{tag:\d+\}",
             concat!(
@@ -70,6 +74,7 @@ pub fn program_span(line: &str) -> Range<usize> {
             r"\[Core\]",
             // Programs around OpenVPN and WireGuard, quotes in a thread.
             r"Openvpn log >>",
+            r"LOG:",
             r"OpenVPN >",
             r"vopono(?:_core)?(?:::\w+)+ +>",
             r"netifd: [\w.-]+ \(\d+\):",
@@ -98,19 +103,21 @@ pub fn program_span(line: &str) -> Range<usize> {
                 r"(?:\[0m)?\]?(?:\s+\[?(?:openvpn|wireguard)\]?:?)?"
             ),
             r"\[(?:Debug|Info|Warning|Error)\]",
+            // logrus on a terminal: seconds since its start.
+            r"(?:FATAL|ERROR|WARN|INFO|DEBUG|TRACE)\[\d{4,8}\]",
             r"(?:ERRO|DEBG|CRIT)",
             r"\[(?:openvpn|wireguard|vpn)\]:?",
             // wireguard-go's logger: `DEBUG: (wg0) `.
             r"(?:DEBUG|ERROR|INFO): \([\w.@-]{1,15}\)",
         ]
         .join("|");
-        // What no space follows: viewers of a container's log, a quote in a thread.
+        // What no space needs to follow: viewers of a container's log, a quote in a thread.
         let attached = concat!(
-            r"today at \d{1,2}:\d\d:\d\d(?: [AP]M)?",
+            r"(?:today|yesterday|last [A-Z][a-z]{2,5}day) at \d{1,2}:\d\d(?::\d\d)?(?: [AP]M)?",
             r#"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,(?:stdout|stderr),"?"#,
-            r"|`"
+            r#"|[`"“]|\*\*"#
         );
-        Regex::new(&format!(r#"^\s*(?:(?:{prefix})(?:\s+|$)|{attached})*(?:msg="|P:|>LOG:\d+,[A-Z]*,)?"#))
+        Regex::new(&format!(r#"^\s*(?:(?:{prefix})(?:\s+|$)|(?:{attached})\s*)*(?:msg="|P:|>LOG:\d+,[A-Z]*,)?"#))
             .expect("should be a valid pattern")
     });
     // Prefixes are short: a huge line is not scanned beyond its start.
@@ -186,6 +193,15 @@ mod tests {
             "11월 22 16:25:43 gateway nm-openvpn[4321]: ",
             "Error 2026-11-22 16:25:43.489 CET Sun Nov 22 16:25:43 2026 ",
             "today at 4:25:43 PM2026-11-22 16:25:43 ",
+            "last Thursday at 11:37 PM Thu Aug  6 23:37:30 2020 ",
+            "Nov 22 16:25:43 gateway nm-openvpn[4321]: message repeated 44 times: [ ",
+            "11-22 16:25:43.772 I/GoLog   ( 2611): [Debug] ",
+            "W/OpenVPN: 1579868060.815908 1 ",
+            "ERROR[0012] ",
+            ">Sun Nov 22 16:25:43 2026 ",
+            "“",
+            "**2026-11-22 16:25:43 ",
+            "` ",
             "2026-11-22 16:25:43,stdout,\"2026-11-22T16:25:43.890+0100\tINFO\topenvpn: ",
             "[pod/berlin-entry-0/vpn] 2026-11-22 16:25:43 ",
             "16:25:43 nordvpnd: ",
