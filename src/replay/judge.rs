@@ -199,7 +199,7 @@ impl<'a> Judge<'a> {
         for (index, told) in self.told.iter_mut().enumerate() {
             told.was_down |= !self.readiness.is_ready(index, self.now);
         }
-        if !self.incidents.iter().any(|incident| incident.view.phase != Phase::Closed) {
+        if !self.incidents.iter().any(|incident| incident.view.phase != Phase::Closed) && self.unheard().is_none() {
             self.end_outages();
             return;
         }
@@ -346,14 +346,26 @@ impl<'a> Judge<'a> {
         })
     }
 
-    /// An outer hop that is down without an incident of its own, while inner ones are held because of it: its single
-    /// lines and their symptoms together are enough.
-    fn infer(&mut self) -> bool {
+    /// The outermost hop that is down, and the innermost of those that are held because of it.
+    fn suffered(&self) -> Option<(usize, usize)> {
         let is_waiting = |i: &Incident| i.view.phase == Phase::Open && i.view.evidence == Evidence::Path;
-        let Some(innermost) = self.incidents.iter().filter(|i| is_waiting(i)).map(|i| i.hop).max() else {
+        let innermost = self.incidents.iter().filter(|i| is_waiting(i)).map(|i| i.hop).max()?;
+        (0..innermost).find(|hop| !self.readiness.is_ready(*hop, self.now)).map(|hop| (hop, innermost))
+    }
+
+    /// The outermost hop that is down, where its server hears nothing of it. Inner hops need not say that they suffer:
+    /// nobody is inside of an exit, and an OpenVPN may say so only minutes later.
+    fn unheard(&self) -> Option<usize> {
+        let down = (0..self.chain.hops.len()).find(|hop| !self.readiness.is_ready(*hop, self.now))?;
+        self.readiness.is_unheard(down).then_some(down)
+    }
+
+    /// A hop that is down without an incident of its own, while inner ones are held because of it: its single lines and
+    /// their symptoms together are enough. What its server asks for again and again is so by itself.
+    fn infer(&mut self) -> bool {
+        let Some((hop, innermost)) = self.suffered().or_else(|| self.unheard().map(|hop| (hop, hop))) else {
             return false;
         };
-        let Some(hop) = (0..innermost).find(|hop| !self.readiness.is_ready(*hop, self.now)) else { return false };
         let since = self.readiness.since(hop, self.now);
         let has_own = |i: &Incident| i.hop == hop && i.view.closed_at.is_none_or(|closed| closed >= since);
         if self.incidents.iter().any(has_own) || self.readiness.speaks_of_health(hop) {
@@ -369,7 +381,8 @@ impl<'a> Judge<'a> {
             gone()
         } else {
             // It still has time to say what is wrong: OpenVPN takes another minute after its first complaint.
-            let until = since + self.readiness.hold(innermost);
+            let hold = self.readiness.hold(innermost);
+            let until = (since + hold).max(self.recovered_outside(hop) + hold.max(INNER_RECOVERY));
             if self.now < until {
                 self.wake_at(Some(until));
                 return false;

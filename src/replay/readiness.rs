@@ -28,6 +28,8 @@ const LINGER: SignedDuration = SignedDuration::from_secs(200);
 /// A server that asks so often for a handshake, each time within `ASKS_AGAIN`, hears no answer (it asks each 5 s).
 const ASKS: u32 = 4;
 const ASKS_AGAIN: SignedDuration = SignedDuration::from_secs(10);
+/// What is inferred of it, as `rule` of a decision.
+const NOT_HEARD: &str = "not-heard";
 
 /// Why a hop is not ready.
 #[derive(Clone, Debug)]
@@ -154,6 +156,12 @@ impl Readiness {
         self.hops[hop].down.as_ref()
     }
 
+    /// Whether what its server asks for, again and again, is the worst that is known of it.
+    pub(super) fn is_unheard(&self, hop: usize) -> bool {
+        let trouble = self.hops[hop].down.as_ref().and_then(|down| down.trouble.as_ref());
+        trouble.is_some_and(|trouble| trouble.rule == NOT_HEARD)
+    }
+
     /// Whether it has no client at the moment, as its next start will show.
     pub(super) fn is_gone(&self, hop: usize, now: Timestamp) -> bool {
         self.hops[hop].is_gone(now)
@@ -210,7 +218,7 @@ impl Readiness {
 
 fn not_heard() -> Trouble {
     Trouble {
-        rule: "not-heard".into(),
+        rule: NOT_HEARD.into(),
         title: "The server asks for handshakes again and again: what this hop sends does not arrive".into(),
         verdict: Verdict::Restart,
         evidence: Evidence::Path,

@@ -20,7 +20,7 @@ pub(super) fn of(line: &str, year: i16) -> Option<Timestamp> {
     let logical = line::logical_lines(line);
     let plain: &str = logical.first()?;
     let prefix = &plain[..line::program_span(plain).start];
-    iso(prefix).or_else(|| ctime(prefix)).or_else(|| syslog(prefix, year)).or_else(|| docker(line))
+    iso(prefix).or_else(|| ctime(prefix)).or_else(|| syslog(prefix, year)).or_else(|| record(line))
 }
 
 fn iso(prefix: &str) -> Option<Timestamp> {
@@ -55,14 +55,17 @@ fn syslog(prefix: &str, year: i16) -> Option<Timestamp> {
     zoned(civil(year, month(&found[1])?, &found, [2, 3, 4, 5], 0)?, "Z")
 }
 
-/// `{"log":"…","time":"…"}`.
-fn docker(line: &str) -> Option<Timestamp> {
+/// `{"log":"…","time":"…"}`, and journald's `{"MESSAGE":"…","__REALTIME_TIMESTAMP":"<microseconds>"}`.
+fn record(line: &str) -> Option<Timestamp> {
     if !line.trim_start().starts_with('{') {
         return None;
     }
     let record: serde_json::Value = serde_json::from_str(line).ok()?;
     let time = ["time", "@timestamp", "timestamp", "ts"].iter().find_map(|key| record.get(key)?.as_str());
-    time?.parse().ok()
+    match time {
+        Some(time) => time.parse().ok(),
+        None => Timestamp::from_microsecond(record.get("__REALTIME_TIMESTAMP")?.as_str()?.parse().ok()?).ok(),
+    }
 }
 
 fn number<T: std::str::FromStr>(found: &Captures<'_>, group: usize) -> Option<T> {
@@ -110,6 +113,7 @@ mod tests {
             ("2026-11-22T18:25:43.123456789+02:00 stderr F x", "2026-11-22T16:25:43.123456789Z"),
             ("Nov 22 16:25:43 node kernel: wireguard: wg0: x", "2026-11-22T16:25:43Z"),
             (r#"{"log":"x\n","stream":"stdout","time":"2026-11-22T16:25:43.5Z"}"#, "2026-11-22T16:25:43.5Z"),
+            (r#"{"__REALTIME_TIMESTAMP":"1795364743500000","MESSAGE":"x"}"#, "2026-11-22T16:25:43.5Z"),
             (r#"2026-11-22T16:25:43Z {"hopkeeper":"health","state":"up"}"#, "2026-11-22T16:25:43Z"),
         ] {
             assert_eq!(of(line, 2026), Some(expected.parse().unwrap()), "{line}");

@@ -14,3 +14,4 @@ mod scenarios;
 mod server;
 mod support;
 mod variants;
+mod wrapped;

@@ -8,15 +8,11 @@ use hopkeeper::domain::types::Verdict;
 use hopkeeper::replay::{Action, Record};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::support::{RULES, Scenario, actions, broken, scenarios};
+use crate::support::{RULES, Scenario, actions, broken, find};
 
 /// Until its repair, and no longer than an outage was recorded.
 fn outage(scenario: &Scenario) -> SignedDuration {
     scenario.repair.expect("should have a repair").duration_since(scenario.fault.expect("should have a fault"))
-}
-
-fn find(name: &str) -> Scenario {
-    scenarios().into_iter().find(|scenario| scenario.name == name).unwrap_or_else(|| panic!("{name} is recorded"))
 }
 
 /// One hop's records, moved in time and to another place in the chain.
@@ -125,6 +121,32 @@ fn a_broken_hop_is_found_in_any_place_behind_healthy_ones() {
             assert_right(&surrounded(&scenario, &by, hops), scenario.is_told() && !is_terse(&scenario));
         }
     }
+}
+
+/// Nobody is inside of an exit to complain: its own lines must do.
+#[test]
+fn a_broken_hop_is_found_as_the_exit_too() {
+    let healthy = find("ok-ovpn-wg-ovpn");
+    // It says once that the tunnel went silent, which inner hops would have confirmed, and is up again before the second time.
+    let heals = "killswitch-blocks-entry-ovpn-tcp";
+    let mut idle = Vec::new();
+    for (hops, mut scenario) in
+        [0, 2].into_iter().flat_map(|hops| broken().into_iter().map(move |broken| (hops, broken)))
+    {
+        let broken = scenario.broken.expect("should have a broken hop");
+        scenario.records.retain(|record| record.hop == broken);
+        scenario.records.iter_mut().for_each(|record| record.hop = 0);
+        scenario.chain.hops = vec![scenario.chain.hops[broken].clone()];
+        scenario.broken = Some(0);
+        // A client that was killed says nothing, and boringtun at its default level only when the outage is over.
+        let acts = scenario.is_told() && !is_terse(&scenario) && scenario.name != heals;
+        let chain = if hops == 0 { scenario } else { surrounded(&scenario, &healthy, hops) };
+        assert_right(&chain, false);
+        if acts && actions(&chain.replay().decisions).is_empty() {
+            idle.push(format!("{} behind {hops}", chain.name));
+        }
+    }
+    assert!(idle.is_empty(), "nothing is done: {idle:?}");
 }
 
 /// First one hop breaks and is repaired, then another one of the same chain.

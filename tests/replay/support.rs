@@ -74,6 +74,10 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     paths.into_iter().map(read).collect()
 }
 
+pub(crate) fn find(name: &str) -> Scenario {
+    scenarios().into_iter().find(|scenario| scenario.name == name).unwrap_or_else(|| panic!("{name} is recorded"))
+}
+
 /// Those in which one hop was broken.
 pub(crate) fn broken() -> Vec<Scenario> {
     scenarios().into_iter().filter(|scenario| scenario.broken.is_some()).collect()

@@ -55,8 +55,7 @@ fn a_chain_of_two_hops_is_judged_the_same() {
         scenario.chain.hops.truncate(2);
         scenario.records.retain(|record| record.hop < 2);
         scenario.assert_only_the_broken_hop_is_blamed("without the exit");
-        // There the middle's one complaint comes after the repair: nobody suffers from the entry's in time.
-        if scenario.is_told() && scenario.name != "killswitch-blocks-entry-boringtun" {
+        if scenario.is_told() {
             assert!(!actions(&scenario.replay().decisions).is_empty(), "{}: nothing is done", scenario.name);
         }
     }
