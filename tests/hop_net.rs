@@ -21,5 +21,7 @@ mod links;
 mod namespaces;
 #[path = "hop_net/openvpn.rs"]
 mod openvpn;
+#[path = "shared/programs.rs"]
+mod programs;
 #[path = "hop_net/wireguard.rs"]
 mod wireguard;

@@ -7,14 +7,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use super::images;
 use super::lab_dir::lab_dir;
-use super::namespaces::{Capture, boringtun, end, sh, until, which};
+use super::namespaces::{Capture, end, sh, until};
+use super::programs::which;
 
 /// Below this its containers are accounted for; empty when they are gone.
 const CGROUP: &str = "hopkeeper-compose-test";
 const SOCKET: &str = "unix:///run/docker.sock";
 const CONFIG: &str = "/run/docker-config";
 const PLUGINS: &str = "/run/docker-config/cli-plugins";
+
+/// What the trial's file names.
+const IMAGES: [&str; 5] = ["hopkeeper", "openvpn", "boringtun", "health", "trial"];
 
 /// The repository.
 pub(crate) fn root() -> &'static Path {
@@ -31,23 +36,12 @@ fn path() -> String {
     format!("{}:{}", tool("").display(), env::var("PATH").unwrap_or_default())
 }
 
-/// What is not here of what the engine needs.
-pub(crate) fn missing() -> Option<String> {
-    let programs = [
-        "containerd",
-        "runc",
-        "iptables",
-        "tcpdump",
-        "openvpn",
-        "wireguard-go",
-        "wg",
-        "nft",
-        "ip",
-        "busybox",
-        "openssl",
-    ];
+/// What is not here of what the engine needs. If nothing is, its images are built: from its own network there is no way to what
+/// they are made of.
+pub(crate) fn prepare() -> Option<String> {
+    let programs = ["containerd", "runc", "iptables", "tcpdump", "busybox"];
     let program = programs.iter().find(|program| which(program).is_none()).map(|program| (*program).to_owned());
-    program.or_else(missing_compose).or_else(|| boringtun().is_none().then(|| "boringtun-cli".into()))
+    program.or_else(missing_compose).or_else(|| images::build(false).err())
 }
 
 /// What is not here of what reads a compose file.
@@ -101,14 +95,14 @@ impl Engine {
             .expect("should start dockerd");
         let engine = Self(daemon);
         until("Docker Engine answers", Duration::from_secs(60), || engine.try_docker(&["version"]).status.success());
-        let images = Command::new(root().join("tests/compose/images.sh"))
-            .arg(env!("CARGO_BIN_EXE_hopkeeper"))
-            .arg(boringtun().expect("should have been found outside"))
-            .env("PATH", path())
-            .env("DOCKER_HOST", SOCKET)
-            .env("DOCKER_CONFIG", CONFIG)
-            .status();
-        assert!(images.is_ok_and(|status| status.success()), "the images should have been made");
+        for image in IMAGES {
+            engine.docker(&[
+                "load",
+                "--quiet",
+                "--input",
+                lab_dir().join(format!("podman/{image}.tar")).to_str().unwrap(),
+            ]);
+        }
         engine
     }
 

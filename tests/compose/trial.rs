@@ -6,7 +6,7 @@ use std::fs;
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use super::engine::{Engine, missing, remove_control_groups, root};
+use super::engine::{Engine, prepare, remove_control_groups, root};
 use super::markdown::blocks;
 use super::namespaces::{Capture, end, inside, until};
 use super::shown::pattern;
@@ -179,7 +179,7 @@ fn docker_is_not_asked(engine: &Engine) {
 
 #[test]
 fn the_trial_runs_on_docker_and_names_the_hop_at_fault() {
-    if !inside("trial::the_trial_runs_on_docker_and_names_the_hop_at_fault", missing) {
+    if !inside("trial::the_trial_runs_on_docker_and_names_the_hop_at_fault", prepare) {
         remove_control_groups();
         return;
     }

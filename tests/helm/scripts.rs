@@ -13,7 +13,7 @@ fn passes(script: &str) {
 }
 
 #[test]
-fn the_images_are_what_nix_and_the_containerfiles_say_and_their_programs_run_alone() {
+fn the_nix_expressions_parse_and_evaluate() {
     passes("nix/tests/run.sh");
 }
 

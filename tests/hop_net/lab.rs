@@ -6,7 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::namespaces::{Capture, boringtun, end, inside, sh, which};
+use super::namespaces::{Capture, end, inside, sh};
+use super::programs::{boringtun, which};
 
 const PROGRAMS: [&str; 10] =
     ["openvpn", "nft", "ip", "tcpdump", "busybox", "openssl", "unshare", "setpriv", "nsenter", "wg"];

@@ -1,0 +1,6 @@
+# shellcheck shell=bash
+# podman with a storage of its own, below LAB_DIR: nothing of the machine's own podman is touched.
+STORE=${LAB_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/hopkeeper-lab}/podman
+in_store() {
+  command podman --root "$STORE/storage" --runroot "$STORE/run" --tmpdir "$STORE/tmp" --cgroup-manager cgroupfs --events-backend none "$@"
+}
