@@ -39,11 +39,11 @@ selftest_vpn() {
   check "capture at the node: no page in the clear" packets "$f/node.pcap" -eq "host $(server_ip web)"
   check "capture on the internet: the page, asked by entry" packets "$f/net.pcap" -gt "host $(server_ip entry) and host $(server_ip web)"
   if [ -e "$LAB_DIR/images/lab.local_hopkeeper_1.tar" ]; then
-    k run nft --image=lab.local/hopkeeper:1 --restart=Never --command -- /usr/sbin/nft --version >/dev/null
-    k run iproute --image=lab.local/hopkeeper:1 --restart=Never --command -- /usr/sbin/ip -V >/dev/null
+    k run nft --image=lab.local/hopkeeper:1 --restart=Never --command -- nft --version >/dev/null
+    k run iproute --image=lab.local/hopkeeper:1 --restart=Never --command -- ip -V >/dev/null
     check "hopkeeper image: nft runs" has 'nftables v' k logs nft; check "hopkeeper image: ip runs" has iproute2 k logs iproute
   fi
-  k run wireguard-go --image=lab.local/wireguard-go:1 --restart=Never --command -- /usr/bin/wireguard-go --version >/dev/null
+  k run wireguard-go --image=lab.local/wireguard-go:1 --restart=Never --command -- wireguard-go --version >/dev/null
   check "wireguard-go image runs" has 'wireguard-go' k logs wireguard-go
 
   echo "-- faults"
