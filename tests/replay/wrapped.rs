@@ -38,16 +38,17 @@ const RECORDINGS: [&str; 4] =
 
 /// What is decided about a directory in which `write` wrote each hop's records anew, as files that begin with `name`.
 fn decided(scenario: &Scenario, write: impl Fn(&Path, &str, &[&Record])) -> Vec<Decided> {
-    let directory = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(&scenario.path).unwrap() {
-        let file = entry.unwrap().file_name().to_string_lossy().into_owned();
+    let directory = tempfile::tempdir().expect("should make a directory");
+    for entry in std::fs::read_dir(&scenario.path).expect("should be there") {
+        let file = entry.expect("should be readable").file_name().to_string_lossy().into_owned();
         let Some(name) = file.strip_suffix(".log") else { continue };
-        let hop = scenario.chain.hops.iter().position(|hop| name.split('.').next() == Some(hop.name.as_str())).unwrap();
+        let mut hops = scenario.chain.hops.iter();
+        let hop = hops.position(|hop| name.split('.').next() == Some(hop.name.as_str())).expect("a hop of the chain");
         let records: Vec<&Record> = scenario.records.iter().filter(|record| record.hop == hop).collect();
         write(directory.path(), name, &records);
     }
     let mut chain = scenario.chain.clone();
-    let logs = logs::read(&mut chain, directory.path()).unwrap();
+    let logs = logs::read(&mut chain, directory.path()).expect("should be read");
     replay(&chain, &RULES, &logs.records, |_| {}).decisions
 }
 
