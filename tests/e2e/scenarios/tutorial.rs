@@ -21,7 +21,7 @@ use crate::turn::{Need, turn};
 const NOT_RUN: [&str; 6] = [
     "not run in the lab: it has a cluster of its own",
     "not run in the lab: it has a helm of its own",
-    "not run in the lab: it makes its images by a tool of its own",
+    "not run in the lab: it has built its images before, by the commands of install-images.md",
     "not run in the lab: it reaches no other machine",
     "not run in the lab: Elastic's images are in no package registry",
     "not run in the lab: its other chains need them",
