@@ -128,6 +128,11 @@ pub(super) fn no_chain(name: &str, namespace: &str) -> Report {
     )
 }
 
+/// The chain has no such hop.
+pub(super) fn no_hop<'h>(chain: &str, hop: &str, hops: impl Iterator<Item = &'h str>) -> Report {
+    miette!("chain {chain:?} has no hop {hop:?}: it has {}", hops.collect::<Vec<_>>().join(", "))
+}
+
 /// The API server said no, or nothing: what was to be done, and what helps.
 pub(super) fn refused(what: &str, error: &kube::Error) -> Report {
     match error {

@@ -10,7 +10,7 @@ use kube::{Api, ResourceExt};
 use miette::miette;
 use serde_json::json;
 
-use super::cluster::{Cluster, ClusterArgs, FIELD_MANAGER, block_on, refused};
+use super::cluster::{Cluster, ClusterArgs, FIELD_MANAGER, block_on, no_hop, refused};
 use super::output;
 use crate::controller::{validate, view};
 use crate::crd::chain::{HopState, HopStatus};
@@ -101,8 +101,7 @@ impl Rotate {
 /// What the operator last saw of the hop, which has a candidate to leave.
 fn in_use<'c>(chain: &'c VpnChain, hop: &str) -> miette::Result<&'c HopStatus> {
     if !chain.spec.hops.iter().any(|h| h.name == hop) {
-        let hops: Vec<_> = chain.spec.hops.iter().map(|h| h.name.as_str()).collect();
-        return Err(miette!("chain {:?} has no hop {hop:?}: it has {}", chain.name_any(), hops.join(", ")));
+        return Err(no_hop(&chain.name_any(), hop, chain.spec.hops.iter().map(|h| h.name.as_str())));
     }
     let seen = chain.status.iter().flat_map(|s| &s.hops).find(|h| h.name == hop);
     seen.filter(|hop| hop.candidate.is_some()).ok_or_else(|| {

@@ -43,7 +43,7 @@ pub(super) struct Status {
     /// Print again whenever something changes, until interrupted.
     #[arg(short, long, conflicts_with = "check")]
     watch: bool,
-    /// Exit with 3 unless every chain that is shown is up.
+    /// Exit with 3 unless every chain that is shown is up, with its spec as it is now.
     #[arg(long)]
     check: bool,
     /// With --check: how long to wait for every chain to be up [default: not at all].
@@ -89,7 +89,7 @@ impl Status {
                     scope.namespace.map_or("the cluster".to_owned(), |namespace| format!("namespace {namespace:?}"));
                 eprintln!("no chains in {place}");
             }
-            Ok(if self.check && !all.is_up() { ExitCode::from(NOT_UP) } else { ExitCode::SUCCESS })
+            Ok(if self.check && !is_up(&all) { ExitCode::from(NOT_UP) } else { ExitCode::SUCCESS })
         })
     }
 
@@ -126,15 +126,38 @@ impl Status {
     }
 }
 
+/// Every chain carries traffic, and an operator has looked at each as it is now: a chain is as up as before in the moment after
+/// its spec has changed.
+fn is_up(all: &Overview) -> bool {
+    all.chains.iter().all(|chain| chain.is_up() && chain.is_current)
+}
+
 /// What there is once every chain is up, or at the end of the time.
 async fn settled(mut live: Live, limit: Duration) -> miette::Result<Overview> {
     let end = Instant::now() + limit;
     live.changed().await?;
-    while !live.overview().is_up() {
+    while !is_up(&live.overview()) {
         match timeout_at(end, live.changed()).await {
             Ok(changed) => changed?,
             Err(_) => break,
         }
     }
     Ok(live.overview())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::overview::tests::berlin;
+
+    #[test]
+    fn a_chain_whose_spec_no_operator_has_looked_at_is_not_up_yet() {
+        let mut chain = berlin();
+        for hop in &mut chain.status.as_mut().unwrap().hops {
+            (hop.state, hop.ready) = (crate::crd::chain::HopState::Up, true);
+        }
+        assert!(is_up(&overview(&[chain.clone()], &[])));
+        chain.metadata.generation = chain.metadata.generation.map(|generation| generation + 1);
+        assert!(!is_up(&overview(&[chain], &[])));
+    }
 }

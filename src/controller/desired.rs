@@ -164,7 +164,8 @@ async fn follow(
     let current = secret.candidate();
     let asked = async {
         let pool = open(chain, index, ctx).await?;
-        Ok::<_, PoolError>((Listing::read(&pool).await?, newest(chain, index, &pool, &current.name).await?))
+        let listing = Listing::read(&pool, ctx.polls.listing(&key)).await?;
+        Ok::<_, PoolError>((listing, newest(chain, index, &pool, &current.name).await?))
     };
     let found = match asked.await {
         Ok((listing, newest)) => {

@@ -107,7 +107,7 @@ mod tests {
     fn the_pool_and_the_end_of_the_certificate_in_use_are_told_where_they_are_known() {
         let measured = entry(|observed, supply| {
             let names = ["a", "b", "c"].map(str::to_owned).to_vec();
-            supply.listings.insert("entry".into(), Listing { names, version: None });
+            supply.listings.insert("entry".into(), Listing { names, version: None, ..Listing::default() });
             let pem = include_str!("../domain/candidate/testdata/client.crt");
             let config = format!("client\n<ca>\nx\n</ca>\n<cert>\n{pem}</cert>\nremote 198.51.100.11\n");
             let secret = observed.secrets.get_mut("entry").unwrap();

@@ -1,24 +1,59 @@
 //! What a hop's pool holds by name, and how much of it is left to try.
 
+use std::collections::BTreeSet;
+
 use crate::domain::types::CandidateRef;
 use crate::parameters::{Pool, PoolError};
 
 /// The candidates of a pool, not read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// Their names.
+    /// Their names, sorted.
     pub names: Vec<String>,
     /// The version that they all have, where there is such a one.
     pub version: Option<String>,
+    /// Names that Vault lists although their newest version is deleted.
+    pub gone: BTreeSet<String>,
+    /// The name that was last looked at for that.
+    pub looked_at: Option<String>,
 }
 
 impl Listing {
-    /// Lists a pool.
+    /// Lists a pool. Vault goes on listing what was deleted, and reading every candidate to know would be a request each: so one name
+    /// is looked at each time, in turn, and what was found of the others `before` is remembered.
     ///
     /// # Errors
     /// When it cannot be asked.
-    pub async fn read(pool: &Pool<'_>) -> Result<Self, PoolError> {
-        Ok(Self { names: pool.list().await?, version: pool.version().map(str::to_owned) })
+    pub async fn read(pool: &Pool<'_>, before: Option<Self>) -> Result<Self, PoolError> {
+        let (names, version) = (pool.list().await?, pool.version().map(str::to_owned));
+        let before = before.unwrap_or_default();
+        let look_at = before.next(&names).filter(|_| version.is_none()).map(str::to_owned);
+        let looked = match look_at {
+            Some(name) => Some((pool.read(&name).await?.is_some(), name)),
+            None => None,
+        };
+        Ok(Self { version, ..before.then(names, looked) })
+    }
+
+    /// The name whose turn it is.
+    fn next<'n>(&self, names: &'n [String]) -> Option<&'n str> {
+        let after = self.looked_at.as_ref().map_or(0, |last| names.partition_point(|name| name <= last));
+        names.get(after).or(names.first()).map(String::as_str)
+    }
+
+    /// What is known once these names are listed, and one of them was looked at: whether it is there.
+    fn then(mut self, mut names: Vec<String>, looked: Option<(bool, String)>) -> Self {
+        self.gone.retain(|name| names.contains(name));
+        if let Some((is_there, name)) = looked {
+            if is_there {
+                self.gone.remove(&name);
+            } else {
+                self.gone.insert(name.clone());
+            }
+            self.looked_at = Some(name);
+        }
+        names.retain(|name| !self.gone.contains(name));
+        Self { names, ..self }
     }
 
     /// How many of them a rotation could take: not `current`, not burned, not known to be unusable.
@@ -44,7 +79,37 @@ mod tests {
     }
 
     fn listing(version: Option<&str>) -> Listing {
-        Listing { names: ["a", "b", "c", "d"].map(str::to_owned).to_vec(), version: version.map(str::to_owned) }
+        Listing {
+            names: ["a", "b", "c", "d"].map(str::to_owned).to_vec(),
+            version: version.map(str::to_owned),
+            ..Listing::default()
+        }
+    }
+
+    #[test]
+    fn what_vault_lists_though_it_was_deleted_is_found_out_in_turn() {
+        let all = || ["a", "b", "c"].map(str::to_owned).to_vec();
+        let mut listing = Listing::default();
+        let mut looked = Vec::new();
+        let mut look = |listing: Listing, deleted: &str| {
+            let name = listing.next(&all()).expect("there are names").to_owned();
+            looked.push(name.clone());
+            listing.then(all(), Some((name != deleted, name)))
+        };
+        for _ in 0..2 {
+            listing = look(listing, "b");
+        }
+        assert_eq!(listing.names, ["a", "c"]);
+        for _ in 0..2 {
+            listing = look(listing, "b");
+        }
+        assert_eq!(listing.names, ["a", "c"], "it is remembered");
+        // A new version of it was written.
+        listing = look(listing, "none");
+        assert_eq!(listing.names, ["a", "b", "c"]);
+        assert_eq!(looked, ["a", "b", "c", "a", "b"]);
+        assert_eq!(listing.then(vec!["c".into()], None).names, ["c"]);
+        assert_eq!(Listing::default().next(&[]), None);
     }
 
     #[test]

@@ -102,7 +102,7 @@ fn what_was_wrong_with_a_pool_is_known_until_it_is_asked_again() {
 #[test]
 fn what_a_pool_held_is_known_while_it_gives_no_answer() {
     let polls = Polls::default();
-    let listing = Listing { names: vec!["a".into()], version: None };
+    let listing = Listing { names: vec!["a".into()], version: None, ..Listing::default() };
     assert_eq!(polls.listing("a"), None);
     polls.remember("a", Ok(listing.clone()));
     polls.remember("a", Err("vault is sealed".into()));

@@ -252,7 +252,8 @@ fn a_skipped_candidate_is_listed_until_it_is_read_well_or_its_hop_is_gone_and_to
 
 #[test]
 fn the_candidates_left_are_those_that_a_rotation_could_take_and_stay_known_while_the_pool_is_silent() {
-    let listing = Listing { names: ["a", "b", "c", "d"].map(str::to_owned).to_vec(), version: None };
+    let listing =
+        Listing { names: ["a", "b", "c", "d"].map(str::to_owned).to_vec(), version: None, ..Listing::default() };
     let asked = Supply {
         listings: BTreeMap::from([("entry".to_owned(), listing)]),
         skipped: vec![("entry".into(), Skipped { name: "d".into(), reason: "bad".into() })],
