@@ -13,6 +13,8 @@ mod collector;
 #[path = "../shared/elasticsearch.rs"]
 mod elasticsearch;
 mod identity;
+#[path = "../shared/known_kinds.rs"]
+mod known_kinds;
 mod lab;
 #[path = "../shared/lab_dir.rs"]
 mod lab_dir;

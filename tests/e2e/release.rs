@@ -15,6 +15,17 @@ use crate::{app, lab};
 /// The release's name: also the operator's ServiceAccount, which is the one that the lab's OpenBao lets in.
 const NAME: &str = "hopkeeper";
 
+/// The lab's helm, for the lab's cluster.
+pub fn helm() -> Command {
+    let mut command = Command::new(lab::dir().join("bin/helm"));
+    command.env("KUBECONFIG", lab::dir().join("kubeconfig"));
+    // Nothing of the person who runs the tests is read or written.
+    for kind in ["CACHE", "CONFIG", "DATA"] {
+        command.env(format!("HELM_{kind}_HOME"), lab::dir().join("run/helm"));
+    }
+    command
+}
+
 /// A release in a namespace of its own, which holds pods to Pod Security's level restricted.
 pub struct Release {
     /// Its namespace.
@@ -48,12 +59,8 @@ impl Release {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(lab::dir().join("bin/helm"));
-        command.args(arguments).args(["--namespace", &self.namespace]).env("KUBECONFIG", lab::dir().join("kubeconfig"));
-        // Nothing of the person who runs the tests is read or written.
-        for kind in ["CACHE", "CONFIG", "DATA"] {
-            command.env(format!("HELM_{kind}_HOME"), lab::dir().join("run/helm"));
-        }
+        let mut command = helm();
+        command.args(arguments).args(["--namespace", &self.namespace]);
         command
     }
 

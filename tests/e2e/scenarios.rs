@@ -20,6 +20,7 @@ mod helm;
 mod leaders;
 mod limits;
 mod links;
+mod modes;
 mod outage;
 mod privacy;
 mod refusal;

@@ -11,6 +11,8 @@ mod dashboard;
 mod examples;
 mod filebeat;
 mod generated;
+#[path = "../shared/known_kinds.rs"]
+mod known_kinds;
 #[path = "../shared/lab_dir.rs"]
 mod lab_dir;
 mod promql;

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use crate::known_kinds::KNOWN_KINDS;
 pub use crate::lab_dir::lab_dir as lab;
 
 /// The repository.
@@ -32,13 +33,7 @@ pub fn tool(name: &str) -> Option<PathBuf> {
 
 /// `helm template` with the release `hk` in the namespace `hopkeeper`, on a cluster that knows ECK, Strimzi and Multus.
 pub fn template(arguments: &[&str]) -> Option<Output> {
-    let known = [
-        "elasticsearch.k8s.elastic.co/v1/Elasticsearch",
-        "kibana.k8s.elastic.co/v1/Kibana",
-        "beat.k8s.elastic.co/v1beta1/Beat",
-        "kafka.strimzi.io/v1/Kafka",
-    ];
-    let known = known.iter().flat_map(|kind| ["--api-versions", kind]);
+    let known = KNOWN_KINDS.iter().flat_map(|kind| ["--api-versions", kind]);
     bare_template(&known.chain(arguments.iter().copied()).collect::<Vec<_>>())
 }
 

@@ -1,0 +1,105 @@
+//! Every example of the chart's values, by a dry run of the API server: with its defaults, admission and each CRD's rules.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::chain::{Chain, kubectl};
+use crate::known_kinds::KNOWN_KINDS;
+use crate::lab;
+use crate::release::{chart, helm};
+use crate::turn::{Need, turn};
+
+/// Others' kinds that the examples make.
+const PUBLISHED: [&str; 4] = ["eck.yaml", "servicemonitors.yaml", "podmonitors.yaml", "prometheusrules.yaml"];
+/// Strimzi publishes its CRDs for no package client: objects of this group are left out.
+const STRIMZI: &str = "kafka.strimzi.io/";
+
+#[tokio::test]
+async fn the_api_server_takes_every_example_of_the_chart() {
+    let turn = turn("modes", Need::Lane).await;
+    let chain = Chain::namespace(turn.lane, "modes").await;
+    let _published = Published::install();
+    let examples = examples();
+    assert!(examples.len() >= 4, "one for each mode at least: {examples:?}");
+    for example in examples {
+        let (asked, others): (Vec<Value>, Vec<Value>) = rendered(&example)
+            .into_iter()
+            .map(|object| moved(object, &chain.namespace))
+            .partition(|object| !text(object, "/apiVersion").starts_with(STRIMZI));
+        let file = tempfile::NamedTempFile::with_suffix(".json").expect("a file should be made");
+        let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": asked});
+        std::fs::write(file.path(), list.to_string()).expect("it should be written");
+        let said = kubectl(&[
+            "apply",
+            "--server-side",
+            "--dry-run=server",
+            "--force-conflicts",
+            "-n",
+            &chain.namespace,
+            "-f",
+            &file.path().to_string_lossy(),
+        ]);
+        let taken = said.lines().filter(|line| line.ends_with("serverside-applied (server dry run)")).count();
+        let name = example.file_name().unwrap_or_default().to_string_lossy();
+        assert_eq!(taken, asked.len(), "{name}: {said}");
+        println!("    {name}: {taken} objects taken, {} of Strimzi not asked", others.len());
+    }
+}
+
+fn examples() -> Vec<PathBuf> {
+    let files = std::fs::read_dir(chart().join("examples")).expect("the chart should have examples");
+    let mut files: Vec<PathBuf> = files.map(|file| file.expect("it should be readable").path()).collect();
+    files.sort();
+    files
+}
+
+/// What helm makes of an example on a cluster that knows ECK and Strimzi.
+fn rendered(example: &Path) -> Vec<Value> {
+    let mut command = helm();
+    command.args(["template", "modes"]).arg(chart()).arg("--values").arg(example);
+    let output =
+        command.args(KNOWN_KINDS.iter().flat_map(|kind| ["--api-versions", kind])).output().expect("helm should run");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {said}", example.display());
+    let text = String::from_utf8(output.stdout).expect("helm should print text");
+    let mut objects: Vec<Value> = serde_saphyr::from_multiple(&text).expect("helm should print YAML");
+    objects.retain(|object| !object.is_null());
+    objects
+}
+
+/// In a namespace that exists: a dry run makes none.
+fn moved(mut object: Value, namespace: &str) -> Value {
+    if let Some(place) = object.pointer_mut("/metadata/namespace") {
+        *place = namespace.into();
+    }
+    object
+}
+
+fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The CRDs of others, in the cluster until it is dropped.
+struct Published;
+
+impl Published {
+    fn install() -> Self {
+        let said = Self::each(&["apply", "--server-side", "--force-conflicts"]);
+        assert!(!said.contains("rror"), "the CRDs of ECK and the Prometheus operator: {said}; run tests/helm/tools.sh");
+        let said = Self::each(&["wait", "--for=condition=Established", "--timeout=60s"]);
+        assert!(!said.contains("rror"), "{said}");
+        Self
+    }
+
+    fn each(verb: &[&str]) -> String {
+        let files = PUBLISHED.map(|file| lab::dir().join("schemas").join(file));
+        files.iter().map(|file| kubectl(&[verb, &["-f", &file.to_string_lossy()]].concat())).collect()
+    }
+}
+
+impl Drop for Published {
+    fn drop(&mut self) {
+        Self::each(&["delete", "--ignore-not-found", "--wait=false"]);
+    }
+}
