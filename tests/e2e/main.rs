@@ -10,6 +10,7 @@ mod chain;
 #[allow(dead_code, reason = "with TLS in tests/otlp.rs only")]
 #[path = "../shared/collector.rs"]
 mod collector;
+mod document;
 #[path = "../shared/elasticsearch.rs"]
 mod elasticsearch;
 mod identity;
@@ -28,6 +29,8 @@ mod processes;
 mod reader;
 mod release;
 mod scenarios;
+#[path = "../shared/shown.rs"]
+mod shown;
 mod stream;
 mod turn;
 mod wait;

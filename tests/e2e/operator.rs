@@ -150,6 +150,11 @@ fn free_port() -> u16 {
 }
 
 impl Operator {
+    /// Where its metrics are.
+    pub fn metrics(&self) -> String {
+        format!("http://{}/metrics", self.listen)
+    }
+
     /// A page of its HTTP endpoint: status code and body.
     pub async fn get(&self, path: &str) -> Result<(u16, String), String> {
         Self::fetch(&self.listen, path, "").await

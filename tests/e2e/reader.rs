@@ -6,32 +6,27 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::lab;
+use crate::lab::{self, Lane};
 use crate::wait::{LIMIT, until_every};
 
 /// The reader. What was left running ends with it.
 pub struct Reader {
-    /// Of what is read, for failures.
-    document: &'static str,
     directory: TempDir,
     path: OsString,
+    variables: Vec<(&'static str, String)>,
     running: Vec<Child>,
 }
 
 impl Reader {
     /// In an empty directory.
-    pub fn new(document: &'static str) -> Self {
+    pub fn new() -> Self {
         let program = Path::new(env!("CARGO_BIN_EXE_hopkeeper")).parent().expect("it should be in a directory");
         let path = lab::search_path(&[program]);
         let directory = tempfile::tempdir().expect("a directory should be made");
-        Self { document, directory, path, running: Vec::new() }
-    }
-
-    /// What is read.
-    pub fn text(&self) -> String {
-        std::fs::read_to_string(lab::root().join(self.document)).expect("the document should be readable")
+        Self { directory, path, variables: Vec::new(), running: Vec::new() }
     }
 
     /// Where the reader is.
@@ -39,9 +34,31 @@ impl Reader {
         self.directory.path()
     }
 
+    /// Sets a variable for every command to come.
+    pub fn set(&mut self, variable: &'static str, value: &str) {
+        self.variables.push((variable, value.to_owned()));
+    }
+
+    /// Gives the reader a candidate of a lane's hop as a provider does: a profile or a configuration under this name, and user and
+    /// password beside it.
+    pub fn has(&self, name: &str, lane: Lane, hop: &str, candidate: &str) {
+        let file = lane.pool(hop).join(candidate).with_extension("json");
+        let text = std::fs::read_to_string(file).expect("the lab should have its candidates");
+        let fields: Value = serde_json::from_str(&text).expect("it should be JSON");
+        let profile = self.directory().join(name);
+        std::fs::create_dir_all(profile.parent().expect("it should be in a folder")).expect("it should be made");
+        let field = |field: &str| fields[field].as_str();
+        let account = field("username").zip(field("password")).map(|(user, password)| format!("{user}\n{password}\n"));
+        let files = [("ovpn", field("profile")), ("conf", field("config")), ("auth", account.as_deref())];
+        for (ending, text) in files.into_iter().filter_map(|(ending, text)| Some((ending, text?))) {
+            std::fs::write(profile.with_extension(ending), text).expect("it should be written");
+        }
+    }
+
     fn command(&self, script: &str) -> Command {
         let mut command = Command::new("bash");
         command.args(["-euo", "pipefail", "-c", script]).current_dir(self.directory()).env("PATH", &self.path);
+        command.envs(self.variables.iter().cloned());
         command.env("KUBECONFIG", lab::dir().join("kubeconfig")).env("NO_COLOR", "1").stdin(Stdio::null());
         // Nothing of the person who runs the tests is read or written.
         for kind in ["CACHE", "CONFIG", "DATA"] {
@@ -50,20 +67,28 @@ impl Reader {
         command
     }
 
-    /// What a script prints, and whether it succeeded.
-    fn tried(&self, script: &str) -> (String, bool) {
+    /// What a script prints, and its exit code.
+    fn tried(&self, script: &str) -> (String, Option<i32>) {
         let output = self.command(&format!("exec 2>&1\n{script}")).output().expect("bash should run");
-        let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
-        if !said.is_empty() && !said.ends_with('\n') {
-            said.push('\n'); // As the next prompt would.
+        // An error report ends with an empty line; what ends without one gets it from the next prompt.
+        let mut said = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
+        if !said.is_empty() {
+            said.push('\n');
         }
-        (said, output.status.success())
+        (said, output.status.code())
     }
 
     /// What a script prints; it must succeed.
     pub fn run(&self, script: &str) -> String {
-        let (said, good) = self.tried(script);
-        assert!(good, "{}: {script}\n{said}", self.document);
+        let (said, code) = self.tried(script);
+        assert_eq!(code, Some(0), "{script}\n{said}");
+        said
+    }
+
+    /// What a script prints that says no.
+    pub fn refused(&self, script: &str) -> String {
+        let (said, code) = self.tried(script);
+        assert_eq!(code, Some(1), "{script}\n{said}");
         said
     }
 
@@ -75,8 +100,8 @@ impl Reader {
     /// The same until the answer fits; the answer.
     pub async fn until_it(&self, question: &str, what: &str, fits: impl Fn(&str) -> bool) -> String {
         until_every(Duration::from_secs(1), &format!("{question} shows {what}"), LIMIT, || async {
-            let (said, good) = self.tried(question);
-            if good && fits(&said) { Ok(said) } else { Err(said) }
+            let (said, code) = self.tried(question);
+            if code == Some(0) && fits(&said) { Ok(said) } else { Err(said) }
         })
         .await
     }

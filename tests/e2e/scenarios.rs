@@ -17,6 +17,7 @@ mod evidence;
 mod external;
 mod guide;
 mod helm;
+mod howto;
 mod leaders;
 mod limits;
 mod links;

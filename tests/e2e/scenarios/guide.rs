@@ -83,8 +83,8 @@ async fn the_guide_leads_from_a_pasted_line_to_a_rule_that_fires_in_a_running_op
     chain.apply(&berlin(turn.lane)).await.expect("the chain should be accepted");
     chain.until_up(LIMIT).await;
 
-    let reader = Reader::new("docs/writing-rules.md");
-    let guide = reader.text();
+    let reader = Reader::new();
+    let guide = std::fs::read_to_string(lab::root().join("docs/writing-rules.md")).expect("it should be readable");
     let mut in_cluster = Vec::new();
     let began = Instant::now();
     for block in chapter(&guide) {
