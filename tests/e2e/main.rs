@@ -7,6 +7,8 @@
 mod app;
 mod audit;
 mod chain;
+#[path = "../shared/cluster_of_helm.rs"]
+mod cluster_of_helm;
 #[allow(dead_code, reason = "with TLS in tests/otlp.rs only")]
 #[path = "../shared/collector.rs"]
 mod collector;
@@ -14,8 +16,6 @@ mod document;
 #[path = "../shared/elasticsearch.rs"]
 mod elasticsearch;
 mod identity;
-#[path = "../shared/known_kinds.rs"]
-mod known_kinds;
 mod lab;
 #[path = "../shared/lab_dir.rs"]
 mod lab_dir;

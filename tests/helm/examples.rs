@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::schemas;
 use super::tool::{chart, examples, find, rendered, tool};
+use crate::cluster_of_helm::KUBERNETES;
 
 #[test]
 fn helm_lint_is_content_with_every_example() {
@@ -17,7 +18,7 @@ fn helm_lint_is_content_with_every_example() {
         }
         let mut lint = Command::new(&helm);
         let output =
-            lint.args(["lint", "--strict", "--kube-version", "1.34.2"]).arg(chart()).arg("-f").arg(&example).output();
+            lint.args(["lint", "--strict", "--kube-version", KUBERNETES]).arg(chart()).arg("-f").arg(&example).output();
         let output = output.unwrap();
         assert!(output.status.success(), "{}: {}", example.display(), String::from_utf8_lossy(&output.stdout));
     }

@@ -7,12 +7,12 @@
 
 mod alerts;
 mod chains;
+#[path = "../shared/cluster_of_helm.rs"]
+mod cluster_of_helm;
 mod dashboard;
 mod examples;
 mod filebeat;
 mod generated;
-#[path = "../shared/known_kinds.rs"]
-mod known_kinds;
 #[path = "../shared/lab_dir.rs"]
 mod lab_dir;
 mod promql;

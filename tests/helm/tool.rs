@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::known_kinds::KNOWN_KINDS;
+use crate::cluster_of_helm::{KNOWN_KINDS, KUBERNETES};
 pub use crate::lab_dir::lab_dir as lab;
 
 /// The repository.
@@ -40,7 +40,7 @@ pub fn template(arguments: &[&str]) -> Option<Output> {
 /// The same on a cluster that knows nothing but Kubernetes.
 pub fn bare_template(arguments: &[&str]) -> Option<Output> {
     let mut helm = Command::new(tool("helm")?);
-    helm.args(["template", "hk"]).arg(chart()).args(["-n", "hopkeeper", "--kube-version", "1.34.2"]).args(arguments);
+    helm.args(["template", "hk"]).arg(chart()).args(["-n", "hopkeeper", "--kube-version", KUBERNETES]).args(arguments);
     Some(helm.output().expect("helm should start"))
 }
 
