@@ -13,9 +13,6 @@ use crate::cluster_of_helm::KUBERNETES;
 fn helm_lint_is_content_with_every_example() {
     let Some(helm) = tool("helm") else { return };
     for example in examples() {
-        if example.file_stem().unwrap().to_string_lossy().starts_with("eck") {
-            continue; // helm lint cannot be told what the cluster knows
-        }
         let mut lint = Command::new(&helm);
         let output =
             lint.args(["lint", "--strict", "--kube-version", KUBERNETES]).arg(chart()).arg("-f").arg(&example).output();
