@@ -191,6 +191,17 @@ impl Chain {
         self.api::<HopIncident>().list(&ListParams::default()).await.expect("incidents should be listed").items
     }
 
+    /// Waits until the operator is done with every incident: a fault that comes before is repaired by an incident of an
+    /// earlier one, if that is open still.
+    pub async fn until_all_closed(&self, limit: Duration) {
+        until("no incident is open", limit, || async {
+            let mut open = self.incidents().await;
+            open.retain(|incident| !phase(incident).is_closed());
+            if open.is_empty() { Ok(()) } else { Err(describe(&open)) }
+        })
+        .await;
+    }
+
     /// The first incident of a hop that satisfies `fits`.
     pub async fn until_incident(
         &self,

@@ -12,6 +12,7 @@ use crate::lab::Fault;
 /// Breaks `hop` by `fault`; it must be healed by one step, and the other hops left as they are.
 pub(super) async fn heals(world: &impl AsRef<Chain>, hop: &str, fault: &[&str], by: StepAction) {
     let chain = world.as_ref();
+    chain.until_all_closed(LIMIT).await;
     let before = chain.state().await;
     let began = Timestamp::now();
     let _fault = Fault::new(chain.lane, fault);
