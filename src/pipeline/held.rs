@@ -102,12 +102,12 @@ pub(super) struct Held {
 
 impl Held {
     pub(super) fn has(&self, pod: &PodKey) -> bool {
-        !self.streams.is_empty() && [Stream::Client, Stream::Health].iter().any(|stream| self.holds(pod, *stream))
+        [Stream::Client, Stream::Health].into_iter().any(|stream| self.holds(pod, stream))
     }
 
-    /// Whether records of a stream wait.
+    /// Whether records of a stream wait. Asked for every record, and mostly nothing waits: no key is made then.
     pub(super) fn holds(&self, pod: &PodKey, stream: Stream) -> bool {
-        self.streams.contains_key(&(pod.clone(), stream))
+        !self.streams.is_empty() && self.streams.contains_key(&(pod.clone(), stream))
     }
 
     pub(super) fn pods(&self) -> HashSet<PodKey> {

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::identity::{self, ACCOUNT};
 use crate::lab;
 use crate::operator::LogSource;
+use crate::yaml::documents;
 
 /// Something that a role lets its holder do.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,8 +53,7 @@ impl fmt::Display for Right {
 
 /// Every right that the chart gives to an operator that follows pods' logs; any other one has a right less.
 pub fn granted() -> BTreeSet<Right> {
-    let objects: Vec<Value> = serde_saphyr::from_multiple(&identity::rights("vpn", "hopkeeper", LogSource::PodLogs))
-        .expect("helm should print YAML");
+    let objects = documents(&identity::rights("vpn", "hopkeeper", LogSource::PodLogs));
     let texts = |list: &Value| -> Vec<String> {
         list.as_array().into_iter().flatten().filter_map(|t| t.as_str().map(str::to_owned)).collect()
     };

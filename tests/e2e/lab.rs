@@ -19,6 +19,11 @@ pub fn search_path(first: &[&Path]) -> OsString {
     std::env::join_paths(all).expect("no folder should have a colon in its name")
 }
 
+/// Variables with which helm reads and writes nothing of the person who runs the tests.
+pub fn helm_homes() -> impl Iterator<Item = (String, PathBuf)> {
+    ["CACHE", "CONFIG", "DATA"].into_iter().map(|kind| (format!("HELM_{kind}_HOME"), dir().join("run/helm")))
+}
+
 /// VPN servers, and candidates for them, that a scenario has to itself. In lane 2 the server `entry` is `lane2-entry`, its
 /// pool `vpn/lane2-entry`, its address 100 higher (`tests/lab/lib/internet.sh`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -35,3 +35,5 @@ mod stream;
 mod turn;
 mod wait;
 mod walls;
+#[path = "../shared/yaml.rs"]
+mod yaml;

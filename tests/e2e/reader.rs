@@ -58,12 +58,8 @@ impl Reader {
     fn command(&self, script: &str) -> Command {
         let mut command = Command::new("bash");
         command.args(["-euo", "pipefail", "-c", script]).current_dir(self.directory()).env("PATH", &self.path);
-        command.envs(self.variables.iter().cloned());
+        command.envs(self.variables.iter().cloned()).envs(lab::helm_homes());
         command.env("KUBECONFIG", lab::dir().join("kubeconfig")).env("NO_COLOR", "1").stdin(Stdio::null());
-        // Nothing of the person who runs the tests is read or written.
-        for kind in ["CACHE", "CONFIG", "DATA"] {
-            command.env(format!("HELM_{kind}_HOME"), lab::dir().join("run/helm"));
-        }
         command
     }
 

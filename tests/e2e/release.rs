@@ -18,11 +18,7 @@ const NAME: &str = "hopkeeper";
 /// The lab's helm, for the lab's cluster.
 pub fn helm() -> Command {
     let mut command = Command::new(lab::dir().join("bin/helm"));
-    command.env("KUBECONFIG", lab::dir().join("kubeconfig"));
-    // Nothing of the person who runs the tests is read or written.
-    for kind in ["CACHE", "CONFIG", "DATA"] {
-        command.env(format!("HELM_{kind}_HOME"), lab::dir().join("run/helm"));
-    }
+    command.env("KUBECONFIG", lab::dir().join("kubeconfig")).envs(lab::helm_homes());
     command
 }
 

@@ -3,9 +3,11 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+use serde_json::json;
 
 const TOPIC: &str = "vpn-logs";
 
@@ -14,6 +16,20 @@ const TOPIC: &str = "vpn-logs";
 pub struct Shipped {
     pub key: Vec<u8>,
     pub payload: Vec<u8>,
+}
+
+impl Shipped {
+    /// A line that a pod's client wrote at that time.
+    pub fn line(namespace: &str, pod: &str, uid: &str, at: Timestamp, message: &str) -> Self {
+        let record = json!({
+            "@timestamp": format!("{at:.3}"),
+            "message": message,
+            "stream": "stdout",
+            "log": {"offset": at.as_millisecond()},
+            "kubernetes": {"namespace": namespace, "pod": {"name": pod, "uid": uid}, "container": {"name": "vpn"}},
+        });
+        Self { key: uid.into(), payload: record.to_string().into_bytes() }
+    }
 }
 
 fn config() -> ClientConfig {

@@ -22,3 +22,5 @@ mod schemas;
 mod scripts;
 mod tool;
 mod wrong_values;
+#[path = "../shared/yaml.rs"]
+mod yaml;

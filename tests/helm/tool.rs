@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::cluster_of_helm::{KNOWN_KINDS, KUBERNETES};
 pub use crate::lab_dir::lab_dir as lab;
+pub use crate::yaml::documents;
 
 /// The repository.
 pub fn root() -> &'static Path {
@@ -50,13 +51,6 @@ pub fn objects(arguments: &[&str]) -> Option<Vec<Value>> {
     let problem = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{arguments:?}: {problem}");
     Some(documents(&String::from_utf8(output.stdout).unwrap()))
-}
-
-/// The documents of a YAML text that hold something.
-pub fn documents(text: &str) -> Vec<Value> {
-    let mut documents: Vec<Value> = serde_saphyr::from_multiple(text).expect("should be YAML");
-    documents.retain(|document| !document.is_null());
-    documents
 }
 
 /// What helm says of values that it refuses.

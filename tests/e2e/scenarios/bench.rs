@@ -70,13 +70,9 @@ async fn bench_record_to_incident() {
     let mut times = Vec::new();
     for (hop, uid) in &uids {
         let line = |n: i64| {
-            let time = Timestamp::now() + SignedDuration::from_millis(n);
-            let record = json!({
-                "@timestamp": time.to_string(), "message": "2026-01-01 00:00:00 AUTH: Received control message: AUTH_FAILED",
-                "stream": "stdout",
-                "kubernetes": {"namespace": world.chain.namespace, "pod": {"name": hop, "uid": uid}, "container": {"name": "vpn"}},
-            });
-            Shipped { key: uid.clone().into_bytes(), payload: record.to_string().into_bytes() }
+            let at = Timestamp::now() + SignedDuration::from_millis(n);
+            let refused = "2026-01-01 00:00:00 AUTH: Received control message: AUTH_FAILED";
+            Shipped::line(&world.chain.namespace, hop, uid, at, refused)
         };
         ship(&[line(0)]).await;
         ship(&[line(1)]).await;

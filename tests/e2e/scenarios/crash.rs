@@ -82,10 +82,9 @@ async fn an_operator_that_is_killed_after_any_step_leaves_one_rotation() {
 /// these, is no failure of these; what is said of these starts a repair, although it is said once and before the next
 /// operator has heard anything.
 async fn told_once_to_the_next_operator(world: &mut World) {
-    // What these lines are is written to Kafka.
-    world.start.source = LogSource::Kafka;
     world.start.failpoints = "recover::written=pause".to_owned();
-    world.restart_operator().await;
+    // What these lines are is written to Kafka.
+    world.restart_operator_on(LogSource::Kafka).await;
     world.start.failpoints = String::new();
     let before = world.chain.candidate("entry").await;
     let (fault, _) = refuse(world, "entry").await;
@@ -120,19 +119,8 @@ async fn told_once_to_the_next_operator(world: &mut World) {
     .await;
     let told = Timestamp::now();
     let (uid, name) = (pod.uid().unwrap_or_default(), pod.name_any());
-    let line = |at: Timestamp| {
-        Shipped {
-        key: uid.clone().into_bytes(),
-        payload: json!({
-            "@timestamp": format!("{at:.3}"),
-            "message": "WARNING: Your certificate has expired!",
-            "log": {"offset": at.as_millisecond()},
-            "kubernetes": {"namespace": world.chain.namespace, "pod": {"name": name, "uid": uid}, "container": {"name": "vpn"}},
-        })
-        .to_string()
-        .into_bytes(),
-    }
-    };
+    let expired = "WARNING: Your certificate has expired!";
+    let line = |at: Timestamp| Shipped::line(&world.chain.namespace, &name, &uid, at, expired);
     ship(&[line(since - SignedDuration::from_millis(1)), line(told)]).await;
     world.operator = world.start.start().await;
     let is_of_it = |i: &HopIncident| i.spec.rule == "openvpn-own-certificate-expired";

@@ -9,6 +9,7 @@ use crate::cluster_of_helm::{KNOWN_KINDS, KUBERNETES};
 use crate::lab;
 use crate::release::{chart, helm};
 use crate::turn::{Need, turn};
+use crate::yaml::documents;
 
 /// Others' kinds that the examples make.
 const PUBLISHED: [&str; 4] = ["eck.yaml", "servicemonitors.yaml", "podmonitors.yaml", "prometheusrules.yaml"];
@@ -62,10 +63,7 @@ fn rendered(example: &Path) -> Vec<Value> {
         command.args(KNOWN_KINDS.iter().flat_map(|kind| ["--api-versions", kind])).output().expect("helm should run");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {said}", example.display());
-    let text = String::from_utf8(output.stdout).expect("helm should print text");
-    let mut objects: Vec<Value> = serde_saphyr::from_multiple(&text).expect("helm should print YAML");
-    objects.retain(|object| !object.is_null());
-    objects
+    documents(&String::from_utf8(output.stdout).expect("helm should print text"))
 }
 
 /// In a namespace that exists: a dry run makes none.

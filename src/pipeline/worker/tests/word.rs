@@ -78,15 +78,26 @@ impl World {
     }
 }
 
-/// The new parameters' incidents after these lines, the place that is stored, and how many records wait.
-async fn read(lines: &[Written]) -> (Vec<i64>, u64, usize) {
+/// At second 0, with a hop that has these parameters.
+fn world_with(parameters: HopIdentity) -> World {
     let world = World::new(&[]);
-    world.directory.insert(runs(NEW, 0));
+    world.directory.insert(parameters);
     NOW.set(0);
-    let mut worker = world.quick_worker();
-    for (sequence, line) in (0..).zip(lines) {
+    world
+}
+
+/// Reads these lines; the first is the shard's record `from`.
+async fn take(world: &World, worker: &mut Worker<'_, FakeSink>, from: u64, lines: &[Written]) {
+    for (sequence, line) in (from..).zip(lines) {
         worker.handle(world.written(sequence, line), &world.stop).await;
     }
+}
+
+/// The new parameters' incidents after these lines, the place that is stored, and how many records wait.
+async fn read(lines: &[Written]) -> (Vec<i64>, u64, usize) {
+    let world = world_with(runs(NEW, 0));
+    let mut worker = world.quick_worker();
+    take(&world, &mut worker, 0, lines).await;
     worker.settle();
     (world.found().into_iter().map(|(_, _, at)| at).collect(), world.stored(), worker.held.len())
 }
@@ -128,9 +139,7 @@ async fn the_clients_lines_keep_their_order_and_the_sidecars_do_not_wait() {
     works.text = "Initialization Sequence Completed".into();
     let mut up = health(2_300, NEW, Some(2_050));
     up.text = up.text.replace("other", "up");
-    for (sequence, line) in (0..).zip([client(2_100), works, up]) {
-        worker.handle(world.written(sequence, &line), &world.stop).await;
-    }
+    take(&world, &mut worker, 0, &[client(2_100), works, up]).await;
     assert_eq!(worker.held.len(), 3);
     world.directory.insert(runs(NEW, 0));
     worker.take_up(&world.stop).await;
@@ -140,13 +149,9 @@ async fn the_clients_lines_keep_their_order_and_the_sidecars_do_not_wait() {
 
 #[tokio::test]
 async fn a_line_waits_a_minute_at_most_and_then_the_parameters_age_decides() {
-    let world = World::new(&[]);
-    world.directory.insert(runs(NEW, 0));
-    NOW.set(0);
+    let world = world_with(runs(NEW, 0));
     let mut worker = world.quick_worker();
-    for (sequence, line) in (0..).zip([client(19_999), client(20_000)]) {
-        worker.handle(world.written(sequence, &line), &world.stop).await;
-    }
+    take(&world, &mut worker, 0, &[client(19_999), client(20_000)]).await;
     for (second, found, stored) in [(79, 0, 0), (80, 0, 1), (81, 1, 1)] {
         NOW.set(second);
         worker.take_up(&world.stop).await;
@@ -157,26 +162,20 @@ async fn a_line_waits_a_minute_at_most_and_then_the_parameters_age_decides() {
 
 #[tokio::test]
 async fn news_of_new_parameters_that_come_after_their_failure_find_it_waiting() {
-    let world = World::new(&[]);
-    world.directory.insert(runs(OLD, -3_600_000));
-    NOW.set(0);
+    let world = world_with(runs(OLD, -3_600_000));
     let mut worker = world.quick_worker();
     let lines = [health(-1_000, OLD, Some(-3_000_000)), health(2_400, NEW, Some(2_050)), client(2_500)];
-    for (sequence, line) in (0..).zip(&lines) {
-        worker.handle(world.written(sequence, line), &world.stop).await;
-    }
+    take(&world, &mut worker, 0, &lines).await;
     assert_eq!((world.found().len(), worker.held.len()), (0, 1));
     world.directory.insert(runs(NEW, 0));
     worker.take_up(&world.stop).await;
-    worker.handle(world.written(3, &health(7_400, NEW, Some(2_050))), &world.stop).await;
+    take(&world, &mut worker, 3, &[health(7_400, NEW, Some(2_050))]).await;
     assert_eq!(world.found().into_iter().map(|(_, name, at)| (name, at)).collect::<Vec<_>>(), [("b".into(), 2_500)]);
 }
 
 #[tokio::test]
 async fn a_client_that_floods_while_it_is_uncertain_loses_its_own_oldest_lines() {
-    let world = World::new(&[]);
-    world.directory.insert(runs(NEW, 0));
-    NOW.set(0);
+    let world = world_with(runs(NEW, 0));
     let mut worker = world.quick_worker();
     for sequence in 0..9_000 {
         worker.handle(world.written(sequence, &client(2_100)), &world.stop).await;
@@ -187,11 +186,9 @@ async fn a_client_that_floods_while_it_is_uncertain_loses_its_own_oldest_lines()
 
 #[tokio::test]
 async fn a_pod_that_goes_takes_what_waits_with_it() {
-    let world = World::new(&[]);
-    world.directory.insert(runs(NEW, 0));
-    NOW.set(0);
+    let world = world_with(runs(NEW, 0));
     let mut worker = world.quick_worker();
-    worker.handle(world.written(0, &client(2_100)), &world.stop).await;
+    take(&world, &mut worker, 0, &[client(2_100)]).await;
     world.directory.remove("uid-p1");
     NOW.set(64);
     worker.take_up(&world.stop).await;
@@ -269,9 +266,7 @@ proptest! {
     fn a_failure_of_new_parameters_is_found_and_none_of_the_ones_before_in_any_order(change in change()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("should build");
         let found = runtime.block_on(async {
-            let world = World::new(&[]);
-            world.directory.insert(runs(NEW, change.ahead));
-            NOW.set(0);
+            let world = world_with(runs(NEW, change.ahead));
             let records = change.records();
             let mut first = world.quick_worker();
             for (sequence, line) in (0..).zip(&records).take(change.crash) {
