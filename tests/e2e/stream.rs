@@ -72,7 +72,9 @@ pub fn shipped_to(topic: &str, text: &str) -> Vec<Shipped> {
 /// Writes records; returns when Kafka has them.
 pub async fn ship(records: &[Shipped]) {
     static PRODUCER: OnceLock<FutureProducer> = OnceLock::new();
-    let producer = PRODUCER.get_or_init(|| config().set("linger.ms", "0").create().expect("a producer should be made"));
+    // The shipper's: what is written for a pod stands in order with what the pod wrote.
+    let config = || config().set("linger.ms", "0").set("partitioner", "fnv1a_random").create();
+    let producer = PRODUCER.get_or_init(|| config().expect("a producer should be made"));
     for record in records {
         let record = FutureRecord::to(TOPIC).key(&record.key).payload(&record.payload);
         producer.send(record, Duration::from_secs(10)).await.expect("it should be written");
