@@ -3,6 +3,7 @@
 //! Tolerates missing Kubernetes metadata by reading the log file's path. Leaves the line's text alone.
 
 mod json;
+mod marks;
 
 use std::borrow::Cow;
 
@@ -10,6 +11,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use json::{Malformed, Reader};
+use marks::Marks;
 
 use super::event::{LogEvent, Position};
 
@@ -58,7 +60,8 @@ struct Envelope<'a> {
 impl<'a> Envelope<'a> {
     fn read(payload: &'a [u8]) -> Result<Self, Malformed> {
         let mut read = Self::default();
-        let mut reader = Reader::new(payload);
+        let marks = Marks::of(payload);
+        let mut reader = Reader::new(payload, marks.words());
         reader.object(["message", "@timestamp", "kubernetes", "log"], |reader, member| {
             match member {
                 0 => read.message = reader.optional_text()?,
@@ -118,7 +121,7 @@ pub fn decode(payload: &[u8], position: Position, received: Option<Timestamp>) -
     let is_named = |field: &Option<Cow<'_, str>>| field.as_deref().is_some_and(|name| !name.is_empty());
     let is_whole = [&envelope.namespace, &envelope.pod_name, &envelope.container].into_iter().all(is_named);
     let path = envelope.path.as_deref().filter(|_| !is_whole || envelope.pod_uid.is_none()).unwrap_or_default();
-    let from_path = parse_path(path).unwrap_or_default();
+    let from_path = if path.is_empty() { FromPath::default() } else { parse_path(path).unwrap_or_default() };
 
     let container = text(envelope.container, from_path.container);
     let pod = text(envelope.pod_name, from_path.pod);

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 use thiserror::Error;
 
+use super::marks;
+
 /// Why a text can't be read, and where; nothing of the text itself.
 #[derive(Debug, Error)]
 #[error("expected {expected} at byte {at}")]
@@ -18,17 +20,20 @@ pub struct Malformed {
 pub(super) type Result<T> = std::result::Result<T, Malformed>;
 
 /// A place in a JSON text.
-pub(super) struct Reader<'a> {
+pub(super) struct Reader<'a, 'm> {
     bytes: &'a [u8],
+    /// Where strings may end.
+    marks: &'m [u64],
     at: usize,
 }
 
-impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+impl<'a, 'm> Reader<'a, 'm> {
+    pub(super) fn new(bytes: &'a [u8], marks: &'m [u64]) -> Self {
+        Self { bytes, marks, at: 0 }
     }
 
     /// Reads an object: calls `each` for each member of these names, in front of its value, and passes over the others.
+    #[inline(always)]
     pub(super) fn object<const N: usize>(
         &mut self,
         names: [&str; N],
@@ -40,22 +45,33 @@ impl<'a> Reader<'a> {
             self.at += 1;
             return Ok(());
         }
+        self.take(b'"', "a key")?;
         loop {
-            self.take(b'"', "a key")?;
-            let number = self.key_rest(&names)?;
-            self.take(b':', "a colon")?;
-            match number {
-                None => self.skip()?,
-                Some(number) if std::mem::replace(&mut seen[number], true) => return self.expected("no key twice"),
-                Some(number) => each(self, number)?,
+            match self.key_rest(&names)? {
+                None if self.passes(b":\"") => self.skip_string_rest()?,
+                None => {
+                    self.take(b':', "a colon")?;
+                    self.skip()?;
+                }
+                Some(number) => {
+                    self.take(b':', "a colon")?;
+                    if std::mem::replace(&mut seen[number], true) {
+                        return self.expected("no key twice");
+                    }
+                    each(self, number)?;
+                }
             }
-            if !self.goes_on(b'}')? {
-                return Ok(());
+            if !self.passes(b",\"") {
+                if !self.goes_on(b'}')? {
+                    return Ok(());
+                }
+                self.take(b'"', "a key")?;
             }
         }
     }
 
     /// The same, or nothing where there is `null`.
+    #[inline(always)]
     pub(super) fn optional_object<const N: usize>(
         &mut self,
         names: [&str; N],
@@ -93,42 +109,43 @@ impl<'a> Reader<'a> {
     /// Passes over a value of any kind and depth.
     fn skip(&mut self) -> Result<()> {
         let mut around = Nesting::default();
+        let mut is_passed = false;
         loop {
-            match self.token() {
-                Some(b'"') => {
-                    self.at += 1;
-                    self.skip_string_rest()?;
-                }
-                Some(b'-' | b'0'..=b'9') => self.number()?,
-                Some(b'{') => {
-                    self.at += 1;
-                    if self.token() != Some(b'}') {
-                        around.enter(true);
-                        self.skip_key()?;
-                        continue;
+            if !is_passed {
+                match self.token() {
+                    Some(b'"') => {
+                        self.at += 1;
+                        self.skip_string_rest()?;
                     }
-                    self.at += 1;
-                }
-                Some(b'[') => {
-                    self.at += 1;
-                    if self.token() != Some(b']') {
-                        around.enter(false);
-                        continue;
+                    Some(b'-' | b'0'..=b'9') => self.number()?,
+                    Some(b'{') => {
+                        self.at += 1;
+                        if self.token() != Some(b'}') {
+                            around.enter(true);
+                            is_passed = self.skip_texts()?;
+                            continue;
+                        }
+                        self.at += 1;
                     }
-                    self.at += 1;
+                    Some(b'[') => {
+                        self.at += 1;
+                        if self.token() != Some(b']') {
+                            around.enter(false);
+                            continue;
+                        }
+                        self.at += 1;
+                    }
+                    Some(b't') => self.word("true")?,
+                    Some(b'f') => self.word("false")?,
+                    Some(b'n') => self.word("null")?,
+                    _ => return self.expected("a value"),
                 }
-                Some(b't') => self.word("true")?,
-                Some(b'f') => self.word("false")?,
-                Some(b'n') => self.word("null")?,
-                _ => return self.expected("a value"),
             }
             // What stands around the value goes on, or ends too.
             loop {
                 let Some(is_object) = around.innermost() else { return Ok(()) };
                 if self.goes_on(if is_object { b'}' } else { b']' })? {
-                    if is_object {
-                        self.skip_key()?;
-                    }
+                    is_passed = is_object && self.skip_texts()?;
                     break;
                 }
                 around.leave();
@@ -136,14 +153,33 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn skip_key(&mut self) -> Result<()> {
+    /// Passes over a key, and where its value is a text, as most are, over that and what follows of the kind: true behind
+    /// the last text, false in front of another value.
+    #[inline(always)]
+    fn skip_texts(&mut self) -> Result<bool> {
         self.take(b'"', "a key")?;
-        self.skip_string_rest()?;
-        self.take(b':', "a colon")
+        loop {
+            self.skip_string_rest()?;
+            if !self.passes(b":\"") {
+                return self.take(b':', "a colon").map(|()| false);
+            }
+            self.skip_string_rest()?;
+            if !self.passes(b",\"") {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Whether these stand here; goes behind them if so.
+    #[inline(always)]
+    fn passes(&mut self, these: &[u8; 2]) -> bool {
+        let found = self.bytes.get(self.at..).is_some_and(|rest| rest.first_chunk() == Some(these));
+        self.at += if found { these.len() } else { 0 };
+        found
     }
 
     /// After a member: true when another one follows, false after the end.
-    #[inline]
+    #[inline(always)]
     fn goes_on(&mut self, end: u8) -> Result<bool> {
         let token = self.token();
         if token != Some(b',') && token != Some(end) {
@@ -154,18 +190,20 @@ impl<'a> Reader<'a> {
     }
 
     /// The next byte that is not blank.
-    #[inline]
+    #[inline(always)]
     fn token(&mut self) -> Option<u8> {
-        loop {
-            let byte = *self.bytes.get(self.at)?;
-            if !matches!(byte, b' ' | b'\n' | b'\t' | b'\r') {
-                return Some(byte);
-            }
-            self.at += 1;
-        }
+        let byte = *self.bytes.get(self.at)?;
+        if byte > b' ' { Some(byte) } else { self.token_after_blanks() }
     }
 
-    #[inline]
+    #[inline(never)]
+    fn token_after_blanks(&mut self) -> Option<u8> {
+        let is_blank = |byte: &&u8| matches!(byte, b' ' | b'\n' | b'\t' | b'\r');
+        self.at += self.bytes[self.at..].iter().take_while(is_blank).count();
+        self.bytes.get(self.at).copied()
+    }
+
+    #[inline(always)]
     fn take(&mut self, byte: u8, name: &'static str) -> Result<()> {
         if self.token() != Some(byte) {
             return self.expected(name);
@@ -215,8 +253,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Which of the names a key is, after its quote.
-    #[inline]
-    fn key_rest(&mut self, names: &[&str]) -> Result<Option<usize>> {
+    #[inline(always)]
+    fn key_rest<const N: usize>(&mut self, names: &[&str; N]) -> Result<Option<usize>> {
         let begun = self.at;
         if self.string_piece()? == b'"' {
             let key = &self.bytes[begun..self.at - 1];
@@ -255,9 +293,15 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes over a string after its quote; what its bytes stand for is of no interest.
-    #[inline]
+    #[inline(always)]
     fn skip_string_rest(&mut self) -> Result<()> {
-        while self.string_piece()? != b'"' {
+        if self.string_piece()? == b'"' { Ok(()) } else { self.skip_escapes() }
+    }
+
+    /// The same after its first backslash.
+    #[inline(never)]
+    fn skip_escapes(&mut self) -> Result<()> {
+        loop {
             let escape = self.bytes.get(self.at);
             self.at += 1;
             match escape {
@@ -271,26 +315,17 @@ impl<'a> Reader<'a> {
                 }
                 _ => return self.expected("an escape"),
             }
+            if self.string_piece()? == b'"' {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// Goes behind the next quote or backslash of a string, and gives it.
-    #[inline]
+    #[inline(always)]
     fn string_piece(&mut self) -> Result<u8> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let mut chunks = rest.chunks_exact(8);
-        let place = chunks.by_ref().zip(0..).find_map(|(chunk, number)| {
-            let bytes = u64::from_le_bytes(chunk.try_into().expect("should be eight"));
-            first_special(bytes).map(|place| number * 8 + place)
-        });
-        let is_end = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
-        let place = place.unwrap_or_else(|| {
-            let last = chunks.remainder();
-            rest.len() - last.len() + last.iter().position(is_end).unwrap_or(last.len())
-        });
-        self.at += place;
-        match rest.get(place) {
+        self.at = marks::next(self.marks, self.at);
+        match self.bytes.get(self.at) {
             Some(byte @ (b'"' | b'\\')) => {
                 self.at += 1;
                 Ok(*byte)
@@ -303,18 +338,6 @@ impl<'a> Reader<'a> {
     fn expected<T>(&self, expected: &'static str) -> Result<T> {
         Err(Malformed { expected, at: self.at.min(self.bytes.len()) })
     }
-}
-
-/// The first byte that is a quote, a backslash or a control character.
-#[inline]
-fn first_special(bytes: u64) -> Option<usize> {
-    const EACH: u64 = u64::MAX / 255;
-    // A quote becomes a blank, a blank becomes a quote: what is below 0x21 then is a quote or a control character.
-    let quote_or_control = (bytes ^ (EACH * 0x02)).wrapping_sub(EACH * 0x21);
-    let backslash = (bytes ^ (EACH * 0x5c)).wrapping_sub(EACH);
-    // The lowest bit is right; those above it may have been borrowed from.
-    let found = (quote_or_control | backslash) & !bytes & (EACH * 0x80);
-    (found != 0).then_some(found.trailing_zeros() as usize / 8)
 }
 
 /// Whether what stands around a value is an object or an array, from the outermost in: a bit each.
