@@ -11,6 +11,7 @@ mod context;
 mod entries;
 mod few;
 mod rarity;
+mod sieve;
 mod stride;
 mod table;
 mod texts;

@@ -4,6 +4,7 @@ use super::bitmap::{Bitmap, NARROW, WIDE, gram_of};
 use super::context::{Context, Keys, MORE};
 use super::entries::{Entries, Entry};
 use super::rarity::Uses;
+use super::sieve::{self, Sieve};
 use super::stride;
 
 /// Of a longer literal only so much is looked at.
@@ -32,6 +33,8 @@ impl Form {
 pub(super) struct Table {
     form: Form,
     bitmap: Bitmap,
+    /// Where places can be looked at together.
+    sieve: Option<Sieve>,
     contexts: Box<[Context]>,
     keys: Keys,
     entries: Entries,
@@ -40,7 +43,7 @@ pub(super) struct Table {
 impl Table {
     pub(super) fn new(form: Form, literals: &[Box<[u8]>], members: &[usize], uses: &Uses<'_>) -> Self {
         let mut bitmap = Bitmap::new();
-        let (mut keyed, mut contexts) = (Vec::new(), Vec::new());
+        let (mut keyed, mut contexts, mut grams) = (Vec::new(), Vec::new(), Vec::new());
         for &index in members {
             let literal = &literals[index][..literals[index].len().min(MOST)];
             let bytes = form.gram_of(literal.len());
@@ -51,6 +54,7 @@ impl Table {
             let piece = uses.rarest_piece(literal, form.stride, bytes, more);
             for gram_at in piece..piece + form.stride {
                 let gram = gram_of(&literal[gram_at..gram_at + bytes]);
+                grams.push((bytes, gram));
                 if bytes == form.bytes {
                     bitmap.add(gram)
                 } else {
@@ -63,7 +67,8 @@ impl Table {
         contexts.sort_unstable();
         contexts.dedup();
         let keys = Keys::new(keyed.iter().map(|(key, _)| *key));
-        Self { form, bitmap, contexts: contexts.into(), keys, entries: Entries::new(keyed) }
+        let sieve = Sieve::new(form.stride, &grams);
+        Self { form, bitmap, sieve, contexts: contexts.into(), keys, entries: Entries::new(keyed) }
     }
 
     /// Calls `found` with each literal's number and where it begins, all that are in the text, in the order of the places
@@ -78,7 +83,9 @@ impl Table {
                 batch.length = 0;
             }
         };
+        let sieve = self.sieve.as_ref().filter(|_| text.len() >= sieve::LEAST);
         match (self.form.stride, self.form.bytes) {
+            (_, WIDE) if let Some(sieve) = sieve => sieve.scan(&self.bitmap, text, at_gram),
             (1, _) => stride::scan::<1, 3>(&self.bitmap, text, at_gram),
             (2, 3) => stride::scan::<2, 3>(&self.bitmap, text, at_gram),
             (2, _) => stride::scan::<2, NARROW>(&self.bitmap, text, at_gram),
@@ -112,3 +119,35 @@ struct Batch {
 }
 
 type Kept = [(u64, usize); MAX_CONTEXTS * BATCH];
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn places_looked_at_together_or_one_by_one_tell_the_same(
+            literals in prop::collection::vec("[a-d =]{7,24}", 1..30),
+            text in "[a-dA-D =0-9]{0,300}",
+            joined in prop::collection::vec(0..30usize, 0..30),
+        ) {
+            let text = text.repeat(1 + sieve::LEAST / text.len().max(1));
+            let text = joined.iter().filter_map(|at| literals.get(*at)).fold(text, |text, literal| text + literal);
+            let literals: Vec<Box<[u8]>> = literals.into_iter().map(|literal| literal.into_bytes().into()).collect();
+            let (members, uses): (Vec<usize>, _) = ((0..literals.len()).collect(), Uses::among(&literals));
+            let table = Table::new(Form { stride: 4, bytes: WIDE }, &literals, &members, &uses);
+            let found_by = |table: &Table| {
+                let mut found = Vec::new();
+                table.find(text.as_bytes(), &mut |literal, at| found.push((literal, at)));
+                found.retain(|(literal, at)| {
+                    text.get(*at..).is_some_and(|here| here.to_ascii_lowercase().as_bytes().starts_with(&literals[*literal]))
+                });
+                found
+            };
+            let together = found_by(&table);
+            prop_assert_eq!(together, found_by(&Table { sieve: None, ..table }));
+        }
+    }
+}

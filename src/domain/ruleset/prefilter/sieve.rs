@@ -1,0 +1,198 @@
+//! The pass over the text that first leaves out, many together, the places with a byte that no gram has: of a log's numbers,
+//! dates and signs hardly any is left, and what is looked up in a table of grams is little more than words.
+
+use fearless_simd::prelude::*;
+use fearless_simd::{Level, Simd, dispatch, u8x16, u8x64, u32x16};
+
+use super::bitmap::{Bitmap, FOLD_WORD, NARROW, WIDE, first, word_at};
+use crate::domain::ruleset::frequency::FOLD;
+use crate::domain::ruleset::teddy;
+
+/// Text is looked at in blocks of this size, and one block beyond.
+const BLOCK: usize = 64;
+/// So many blocks are gone through before any of the places found is looked at: what is found where breaks the pace.
+const BLOCKS: usize = 16;
+/// The least stride: a block has so many places at most.
+pub(super) const STRIDE: usize = 4;
+const PLACES: usize = BLOCK / STRIDE;
+/// In a text shorter than this it costs more than it saves.
+pub(super) const LEAST: usize = 512;
+
+/// Which bytes grams have.
+#[derive(Debug)]
+pub(super) struct Sieve {
+    level: Level,
+    /// A bit for each upper half of folded bytes; set for a lower half if no gram has the byte of both.
+    low: [u8; 16],
+    /// For each upper half its bit.
+    high: [u8; 16],
+    /// Whether all of a wide gram's bytes are asked for, or those of a narrow one.
+    wide: bool,
+    /// One for each place of a block that is looked at.
+    places: u64,
+}
+
+/// Places of a section that are left. Those of one block more have room.
+struct Places {
+    places: [u32; (BLOCKS + 1) * PLACES],
+    length: usize,
+}
+
+impl Sieve {
+    /// None for a processor that can't look at many places together, and where so many places are looked at that most
+    /// would be left. The grams are folded, and of at least [`NARROW`] bytes.
+    pub(super) fn new(stride: usize, grams: &[(usize, u64)]) -> Option<Self> {
+        Self::with(teddy::level()?, stride, grams)
+    }
+
+    fn with(level: Level, stride: usize, grams: &[(usize, u64)]) -> Option<Self> {
+        let places = match stride {
+            STRIDE => 0xffff,
+            8 => 0x5555,
+            _ => return None,
+        };
+        let bit_of = |byte: u8| 1 << (byte >> 6 << 1 | byte >> 4 & 1);
+        let mut low = [u8::MAX; 16];
+        for (bytes, gram) in grams {
+            let bytes = gram.to_le_bytes().into_iter().take(*bytes).map(|byte| byte | FOLD);
+            bytes.for_each(|byte| low[usize::from(byte & 15)] &= !bit_of(byte));
+        }
+        let high = std::array::from_fn(|half| bit_of((half as u8) << 4 | FOLD));
+        let wide = grams.iter().all(|(bytes, _)| *bytes == WIDE);
+        Some(Self { level, low, high, wide, places })
+    }
+
+    /// Calls `at_gram` with each place at which a gram may stand, and the eight folded bytes there; with zeros folded behind
+    /// the end of the text.
+    #[inline(always)]
+    pub(super) fn scan(&self, bitmap: &Bitmap, text: &[u8], at_gram: &mut impl FnMut(usize, u64)) {
+        match bitmap.narrow() {
+            None => self.scan_with(text, |eight| bitmap.has(eight), at_gram),
+            Some(narrow) => self.scan_with(text, |eight| bitmap.has(eight) | narrow.has(eight), at_gram),
+        }
+    }
+
+    #[inline(always)]
+    fn scan_with(&self, text: &[u8], has: impl Fn(u64) -> u64, at_gram: &mut impl FnMut(usize, u64)) {
+        let mut places = Places { places: [0; (BLOCKS + 1) * PLACES], length: 0 };
+        let mut tell = |section: &[u8], at: usize| {
+            self.leave(section, &has, &mut places);
+            for place in &places.places[..places.length] {
+                if let Some(eight) = word_at(section, *place as usize) {
+                    at_gram(at + *place as usize, eight);
+                }
+            }
+        };
+        let mut at = 0;
+        while at + 2 * BLOCK <= text.len() {
+            let blocks = ((text.len() - at) / BLOCK - 1).min(BLOCKS);
+            tell(&text[at..at + (blocks + 1) * BLOCK], at);
+            at += blocks * BLOCK;
+        }
+        // The rest, with room behind it.
+        let mut rest = [0; 3 * BLOCK];
+        let length = text.len() - at;
+        rest[..length].copy_from_slice(&text[at..]);
+        tell(&rest[..(length.div_ceil(BLOCK) + 1) * BLOCK], at);
+    }
+
+    /// Leaves the places of a section at which a gram may stand.
+    #[inline(never)]
+    fn leave(&self, section: &[u8], has: &impl Fn(u64) -> u64, places: &mut Places) {
+        dispatch!(self.level, simd => {
+            fitting(simd, self, section, places);
+            known(section, has, places);
+        });
+    }
+}
+
+/// Takes the places where all bytes are ones that grams have.
+#[inline(always)]
+fn fitting<S: Simd>(simd: S, sieve: &Sieve, section: &[u8], places: &mut Places) {
+    let low = u8x64::block_splat(u8x16::from_slice(simd, &sieve.low));
+    let high = u8x64::block_splat(u8x16::from_slice(simd, &sieve.high));
+    let (half, none) = (u8x64::splat(simd, 15), u32x16::splat(simd, 0));
+    let looked_at = <u32x16<S> as SimdBase<S>>::Mask::from_bitmask(simd, sieve.places);
+    let others = |block: &[u8]| -> u32x16<S> {
+        let bytes = u8x64::from_slice(simd, block);
+        let known = low.swizzle_dyn_within_blocks(bytes & half) & high.swizzle_dyn_within_blocks(bytes >> 4);
+        known.bitcast()
+    };
+    let (blocks, _) = section.as_chunks::<BLOCK>();
+    let Some((first, ahead)) = blocks.split_first() else { return };
+    let mut here = others(first);
+    let mut numbers = u32x16::from_fn(simd, |number| (number * STRIDE) as u32);
+    let mut length = 0;
+    for block in ahead {
+        let next = others(block);
+        let bytes = if sieve.wide { here | here.slide::<1>(next) } else { here };
+        let fits = bytes.simd_eq(none) & looked_at;
+        let Some(room) = places.places.get_mut(length..length + PLACES) else { break };
+        numbers.compress(fits).store_slice(room);
+        length += fits.to_bitmask().count_ones() as usize;
+        numbers += BLOCK as u32;
+        here = next;
+    }
+    places.length = length;
+}
+
+/// Of the places those at which there may be a gram.
+#[inline(always)]
+fn known(section: &[u8], has: &impl Fn(u64) -> u64, places: &mut Places) {
+    let mut length = 0;
+    for number in 0..places.length.min(places.places.len()) {
+        let place = places.places[number];
+        let eight = word_at(section, place as usize).unwrap_or(0);
+        places.places[length.min(number)] = place;
+        length += (has(eight) & 1) as usize;
+    }
+    places.length = length;
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::bitmap::gram_of;
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_gram_is_told_at_its_place_in_order_on_whatever_processor(
+            wide in prop::collection::vec("[a-d]{8}", 1..4),
+            narrow in prop::collection::vec("[a-c=]{4}", 0..2),
+            text in "([a-d= \n]{0,9}[A-Da-d]{4,9}[\0-\x7fé]{0,3}){0,200}",
+        ) {
+            let grams: Vec<(usize, u64)> =
+                wide.iter().chain(&narrow).map(|gram| (gram.len(), gram_of(gram.as_bytes()))).collect();
+            let mut bitmap = Bitmap::new();
+            for (bytes, gram) in &grams {
+                if *bytes == WIDE { bitmap.add(*gram) } else { bitmap.add_narrow(*gram) }
+            }
+            for (level, stride) in [(Level::new(), STRIDE), (Level::baseline(), STRIDE), (Level::new(), 2 * STRIDE)] {
+                let mut told = Vec::new();
+                let sieve = Sieve::with(level, stride, &grams).expect("should be a stride for it");
+                sieve.scan(&bitmap, text.as_bytes(), &mut |at, eight| told.push((at, eight)));
+                prop_assert!(told.is_sorted() && told.iter().all(|(at, _)| at % stride == 0));
+                for at in (0..text.len()).step_by(stride) {
+                    let here = &text.as_bytes()[at..text.len().min(at + WIDE)];
+                    let is_here = |(bytes, gram): &(usize, u64)| here.len() >= *bytes && gram_of(&here[..*bytes]) == *gram;
+                    if grams.iter().any(is_here) {
+                        let padded = [here, &[0; WIDE][here.len()..]].concat();
+                        prop_assert!(told.contains(&(at, gram_of(&padded))), "{} in {:?}", at, text);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn places_with_other_bytes_are_left_out() {
+        let Some(sieve) = Sieve::new(STRIDE, &[(WIDE, gram_of(b"handshak")), (WIDE, gram_of(b"andshake"))]) else {
+            return;
+        };
+        let mut left = Vec::new();
+        sieve.scan_with(b"2026:11:HANDhakehandhake.", |_| 1, &mut |at, _| left.push(at));
+        assert_eq!(left, [8, 12, 16]);
+    }
+}
