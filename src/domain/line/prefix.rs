@@ -24,7 +24,7 @@ pub fn program_span(line: &str) -> Range<usize> {
         let prefix = [
             // RFC 3339 and its relatives: containerd, docker, OpenVPN 2.5+, boringtun, wireguard-go, s6.
             concat!(
-                r"(?:[+-]\d{4} )?\[?\d{4}[-/]\d\d[-/]\d\d[T ]\d{1,2}:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?\]?:?",
+                r"(?:[+-]\d{4} |- )?\[?\d{4}[-/]\d\d[-/]\d\d[T ]\d{1,2}:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?\]?:?",
                 // rsyslog since Debian 12, and `journalctl -o short-iso`: with host and program.
                 r"(?: [\w.-]+ (?:[\w.@-]+\[\d+\]|kernel):)?"
             ),
@@ -37,7 +37,7 @@ pub fn program_span(line: &str) -> Range<usize> {
             // syslog and journald, with host and program; journald writes months in the machine's language.
             concat!(
                 r"(?:<\d{1,3}>)?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2} \d\d:\d\d:\d\d(?:\.\d{1,6})?",
-                r"(?:(?:[ \t]+[\w.-]+){1,4}(?:\([\w.-]+\))? ?\[ ?\d+\]:",
+                r"(?:(?:[ \t]+[\w./-]+){1,4}(?:\([\w.-]+\))? ?\[ ?\d+\]:",
                 r"|(?: [\w.-]+)? (?:(?:nm-)?openvpn|ovpn-[\w.-]+|kernel|boringtun|wireguard-go|wg-quick):)?"
             ),
             r"(?:\p{L}{2,6}\.?|\d{1,2}[月월]) +\d{1,2} \d\d:\d\d:\d\d [\w.-]+ (?:[\w.@-]+\[\d+\]|kernel):",
@@ -57,6 +57,8 @@ pub fn program_span(line: &str) -> Range<usize> {
             r"T:\d+ +[A-Z]+:?(?: <\w+>:)?",
             r"\d{8} \d\d:\d\d:\d\d [A-Z]",
             r"\d{10}\.\d{6} [0-9a-f]{1,8}",
+            // TAI64N: multilog, svlogd, s6-log.
+            r"@4[0-9a-f]{23}",
             // Android's log, as `logcat -v threadtime` and as its Studio writes it.
             r"(?:\d\d-\d\d )?\d\d:\d\d:\d\d\.\d{3} +\d+ +\d+ [VDIWEF] [\w./-]+ *:",
             r"\d+-\d+ +[\w.()/-]+ +[\w.]+ +[VDIWEF]",
@@ -91,10 +93,10 @@ pub fn program_span(line: &str) -> Range<usize> {
             r"kernel:",
             r"\[ *\d+\.\d{6}\]",
             r"us=\d+",
-            // containerd's stream and tag, compose's service name, `kubectl logs --prefix`.
+            // containerd's stream and tag, the service's name of compose and swarm, `kubectl logs --prefix`.
             r"(?:stdout|stderr)(?: [FP])?",
             r"\|",
-            r"[\w.-]{1,63} +\|",
+            r"[\w.@-]+ +\|",
             r"\[pod/[\w.-]+/[\w.-]+\]",
             // levels, with the name of the supervised program.
             // Where a colour's escape was lost on the way, its number is left.
@@ -107,14 +109,15 @@ pub fn program_span(line: &str) -> Range<usize> {
             r"(?:FATAL|ERROR|WARN|INFO|DEBUG|TRACE)\[\d{4,8}\]",
             r"(?:ERRO|DEBG|CRIT)",
             r"\[(?:openvpn|wireguard|vpn)\]:?",
-            // wireguard-go's logger: `DEBUG: (wg0) `.
-            r"(?:DEBUG|ERROR|INFO): \([\w.@-]{1,15}\)",
+            // wireguard-go's logger: `DEBUG: (wg0) `; in other programs without the name, but with the time after it.
+            r"(?:DEBUG|ERROR|INFO): (?:\([\w.@-]{1,15}\)|\d{4}/\d\d/\d\d \d\d:\d\d:\d\d)",
         ]
         .join("|");
         // What no space needs to follow: viewers of a container's log, a quote in a thread.
         let attached = concat!(
             r"(?:today|yesterday|last [A-Z][a-z]{2,5}day) at \d{1,2}:\d\d(?::\d\d)?(?: [AP]M)?",
             r#"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,(?:stdout|stderr),"?"#,
+            r"|\d{1,2}/\d{1,2}/\d{4} \d\d:\d\d:\d\d",
             r#"|[`"“]|\*\*"#
         );
         Regex::new(&format!(r#"^\s*(?:(?:{prefix})(?:\s+|$)|(?:{attached})\s*)*(?:msg="|P:|>LOG:\d+,[A-Z]*,)?"#))
@@ -204,6 +207,11 @@ mod tests {
             "` ",
             "2026-11-22 16:25:43,stdout,\"2026-11-22T16:25:43.890+0100\tINFO\topenvpn: ",
             "[pod/berlin-entry-0/vpn] 2026-11-22 16:25:43 ",
+            "22/11/2026 16:25:43",
+            "- 2026-11-22 16:25:43 ",
+            "vpn_gluetun.1.v0k3x2m1q5x2j4n7p8r9s0t1u@node-1    | 2026-11-22 16:25:43 ",
+            "@400000006921e5f71b2c3d4e 2026-11-22 16:25:43 ",
+            "Nov 22 16:25:43 gateway docker/0a1b2c3d4e5f[4321]: ",
             "16:25:43 nordvpnd: ",
             "    nm-openvpn: ",
             "2026/11/22 6:25:43 ",
@@ -224,6 +232,8 @@ mod tests {
             "2019-11-24 18:44:00.872541: [NET] ",
             "2025/03/19 15:16:41.377751 [Debug] ",
             "+0000 2025-07-24 08:03:37 ERROR endpoint/wireguard[warp-out]: ",
+            "DEBUG: 2025/02/05 14:38:48 ",
+            "ERROR: (wg0) 2025/02/05 14:38:48 ",
             "11-22 16:25:43.123  1234  5678 D WireGuard/GoBackend/wg0: ",
         ] {
             assert_eq!(texts(&format!("{prefix}peer(a…b) - x")), ["peer(a…b) - x"], "after {prefix:?}");
@@ -241,6 +251,7 @@ mod tests {
             "PUSH: Received control message: 'PUSH_REPLY,foo AUTH: Received control message: AUTH_FAILED'",
             "VERIFY OK: depth=0, CN=| AUTH: Received control message: AUTH_FAILED",
             "[a-b-1] AUTH: Received control message: AUTH_FAILED] Peer Connection Initiated with [AF_INET]1.2.3.4:1",
+            "[x] | AUTH: Received control message: AUTH_FAILED] Peer Connection Initiated with [AF_INET]1.2.3.4:1",
             "MANAGEMENT: >LOG:1,N,AUTH: Received control message: AUTH_FAILED",
             "WARNING: Your certificate has expired!",
             "TLS Error: TLS handshake failed",
