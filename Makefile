@@ -46,7 +46,7 @@ lab-up: build lab-core ## a Kubernetes node, Kafka, OpenBao, an internet with VP
 
 # What of the lab needs nothing of this package: .ci/run starts it while cargo is busy.
 lab-core: lab-deps
-	$(LAB) build core helm
+	$(LAB) build core helm filebeat
 	$(LAB) up core
 
 # What only the tests need: Elasticsearch, an OpenTelemetry Collector, and the tools that hold the chart and the cluster's

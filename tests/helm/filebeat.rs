@@ -1,9 +1,9 @@
 //! Filebeat's configurations against what the decoder needs of a line, and against the options that Filebeat 9 has.
-//!
-//! Filebeat itself cannot be had from a package registry: its input, parsers and processors are imitated here as far as
-//! these files use them.
+//! What a running Filebeat makes of the lines of pods that the API server knows is recorded in `tests/fixtures/filebeat`.
 
-use std::collections::BTreeSet;
+mod running;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
 
@@ -12,10 +12,11 @@ use hopkeeper::domain::event::{LogEvent, Position, Shard};
 use regex::Regex;
 use serde_json::{Value, json};
 
+use self::running::{Node, append, message, written};
 use super::tool::{documents, root};
 
 const FILES: [&str; 3] = ["filebeat-kafka.yml", "filebeat-elasticsearch.yml", "filebeat-host.yml"];
-const VPN: &str = "/var/log/pods/vpn_berlin-entry-7d9f_0f8a-uid/vpn/0.log";
+const POD: &str = "vpn_berlin-entry-7d9f_0f8a-uid";
 
 fn configuration(file: &str) -> Value {
     let mut read = documents(&fs::read_to_string(root().join("filebeat").join(file)).unwrap());
@@ -76,104 +77,8 @@ fn only_options_that_filebeat_has_are_used() {
     }
 }
 
-/// `dissect`: the text of each key between the texts around it.
-fn dissect(tokenizer: &str, text: &str) -> Option<Vec<(String, String)>> {
-    let token = Regex::new(r"%\{([^}]*)\}").unwrap();
-    let mut pattern = String::from("^");
-    let (mut keys, mut end) = (Vec::new(), 0);
-    for found in token.captures_iter(tokenizer) {
-        let whole = found.get(0).unwrap();
-        let last = whole.end() == tokenizer.len();
-        pattern += &regex::escape(&tokenizer[end..whole.start()]);
-        pattern += if last { "(.*)" } else { "(.*?)" };
-        keys.push(found[1].to_owned());
-        end = whole.end();
-    }
-    pattern += &regex::escape(&tokenizer[end..]);
-    let found = Regex::new(&format!("{pattern}$")).unwrap().captures(text)?;
-    let values = keys.into_iter().enumerate().map(|(index, key)| (key, found[index + 1].to_owned()));
-    Some(values.filter(|(key, _)| !key.starts_with('?')).collect())
-}
-
-fn put(event: &mut Value, key: &str, value: Value) {
-    let mut place = event;
-    for part in key.split('.') {
-        place = &mut place[part];
-    }
-    // Filebeat refuses to write over a field.
-    assert!(place.is_null(), "{key} is there already");
-    *place = value;
-}
-
-/// An event after the configuration's processors; none where it is dropped. `metadata` is what the API server said.
-fn processed(file: &str, path: &str, metadata: Option<Value>) -> Option<Value> {
-    let mut event = json!({"@timestamp": "2026-11-22T16:25:43.824Z", "message": "hello", "stream": "stdout",
-        "log": {"offset": 99, "file": {"path": path}}});
-    for processor in configuration(file)["processors"].as_array().unwrap() {
-        let (name, settings) = processor.as_object().unwrap().iter().next().unwrap();
-        match name.as_str() {
-            "add_kubernetes_metadata" => {
-                if let Some(metadata) = &metadata {
-                    event["kubernetes"] = metadata.clone();
-                }
-            }
-            "drop_event" => {
-                let has_pod = event.pointer("/kubernetes/pod/uid").is_some();
-                let ours = event.pointer("/kubernetes/labels/hopkeeper_io~1chain").is_some();
-                let wanted = json!({"and": [{"has_fields": ["kubernetes.pod.uid"]}, {"not": {"has_fields": ["kubernetes.labels.hopkeeper_io/chain"]}}]});
-                // nested() splits the label's name at no dot: it has none.
-                assert_eq!(settings["when"], wanted);
-                if has_pod && !ours {
-                    return None;
-                }
-            }
-            "dissect" => {
-                let only_without = settings.pointer("/when/not/has_fields/0") == Some(&"kubernetes.pod.uid".into());
-                assert_eq!(settings["field"], "log.file.path");
-                if !(only_without && event.pointer("/kubernetes/pod/uid").is_some()) {
-                    let found = dissect(settings["tokenizer"].as_str().unwrap(), path).expect("should fit the path");
-                    found.into_iter().for_each(|(key, value)| put(&mut event, &key, value.into()));
-                }
-            }
-            other => panic!("{other} is not imitated"),
-        }
-    }
-    Some(event)
-}
-
 fn decoded(event: &Value) -> LogEvent {
     decode(event.to_string().as_bytes(), Position::new(Shard::new("kafka:vpn/0"), 7), None).unwrap()
-}
-
-fn hop_metadata() -> Value {
-    // What add_kubernetes_metadata knows by a pod's UID: no container.
-    json!({"namespace": "vpn", "node": {"name": "n1"}, "pod": {"name": "berlin-entry-7d9f", "uid": "0f8a-uid"},
-        "labels": {"hopkeeper_io/chain": "berlin", "hopkeeper_io/hop": "entry"}})
-}
-
-#[test]
-fn every_line_says_whose_it_is_with_the_api_server_and_without() {
-    for file in FILES {
-        for metadata in [Some(hop_metadata()), None] {
-            let metadata = metadata.filter(|_| file != "filebeat-host.yml");
-            let event = processed(file, VPN, metadata).expect("should not be dropped");
-            let line = decoded(&event);
-            assert_eq!(
-                (line.namespace.as_str(), line.pod.as_str(), line.container.as_str()),
-                ("vpn", "berlin-entry-7d9f", "vpn")
-            );
-            assert_eq!(line.pod_uid.as_deref(), Some("0f8a-uid"), "{file}");
-            assert_eq!((line.text.as_str(), line.file_offset), ("hello", Some(99)));
-        }
-    }
-}
-
-#[test]
-fn another_pods_container_of_the_same_name_is_left_out_once_the_api_server_says_so() {
-    for file in ["filebeat-kafka.yml", "filebeat-elasticsearch.yml"] {
-        let other = json!({"namespace": "web", "pod": {"name": "shop", "uid": "u"}, "labels": {"app": "shop"}});
-        assert_eq!(processed(file, VPN, Some(other)), None);
-    }
 }
 
 #[test]
@@ -219,69 +124,144 @@ fn a_line_is_out_within_a_second_and_an_ended_pods_file_is_read_to_its_end() {
 }
 
 #[test]
-fn a_rotated_file_is_read_until_it_is_packed() {
-    // The kubelet's names: rotated, being packed, packed.
-    let (rotated, passed_over) = ("0.log.20261130-082000", ["0.log.20261130-082000.tmp", "0.log.20261130-082000.gz"]);
+fn filebeat_takes_the_configurations() {
     for file in FILES {
-        for input in configuration(file)["filebeat"]["inputs"].as_array().unwrap() {
-            let glob = input["paths"][0].as_str().unwrap().rsplit('/').next().unwrap();
-            let path = Regex::new(&format!("^{}$", regex::escape(glob).replace(r"\*", "[^/]*"))).unwrap();
-            let excluded: Vec<_> = input["prospector"]["scanner"]["exclude_files"].as_array().unwrap().iter().collect();
-            let is_read = |name: &str| {
-                let is_excluded = |e: &&Value| Regex::new(e.as_str().unwrap()).unwrap().is_match(name);
-                path.is_match(name) && !excluded.iter().any(is_excluded)
-            };
-            assert!(is_read("0.log") && is_read(rotated), "{file}: {glob}");
-            assert!(!passed_over.into_iter().any(is_read), "{file}: {glob}");
-        }
-        let path = VPN.replace("0.log", rotated);
-        let line = decoded(&processed(file, &path, None).expect("should not be dropped"));
-        assert_eq!((line.pod_uid.as_deref(), line.container.as_str()), (Some("0f8a-uid"), "vpn"));
+        let Some(node) = Node::new(file) else { return };
+        assert!(node.test_configuration().contains("Config OK"), "{file}");
     }
 }
 
-/// Filebeat's multiline parser with `match: after`: what fits the pattern belongs to the line before it.
-fn joined(lines: &str, settings: &Value) -> Vec<String> {
-    assert_eq!((&settings["negate"], &settings["match"]), (&json!(false), &json!("after")));
-    let pattern = Regex::new(settings["pattern"].as_str().unwrap()).unwrap();
-    let flush = Regex::new(settings["flush_pattern"].as_str().unwrap()).unwrap();
-    let mut events: Vec<String> = Vec::new();
-    let mut open = false;
-    for line in lines.lines() {
-        match events.last_mut().filter(|_| open && pattern.is_match(line)) {
-            Some(event) => *event = format!("{event}\n{line}"),
-            None => events.push(line.to_owned()),
-        }
-        open = !flush.is_match(line);
+#[test]
+fn every_line_says_whose_it_is_without_the_api_server_too() {
+    let nodes: Option<Vec<Node>> = FILES.into_iter().map(Node::new).collect();
+    let Some(mut nodes) = nodes else { return };
+    for node in &mut nodes {
+        append(&node.container(POD, "vpn").join("0.log"), written(7, "2026-11-22 16:25:43 hello, hello"));
+        node.start();
     }
-    events
+    for node in &nodes {
+        let events = node.until("one line", |events| !events.is_empty());
+        let line = decoded(&events[0]);
+        let whose = (line.namespace.as_str(), line.pod.as_str(), line.container.as_str());
+        assert_eq!(whose, ("vpn", "berlin-entry-7d9f", "vpn"));
+        assert_eq!(line.pod_uid.as_deref(), Some("0f8a-uid"));
+        assert_eq!((line.text.as_str(), line.file_offset), ("2026-11-22 16:25:43 hello, hello", Some(0)));
+    }
+}
+
+#[test]
+fn no_line_is_lost_or_doubled_when_files_are_rotated_and_pods_end() {
+    let Some(mut node) = Node::new("filebeat-kafka.yml") else { return };
+    let vpn = node.container(POD, "vpn");
+    let (log, rotated) = (vpn.join("0.log"), |at: usize| vpn.join(format!("0.log.20261130-0820{at:02}")));
+    let mut lines = 0;
+    let mut write = |more: usize| {
+        for number in lines..lines + more {
+            append(&log, written(number, &format!("2026-11-22 16:25:43 line {number}")));
+        }
+        lines += more;
+        lines
+    };
+    let here = |node: &Node, lines| node.until("every line", |events| events.len() >= lines);
+    node.start();
+    here(&node, write(3));
+    // Twice within a second.
+    for at in 0..2 {
+        write(2);
+        fs::rename(&log, rotated(at)).unwrap();
+    }
+    here(&node, write(2));
+    // While it is away.
+    node.stop();
+    write(2);
+    fs::rename(&log, rotated(2)).unwrap();
+    let written_so_far = write(2);
+    // What the kubelet has packed, or is packing, was read before.
+    for packed in ["0.log.20261130-081900.tmp", "0.log.20261130-081800.gz"] {
+        append(&vpn.join(packed), written(900, "2026-11-22 16:25:43 an old line, packed"));
+    }
+    node.start();
+    here(&node, written_so_far);
+    // Last words.
+    let all = write(2);
+    fs::remove_dir_all(node.pod(POD)).unwrap();
+    here(&node, all);
+    node.stop();
+    let events = node.until("every line", |events| events.len() >= all);
+    let mut texts: Vec<_> = events.iter().map(message).collect();
+    texts.sort_by_key(|text| text.rsplit(' ').next().unwrap().parse::<usize>().unwrap_or(usize::MAX));
+    let expected: Vec<_> = (0..all).map(|number| format!("2026-11-22 16:25:43 line {number}")).collect();
+    assert_eq!(texts, expected);
+}
+
+#[test]
+fn pieces_of_a_line_are_put_together_and_a_long_one_is_cut() {
+    let Some(mut node) = Node::new("filebeat-kafka.yml") else { return };
+    let log = node.container(POD, "vpn").join("0.log");
+    let (long, time) = ("x".repeat(16_000), "2026-11-22T16:25:43.824000001Z stdout");
+    node.start();
+    for _ in 0..5 {
+        append(&log, format!("{time} P {long}\n"));
+    }
+    append(&log, format!("{time} F end\n2026-11-22T16:25:44Z stdout F not the who"));
+    node.until("a long line", |events| !events.is_empty());
+    append(&log, "le line\n2026-11-22T16:25:45Z stderr F wrong: \u{e9}".as_bytes());
+    append(&log, b" \xff\nno line of a runtime's\n2026-11-22T16:25:46Z stdout F at last\n");
+    let events = node.until("the last", |events| events.iter().any(|event| message(event) == "at last"));
+    let texts: Vec<_> = events.iter().map(message).collect();
+    assert_eq!(texts[0], "x".repeat(65_536));
+    assert_eq!(texts[1..], ["not the whole line", "wrong: \u{e9} \u{fffd}", "at last"]);
+    assert_eq!(decoded(&events[2]).time.to_string(), "2026-11-22T16:25:45Z");
 }
 
 #[test]
 fn boringtuns_three_lines_are_one_event_and_openvpns_lines_stay_alone() {
-    let scenarios = root().join("tests/fixtures/logs");
-    let input = &configuration("filebeat-kafka.yml")["filebeat"]["inputs"][0];
-    let multiline = input["parsers"].as_array().unwrap().iter().find_map(|parser| parser.get("multiline")).unwrap();
-    let continued = Regex::new(r"^\s*(\x1b\[[\d;]*m)*(at |$)").unwrap();
-    let (mut of_boringtun, mut of_openvpn) = (0, 0);
-    for scenario in fs::read_dir(scenarios).unwrap().filter_map(|e| fs::read_dir(e.unwrap().path()).ok()) {
+    let Some(mut node) = Node::new("filebeat-kafka.yml") else { return };
+    let mut written_by = BTreeMap::new();
+    let mut number = 0;
+    let scenarios = fs::read_dir(root().join("tests/fixtures/logs")).unwrap();
+    for scenario in scenarios.filter_map(|entry| fs::read_dir(entry.unwrap().path()).ok()) {
         for file in scenario.map(|entry| entry.unwrap().path()) {
             let name = file.file_name().unwrap().to_string_lossy().into_owned();
-            if !name.ends_with(".log") {
-                continue;
-            }
+            let client = ["boringtun", "openvpn"].into_iter().find(|client| name.contains(client));
+            let Some(client) = client.filter(|_| name.ends_with(".log")) else { continue };
             let text = String::from_utf8_lossy(&fs::read(&file).unwrap()).into_owned();
-            let events = joined(&text, multiline);
-            if name.contains("boringtun") {
-                for event in &events {
-                    assert!(!continued.is_match(event.lines().next().unwrap()), "{}: {event:?}", file.display());
-                    assert!(event.lines().count() <= 3, "{}: {event:?}", file.display());
-                }
-                of_boringtun += events.len();
-            } else if name.contains("openvpn") {
-                assert_eq!(events.len(), text.lines().count(), "{}", file.display());
-                of_openvpn += events.len();
+            let pod = format!("vpn_{client}_{}", written_by.len());
+            let log: String = text.lines().zip(number..).map(|(line, number)| written(number, line)).collect();
+            number += text.lines().count();
+            if log.len() >= 64 {
+                append(&node.container(&pod, "vpn").join("0.log"), log);
+                written_by.insert(pod, text);
             }
+        }
+    }
+    // Filebeat sends no empty event.
+    let count = |text: &str| text.lines().filter(|line| !line.is_empty()).count();
+    let all: usize = written_by.values().map(|text| count(text)).sum();
+    node.start();
+    let events =
+        node.until("every line", |events| events.iter().map(|event| count(message(event))).sum::<usize>() >= all);
+
+    let mut events_of: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for event in &events {
+        let path = event["log"]["file"]["path"].as_str().unwrap();
+        events_of.entry(path.split('/').nth(4).unwrap().to_owned()).or_default().push(message(event));
+    }
+    let continued = Regex::new(r"^\s*(\x1b\[[\d;]*m)*(at |$)").unwrap();
+    let (mut of_boringtun, mut of_openvpn) = (0, 0);
+    for (pod, text) in &written_by {
+        let events = &events_of[pod];
+        let filled = |line: &&str| !line.is_empty();
+        assert!(events.iter().flat_map(|event| event.lines()).filter(filled).eq(text.lines().filter(filled)), "{pod}");
+        if pod.contains("boringtun") {
+            for event in events {
+                assert!(!continued.is_match(event.lines().next().unwrap()), "{pod}: {event:?}");
+                assert!(event.lines().count() <= 3, "{pod}: {event:?}");
+            }
+            of_boringtun += events.len();
+        } else {
+            assert_eq!(events.len(), count(text), "{pod}");
+            of_openvpn += events.len();
         }
     }
     assert!(of_boringtun > 100 && of_openvpn > 100, "{of_boringtun} {of_openvpn}");

@@ -12,21 +12,21 @@ const RECORDS: &str = include_str!("../../../tests/fixtures/filebeat/kafka.txt")
 /// The hops' logs, as the kubelet had them.
 const LOGS: [(&str, &str); 3] = [
     (
-        "fbtest_berlin-entry-6d94bbf6ff-hz8j6_3255b530-1334-404a-a09a-4def9466b3e2/health/0.log",
+        "fbtest_berlin-entry-f94bdd49d-ltbgt_76832810-8357-49d7-99c9-22b8b3085407/health/0.log",
         include_str!(
-            "../../../tests/fixtures/filebeat/pods/fbtest_berlin-entry-6d94bbf6ff-hz8j6_3255b530-1334-404a-a09a-4def9466b3e2/health/0.log"
+            "../../../tests/fixtures/filebeat/pods/fbtest_berlin-entry-f94bdd49d-ltbgt_76832810-8357-49d7-99c9-22b8b3085407/health/0.log"
         ),
     ),
     (
-        "fbtest_berlin-entry-6d94bbf6ff-hz8j6_3255b530-1334-404a-a09a-4def9466b3e2/vpn/0.log",
+        "fbtest_berlin-entry-f94bdd49d-ltbgt_76832810-8357-49d7-99c9-22b8b3085407/vpn/0.log",
         include_str!(
-            "../../../tests/fixtures/filebeat/pods/fbtest_berlin-entry-6d94bbf6ff-hz8j6_3255b530-1334-404a-a09a-4def9466b3e2/vpn/0.log"
+            "../../../tests/fixtures/filebeat/pods/fbtest_berlin-entry-f94bdd49d-ltbgt_76832810-8357-49d7-99c9-22b8b3085407/vpn/0.log"
         ),
     ),
     (
-        "fbtest_berlin-middle-698cb67f4c-m4wvx_a30f711c-5f31-4252-9504-d87f971492ba/vpn/0.log",
+        "fbtest_berlin-middle-6b8bcbc897-cf994_d0670d02-5563-415d-8b74-473acfb9e6c5/vpn/0.log",
         include_str!(
-            "../../../tests/fixtures/filebeat/pods/fbtest_berlin-middle-698cb67f4c-m4wvx_a30f711c-5f31-4252-9504-d87f971492ba/vpn/0.log"
+            "../../../tests/fixtures/filebeat/pods/fbtest_berlin-middle-6b8bcbc897-cf994_d0670d02-5563-415d-8b74-473acfb9e6c5/vpn/0.log"
         ),
     ),
 ];

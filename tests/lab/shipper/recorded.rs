@@ -27,11 +27,12 @@ fn common(mut event: Value) -> Value {
         fields.remove(field);
     }
     event["@metadata"].as_object_mut().unwrap().remove("version");
-    // Later versions than the recorded one write these.
     let file = event["log"]["file"].as_object_mut().unwrap();
-    for field in ["device_id", "inode"] {
+    for field in ["device_id", "inode", "fingerprint"] {
         file.remove(field);
     }
+    // It had none when Filebeat read the first lines.
+    event["kubernetes"]["pod"].as_object_mut().unwrap().remove("ip");
     event
 }
 
