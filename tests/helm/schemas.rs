@@ -16,7 +16,8 @@ pub fn directory() -> &'static Path {
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(&directory).unwrap();
         kubernetes(&directory);
-        let published = ["eck.yaml", "servicemonitors.yaml", "podmonitors.yaml", "prometheusrules.yaml"];
+        let published =
+            ["eck.yaml", "strimzi.yaml", "servicemonitors.yaml", "podmonitors.yaml", "prometheusrules.yaml"];
         let published = published.map(|file| lab().join("schemas").join(file));
         let ours = [root().join("k8s/crd.yaml"), root().join("tests/lab/manifests/multus.yaml")];
         for file in published.iter().chain(&ours) {

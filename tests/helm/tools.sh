@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # What the tests of chart and cluster need: helm, Filebeat, helm-unittest, kubeconform, kubeadm, actionlint, and schemas of the
-# objects that the chart makes, all from the Go module proxy; promtool, from Debian's package of Prometheus; into LAB_DIR.
-# Later runs find everything there.
+# objects that the chart makes, all from the Go module proxy; Strimzi's, from Maven; promtool, from Debian's package of
+# Prometheus; into LAB_DIR. Later runs find everything there.
 set -euo pipefail
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 export LAB_DIR=${LAB_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/hopkeeper-lab}
 BIN=$LAB_DIR/bin SCHEMAS=$LAB_DIR/schemas
-KUBECONFORM=v0.7.0 ACTIONLINT=v1.7.12 UNITTEST=v1.0.3 KUBERNETES=v1.34.2 ECK=v3.5.0 PROMETHEUS_OPERATOR=v0.85.0
+KUBECONFORM=v0.7.0 ACTIONLINT=v1.7.12 UNITTEST=v1.0.3 KUBERNETES=v1.34.2 ECK=v3.5.0 PROMETHEUS_OPERATOR=v0.85.0 STRIMZI=0.51.0
 "$here/../lab/lab.sh" build helm filebeat
 if ! command -v nix-instantiate >/dev/null && [ "$(id -u)" = 0 ]; then
   DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends nix-bin >/dev/null
@@ -62,4 +62,21 @@ if [ ! -e "$SCHEMAS/.$KUBERNETES-$ECK-$PROMETHEUS_OPERATOR" ]; then
     file "github.com/prometheus-operator/prometheus-operator@$PROMETHEUS_OPERATOR" "example/prometheus-operator-crd/monitoring.coreos.com_$kind.yaml" "$kind.yaml"
   done
   touch "$SCHEMAS/.$KUBERNETES-$ECK-$PROMETHEUS_OPERATOR"
+fi
+if [ ! -e "$SCHEMAS/.strimzi-$STRIMZI" ]; then
+  # Strimzi publishes its CRDs as files of its repository alone, and they are made from what is on Maven: the classes of its API, by
+  # their annotations. The newest generator there is 0.45.0's, which knows fewer of them: against the files of 0.51.0, what it makes
+  # lacks (and so does not hold us to) in v1 that `spec` and an ACL's `operations` are required, and takes v1beta2's OAuth, OPA and
+  # Keycloak there; in both the CEL rules of metricsConfig.
+  work=$(mktemp -d)
+  ( . "$here/../lab/lib/common.sh"; . "$here/../lab/lib/services.sh"
+    mvn_jars "$work/jars" "io.strimzi:api:$STRIMZI" io.strimzi:crd-generator:0.45.0 )
+  crds=() model=io.strimzi.api.kafka.model
+  for class in kafka.Kafka nodepool.KafkaNodePool topic.KafkaTopic user.KafkaUser; do crds+=("$model.$class=$work/crds/$class.yaml"); done
+  # Of no version are texts wanted: with them the API server has no room for Kafka's.
+  java -cp "$work/jars/*" io.strimzi.crdgenerator.CrdGenerator --target-kube 1.16+ --crd-api-version v1 --yaml \
+    --api-versions v1beta2,v1 --storage-version v1beta2 --describe-api-versions v1alpha1 "${crds[@]}" >"$work/said" 2>&1 || { cat "$work/said" >&2; exit 1; }
+  for file in "$work"/crds/*.yaml; do echo ---; cat "$file"; done >"$SCHEMAS/strimzi.yaml"
+  rm -rf "$work"
+  touch "$SCHEMAS/.strimzi-$STRIMZI"
 fi

@@ -10,3 +10,6 @@ pub const KNOWN_KINDS: [&str; 4] = [
     "beat.k8s.elastic.co/v1beta1/Beat",
     "kafka.strimzi.io/v1/Kafka",
 ];
+
+/// What it knows with a Strimzi before 0.49.
+pub const OLDER_KINDS: [&str; 4] = [KNOWN_KINDS[0], KNOWN_KINDS[1], KNOWN_KINDS[2], "kafka.strimzi.io/v1beta2/Kafka"];

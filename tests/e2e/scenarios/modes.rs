@@ -5,16 +5,15 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::chain::{Chain, kubectl};
-use crate::cluster_of_helm::{KNOWN_KINDS, KUBERNETES};
+use crate::cluster_of_helm::{KNOWN_KINDS, KUBERNETES, OLDER_KINDS};
 use crate::lab;
 use crate::release::{chart, helm};
 use crate::turn::{Need, turn};
 use crate::yaml::documents;
 
 /// Others' kinds that the examples make.
-const PUBLISHED: [&str; 4] = ["eck.yaml", "servicemonitors.yaml", "podmonitors.yaml", "prometheusrules.yaml"];
-/// Strimzi publishes its CRDs for no package client: objects of this group are left out.
-const STRIMZI: &str = "kafka.strimzi.io/";
+const PUBLISHED: [&str; 5] =
+    ["eck.yaml", "strimzi.yaml", "servicemonitors.yaml", "podmonitors.yaml", "prometheusrules.yaml"];
 
 #[tokio::test]
 async fn the_api_server_takes_every_example_of_the_chart() {
@@ -24,19 +23,25 @@ async fn the_api_server_takes_every_example_of_the_chart() {
     let examples = examples();
     assert!(examples.len() >= 4, "one for each mode at least: {examples:?}");
     for example in examples {
-        let (asked, others): (Vec<Value>, Vec<Value>) = rendered(&example)
-            .into_iter()
-            .map(|object| moved(object, &chain.namespace))
-            .partition(|object| !text(object, "/apiVersion").starts_with(STRIMZI));
-        // A dry run makes none, and admission looks for those of pods.
-        let accounts: Vec<&Value> = asked.iter().filter(|object| object["kind"] == "ServiceAccount").collect();
-        apply(&chain.namespace, &accounts, &[]);
-        let said = apply(&chain.namespace, &asked.iter().collect::<Vec<_>>(), &["--dry-run=server"]);
-        let taken = said.lines().filter(|line| line.ends_with("serverside-applied (server dry run)")).count();
-        let name = example.file_name().unwrap_or_default().to_string_lossy();
-        assert_eq!(taken, asked.len(), "{name}: {said}");
-        println!("    {name}: {taken} objects taken, {} of Strimzi not asked", others.len());
+        let asked = rendered(&example, KNOWN_KINDS);
+        taken(&chain, &example, &asked);
+        if asked.iter().any(|object| object["kind"] == "Kafka") {
+            taken(&chain, &example, &rendered(&example, OLDER_KINDS));
+        }
     }
+}
+
+/// All of these objects must be.
+fn taken(chain: &Chain, example: &Path, objects: &[Value]) {
+    let objects: Vec<Value> = objects.iter().map(|object| moved(object.clone(), &chain.namespace)).collect();
+    // A dry run makes none, and admission looks for those of pods.
+    let accounts: Vec<&Value> = objects.iter().filter(|object| object["kind"] == "ServiceAccount").collect();
+    apply(&chain.namespace, &accounts, &[]);
+    let said = apply(&chain.namespace, &objects.iter().collect::<Vec<_>>(), &["--dry-run=server"]);
+    let taken = said.lines().filter(|line| line.ends_with("serverside-applied (server dry run)")).count();
+    let name = example.file_name().unwrap_or_default().to_string_lossy();
+    assert_eq!(taken, objects.len(), "{name}: {said}");
+    println!("    {name}: {taken} objects taken");
 }
 
 /// What kubectl says of objects that somebody applies.
@@ -55,12 +60,12 @@ fn examples() -> Vec<PathBuf> {
     files
 }
 
-/// What helm makes of an example on a cluster that knows ECK and Strimzi.
-fn rendered(example: &Path) -> Vec<Value> {
+/// What helm makes of an example on a cluster that knows these kinds.
+fn rendered(example: &Path, kinds: [&str; 4]) -> Vec<Value> {
     let mut command = helm();
     command.args(["template", "modes", "--kube-version", KUBERNETES]).arg(chart()).arg("--values").arg(example);
     let output =
-        command.args(KNOWN_KINDS.iter().flat_map(|kind| ["--api-versions", kind])).output().expect("helm should run");
+        command.args(kinds.iter().flat_map(|kind| ["--api-versions", kind])).output().expect("helm should run");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {said}", example.display());
     documents(&String::from_utf8(output.stdout).expect("helm should print text"))
@@ -74,17 +79,16 @@ fn moved(mut object: Value, namespace: &str) -> Value {
     object
 }
 
-fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
-}
-
 /// The CRDs of others, in the cluster until it is dropped.
 struct Published;
 
 impl Published {
     fn install() -> Self {
         let said = Self::each(&["apply", "--server-side", "--force-conflicts"]);
-        assert!(!said.contains("rror"), "the CRDs of ECK and the Prometheus operator: {said}; run tests/helm/tools.sh");
+        assert!(
+            !said.contains("rror"),
+            "the CRDs of ECK, Strimzi and the Prometheus operator: {said}; run tests/helm/tools.sh"
+        );
         let said = Self::each(&["wait", "--for=condition=Established", "--timeout=60s"]);
         assert!(!said.contains("rror"), "{said}");
         Self

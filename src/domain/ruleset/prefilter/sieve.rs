@@ -4,7 +4,7 @@
 use fearless_simd::prelude::*;
 use fearless_simd::{Level, Simd, dispatch, u8x16, u8x64, u32x16};
 
-use super::bitmap::{Bitmap, FOLD_WORD, NARROW, WIDE, first, word_at};
+use super::bitmap::{Bitmap, WIDE, word_at};
 use crate::domain::ruleset::frequency::FOLD;
 use crate::domain::ruleset::teddy;
 
@@ -40,7 +40,7 @@ struct Places {
 
 impl Sieve {
     /// None for a processor that can't look at many places together, and where so many places are looked at that most
-    /// would be left. The grams are folded, and of at least [`NARROW`] bytes.
+    /// would be left. The grams are folded, and of four bytes or eight.
     pub(super) fn new(stride: usize, grams: &[(usize, u64)]) -> Option<Self> {
         Self::with(teddy::level()?, stride, grams)
     }
