@@ -67,6 +67,11 @@ lab-down: ## stops all of it and leaves nothing behind
 images-test: build ## the Containerfiles' images, built twice with nothing kept: the same bytes
 	cargo test $(CARGO_FLAGS) --test images -- --include-ignored --show-output --test-threads=1
 
+cluster-test: lab-deps ## k8s/ and the tutorial's first chapter on bare machines (systemd-nspawn), by kubeadm, Multus from its manifest
+	$(LAB) build core helm
+	tests/helm/tools.sh
+	tests/cluster/run.sh
+
 bench: bench-engine lab-up ## the figures of the engine, of a drained backlog, and of the whole path: record to incident, line to page, memory
 	cargo build --release --bin hopkeeper
 	cargo test --release --test kafka -- --ignored --nocapture bench
@@ -87,4 +92,4 @@ generate: build lab-tests ## the generated files that are committed: CRDs, rule 
 	HOPKEEPER_GENERATE=1 cargo test $(CARGO_FLAGS) --test helm generated
 	HOPKEEPER_GENERATE=1 cargo test $(CARGO_FLAGS) --test helm readme
 
-.PHONY: help demo test unit lint build lab-up lab-core lab-tests lab-deps lab-down images-test bench bench-engine generate
+.PHONY: help demo test unit lint build lab-up lab-core lab-tests lab-deps lab-down images-test cluster-test bench bench-engine generate

@@ -14,12 +14,25 @@ fi
 say "containerd"
 export DEBIAN_FRONTEND=noninteractive
 dpkg -s "$CONTAINERD_PACKAGE" >/dev/null 2>&1 || { apt-get update -q; apt-get install -y -q --no-install-recommends "$CONTAINERD_PACKAGE" ca-certificates curl gpg conntrack socat; }
-# Debian's containerd begins with no configuration, without the CRI's systemd cgroups.
-if containerd config default | sed 's/SystemdCgroup = false/SystemdCgroup = true/; s#bin_dir = "/usr/lib/cni"#bin_dir = "/opt/cni/bin"#' | put /etc/containerd/config.toml; then
+# Debian's containerd begins with no configuration, without the CRI's systemd cgroups, and with another sandbox image than kubeadm pulls.
+if containerd config default | sed -e 's/SystemdCgroup = false/SystemdCgroup = true/; s#bin_dir = "/usr/lib/cni"#bin_dir = "/opt/cni/bin"#' \
+  -e "s#sandbox_image = .*#sandbox_image = \"$SANDBOX_IMAGE\"#" | put /etc/containerd/config.toml; then
   systemctl restart containerd
 fi
 systemctl enable -q --now containerd
 
+say "kubelet and kubeadm $KUBERNETES"
+minor=v${KUBERNETES%.*} key=/etc/apt/keyrings/kubernetes.gpg
+if [ ! -e "$key" ]; then mkdir -p /etc/apt/keyrings; fetch "https://pkgs.k8s.io/core:/stable:/$minor/deb/Release.key" | gpg --dearmor >"$key.new"; mv "$key.new" "$key"; fi
+if put /etc/apt/sources.list.d/kubernetes.list <<<"deb [signed-by=$key] https://pkgs.k8s.io/core:/stable:/$minor/deb/ /"; then apt-get update -q; fi
+if [ "$(kubeadm version -o short 2>/dev/null)" != "v$KUBERNETES" ]; then
+  apt-mark unhold kubelet kubeadm kubectl kubernetes-cni >/dev/null 2>&1 || true
+  apt-get install -y -q "kubelet=$KUBERNETES-*" "kubeadm=$KUBERNETES-*" "kubectl=$KUBERNETES-*"
+  rm -f /opt/cni/bin/.version
+  # An upgrade is kubeadm's business, never apt's.
+  apt-mark hold kubelet kubeadm kubectl kubernetes-cni >/dev/null
+fi
+# After the kubelet's packages: kubernetes-cni, which they bring, puts plugins of another version into the same directory.
 say "CNI plugins $CNI_PLUGINS"
 if [ "$(cat /opt/cni/bin/.version 2>/dev/null)" != "$CNI_PLUGINS" ]; then
   name=cni-plugins-linux-$(architecture)-$CNI_PLUGINS.tgz url=https://github.com/containernetworking/plugins/releases/download/$CNI_PLUGINS
@@ -32,14 +45,4 @@ if [ "$(cat /opt/cni/bin/.version 2>/dev/null)" != "$CNI_PLUGINS" ]; then
 fi
 for plugin in bridge macvlan static host-local tuning; do [ -x /opt/cni/bin/$plugin ] || die "/opt/cni/bin/$plugin is missing"; done
 
-say "kubelet and kubeadm $KUBERNETES"
-minor=v${KUBERNETES%.*} key=/etc/apt/keyrings/kubernetes.gpg
-if [ ! -e "$key" ]; then mkdir -p /etc/apt/keyrings; fetch "https://pkgs.k8s.io/core:/stable:/$minor/deb/Release.key" | gpg --dearmor >"$key.new"; mv "$key.new" "$key"; fi
-if put /etc/apt/sources.list.d/kubernetes.list <<<"deb [signed-by=$key] https://pkgs.k8s.io/core:/stable:/$minor/deb/ /"; then apt-get update -q; fi
-if [ "$(kubeadm version -o short 2>/dev/null)" != "v$KUBERNETES" ]; then
-  apt-mark unhold kubelet kubeadm kubectl >/dev/null 2>&1 || true
-  apt-get install -y -q "kubelet=$KUBERNETES-*" "kubeadm=$KUBERNETES-*" "kubectl=$KUBERNETES-*"
-  # An upgrade is kubeadm's business, never apt's.
-  apt-mark hold kubelet kubeadm kubectl >/dev/null
-fi
 say "done; next: 20-init.sh on the first node"

@@ -25,6 +25,7 @@ if ./30-join.sh 192.0.2.2 "" "" "" "" --print >/dev/null 2>"$work/said"; then fa
 grep -q 'is empty' "$work/said" || fail "an empty word is not named: $(cat "$work/said")"
 if [ -x "$BIN/kubeadm" ]; then
   for file in "$work"/*.yaml; do "$BIN/kubeadm" config validate --config "$file" >"$work/said" 2>&1 || fail "$(basename "$file"): $(cat "$work/said")"; done
+  "$BIN/kubeadm" config images list --kubernetes-version "v$KUBERNETES" | grep -qxF "$SANDBOX_IMAGE" || fail "versions.env names another sandbox image than kubeadm"
   # It does refuse what it should.
   sed 's/nodeRegistration/nodeRegistraton/' "$work/single.yaml" >"$work/wrong.yaml"
   if "$BIN/kubeadm" config validate --config "$work/wrong.yaml" >/dev/null 2>&1; then fail "kubeadm took a misspelt word"; fi

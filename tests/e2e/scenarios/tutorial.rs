@@ -15,8 +15,8 @@ use crate::turn::{Need, turn};
 
 /// The document's blocks that are not run, by what they say of it. Nothing else is left out.
 const NOT_RUN: [&str; 6] = [
-    "not run in the lab: it has a cluster of its own",
-    "not run in the lab: it has a helm of its own",
+    "not run in the lab: tests/cluster runs it on a bare machine",
+    "not run in the lab: tests/cluster runs that too",
     "not run in the lab: it has built its images before, by the commands of install-images.md",
     "not run in the lab: it reaches no other machine",
     "not run in the lab: Elastic's images are in no package registry",

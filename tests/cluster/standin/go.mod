@@ -1,0 +1,3 @@
+module hopkeeper.lab/standin
+
+go 1.25
