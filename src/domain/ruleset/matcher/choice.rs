@@ -15,8 +15,10 @@ use crate::domain::ruleset::prefilter::{self, Prefilter};
 use crate::domain::ruleset::sequence::{self, Branch, Window};
 use crate::domain::ruleset::shapes::{self, Shapes};
 
-/// Texts that share so many bytes are taken for alike.
-const SHARED: usize = 4;
+/// Texts that share so many bytes are taken for alike: enough for two words with what is between them, since words are what
+/// many rules have in common. Shorter texts, that share so few.
+const SHARED: usize = 8;
+const SHARED_BY_SHORT: usize = 4;
 /// So many more texts are asked for before a pattern is.
 const MAX_BESIDES: usize = 2;
 
@@ -148,7 +150,9 @@ impl Costs {
         for shape in shapes.iter().flatten() {
             shape.for_each_text(&mut |text| {
                 texts += 1.0;
-                text.as_bytes().windows(SHARED).for_each(|gram| *uses.entry(gram.into()).or_default() += 1.0);
+                for shared in [SHARED_BY_SHORT, SHARED] {
+                    text.as_bytes().windows(shared).for_each(|gram| *uses.entry(gram.into()).or_default() += 1.0);
+                }
             });
         }
         Self { uses, texts }
@@ -156,7 +160,8 @@ impl Costs {
 
     fn of(&self, text: &str) -> f32 {
         let uses = |gram: &[u8]| self.uses.get(gram).copied().unwrap_or(1.0);
-        let shared = text.as_bytes().windows(SHARED).map(uses).fold(self.texts, f32::min);
+        let shared = if text.len() < SHARED { SHARED_BY_SHORT } else { SHARED };
+        let shared = text.as_bytes().windows(shared).map(uses).fold(self.texts, f32::min);
         Frequency::of_logs().of_literal(text) + (shared - 1.0) / self.texts
     }
 

@@ -60,7 +60,8 @@ impl Table {
                 } else {
                     bitmap.add_narrow(gram)
                 }
-                let entry = Entry::new(index, gram_at);
+                let at = u16::try_from(gram_at).expect("should fit: only so much of a literal is looked at");
+                let entry = Entry::new(index, &literals[index], at);
                 keyed.push((context.key(gram, literal, gram_at), entry));
             }
         }
@@ -107,7 +108,7 @@ impl Table {
                 length += usize::from(self.keys.has(key));
             }
         }
-        kept[..length].iter().for_each(|(key, place)| self.entries.at(*key, *place, found));
+        self.entries.at(text, &kept[..length], found);
     }
 }
 
