@@ -55,6 +55,7 @@ lab-tests: lab-deps
 	$(LAB) build es
 	tests/helm/tools.sh
 	tests/lab/otelcol/build.sh
+	tests/lab/storage/build.sh
 	tests/compose/tools.sh
 	$(LAB) up es
 

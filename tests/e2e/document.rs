@@ -77,21 +77,21 @@ impl<'r> Document<'r> {
         self.here.iter().fold(text.to_owned(), |text, (said, meant)| text.replace(said, meant))
     }
 
-    /// Writes the file, or gives the commands; the last one must show what stands below it.
-    pub async fn follow(&mut self, step: &Step) {
-        self.follow_with(step, "").await;
+    /// Gives one command that says no here, and works elsewhere; what it said.
+    pub fn refused(&self, step: &Step) -> String {
+        self.reader.refused(self.meant(&step.text).trim_end())
     }
 
-    /// The same with one argument more for each command.
-    pub async fn follow_with(&mut self, step: &Step, argument: &str) {
+    /// Writes the file, or gives the commands; the last one must show what stands below it. What it said.
+    pub async fn follow(&mut self, step: &Step) -> String {
         if step.is_file {
             self.reader.write(&self.meant(&step.text));
-            return;
+            return String::new();
         }
-        let mut commands: Vec<_> = step.text.lines().map(|line| (line, self.meant(line) + argument)).collect();
+        let mut commands: Vec<_> = step.text.lines().map(|line| (line, self.meant(line))).collect();
         if step.has("kubectl ") && step.text.contains(" port-forward ") {
             commands.iter().for_each(|(_, meant)| self.reader.leave_running(meant));
-            return;
+            return String::new();
         }
         let (last, meant) = commands.pop().expect("a block should have a command");
         for (_, command) in &commands {
@@ -111,5 +111,6 @@ impl<'r> Document<'r> {
         }
         assert!(fits.is_match(&said), "{}: {last} should show\n{shown}\nand shows\n{said}", step.place);
         println!("    {} after {:.1} s", step.place, self.began.elapsed().as_secs_f64());
+        said
     }
 }

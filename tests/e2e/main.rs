@@ -31,6 +31,7 @@ mod release;
 mod scenarios;
 #[path = "../shared/shown.rs"]
 mod shown;
+mod stand_in;
 mod stream;
 mod turn;
 mod wait;

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -11,6 +11,9 @@ use tempfile::TempDir;
 
 use crate::lab::{self, Lane};
 use crate::wait::{LIMIT, until_every};
+
+/// The folder of the reader's own programs.
+const OWN: &str = ".programs";
 
 /// The reader. What was left running ends with it.
 pub struct Reader {
@@ -24,14 +27,21 @@ impl Reader {
     /// In an empty directory.
     pub fn new() -> Self {
         let program = Path::new(env!("CARGO_BIN_EXE_hopkeeper")).parent().expect("it should be in a directory");
-        let path = lab::search_path(&[program]);
         let directory = tempfile::tempdir().expect("a directory should be made");
+        let own = directory.path().join(OWN);
+        std::fs::create_dir(&own).expect("it should be made");
+        let path = lab::search_path(&[&own, program]);
         Self { directory, path, variables: Vec::new(), running: Vec::new() }
     }
 
     /// Where the reader is.
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Where the reader puts programs: they come before all others.
+    pub fn programs(&self) -> PathBuf {
+        self.directory().join(OWN)
     }
 
     /// Sets a variable for every command to come.

@@ -91,6 +91,16 @@ impl Release {
         self.helm(&["uninstall", NAME, "--timeout", "4m"])
     }
 
+    /// The names of all objects that the release has; each must be in the cluster.
+    pub fn objects(&self) -> String {
+        let file = tempfile::NamedTempFile::with_suffix(".yaml").expect("a file should be made");
+        std::fs::write(file.path(), self.helm(&["get", "manifest", NAME])).expect("it should be written");
+        let file = file.path().to_string_lossy();
+        let said = kubectl(&["get", "-f", &file, "-o", "name"]);
+        assert!(!said.contains("NotFound"), "{said}");
+        said
+    }
+
     /// The operator's one pod.
     pub async fn operator(&self, client: &Client) -> Pod {
         let operators = ListParams::default().labels("app.kubernetes.io/component=operator");

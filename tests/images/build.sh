@@ -36,8 +36,7 @@ podman() { # build -f FILE -t NAME:VERSION ...
   local name log=$STORE/build.log
   name=$(sed 's/.* -t \([^ ]*\) .*/\1/' <<<"$*")
   [[ $name != hopkeeper/hopkeeper:* || -x $hopkeeper ]] || { echo "no program at $hopkeeper: $name was not built" >&2; return 0; }
-  in_store "$@" --isolation chroot --network host --pull=never ${NO_CACHE:+--no-cache} \
-    --build-context "program=$STORE/given/program" --build-context "crate=$STORE/given/crate" >"$log" 2>&1 || { tail -n 40 "$log" >&2; echo "build.sh: $name was not built: podman $*" >&2; exit 1; }
+  in_store "$@" "${IN_PLACE[@]}" ${NO_CACHE:+--no-cache} >"$log" 2>&1 || { tail -n 40 "$log" >&2; echo "build.sh: $name was not built: podman $*" >&2; exit 1; }
   steps+=$(sed -n 's/^--> \(Using cache \)\?\([0-9a-f]\{11\}\).*/\2 /p' "$log")
   archive "$name"
 }
