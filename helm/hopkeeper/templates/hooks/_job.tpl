@@ -19,6 +19,7 @@ metadata:
 spec:
   backoffLimit: 3
   activeDeadlineSeconds: {{ .deadline }}
+  ttlSecondsAfterFinished: 600 # of one that failed, and that helm was not asked about again
   template:
     metadata:
       labels:
