@@ -37,7 +37,7 @@ lint: ## formatting, clippy, that the benchmark compiles, the shipped rules, dep
 	tests/lint.sh
 
 build: ## the program, quickly linked
-	cargo build $(CARGO_FLAGS) --bins --examples
+	cargo build $(CARGO_FLAGS) --bins
 
 lab-up: build lab-core ## a Kubernetes node, Kafka, OpenBao, an internet with VPN servers: real programs, no Docker
 	$(LAB) images $(BIN)
@@ -46,7 +46,7 @@ lab-up: build lab-core ## a Kubernetes node, Kafka, OpenBao, an internet with VP
 
 # What of the lab needs nothing of this package: .ci/run starts it while cargo is busy.
 lab-core: lab-deps
-	$(LAB) build core helm filebeat
+	$(LAB) build core helm shipper
 	$(LAB) up core
 
 # What only the tests need: Elasticsearch, an OpenTelemetry Collector, and the tools that hold the chart and the cluster's

@@ -17,7 +17,7 @@ trap finish EXIT
 trap 'exit 130' INT TERM
 
 # The binaries, by cargo's own account.
-cargo test "$@" --lib --bins --tests --examples --no-run --message-format=json-render-diagnostics >"$OUT/built"
+cargo test "$@" --lib --bins --tests --no-run --message-format=json-render-diagnostics >"$OUT/built"
 jq -r 'select(.reason == "compiler-artifact" and .profile.test and .executable) | "\(.target.name)\(if .target.kind[0] == "lib" then "" else "-" + .target.kind[0] end) \(.executable)"' \
   <"$OUT/built" | sed -e 's/^\([^ ]*\)-test /\1 /' | sort >"$OUT/suites"
 

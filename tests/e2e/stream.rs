@@ -10,6 +10,8 @@ use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use serde_json::json;
 
 const TOPIC: &str = "vpn-logs";
+/// As many as the lab makes (`tests/lab/lib/services.sh`).
+const PARTITIONS: u32 = 3;
 
 /// One record as it was shipped.
 #[derive(Clone)]
@@ -69,14 +71,31 @@ pub fn shipped_to(topic: &str, text: &str) -> Vec<Shipped> {
     found
 }
 
+/// Where Filebeat writes what has this key: FNV-1a without the sign. librdkafka's `fnv1a_random` takes a negative hash's amount
+/// instead.
+fn partition(key: &[u8]) -> i32 {
+    let hash = key.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+    i32::try_from((hash & 0x7fff_ffff) % PARTITIONS).expect("should be small")
+}
+
+#[test]
+fn a_scenario_writes_for_a_pod_where_filebeat_did() {
+    let recorded = include_str!("../fixtures/filebeat/partitions.txt");
+    for (at, key) in recorded.lines().map(|line| line.split_once(' ').expect("should be a partition and a key")) {
+        assert_eq!(partition(key.as_bytes()).to_string(), at, "{key}");
+    }
+    assert_eq!(recorded.lines().count(), 24);
+}
+
 /// Writes records; returns when Kafka has them.
 pub async fn ship(records: &[Shipped]) {
     static PRODUCER: OnceLock<FutureProducer> = OnceLock::new();
-    // The shipper's: what is written for a pod stands in order with what the pod wrote.
-    let config = || config().set("linger.ms", "0").set("partitioner", "fnv1a_random").create();
+    let config = || config().set("linger.ms", "0").create();
     let producer = PRODUCER.get_or_init(|| config().expect("a producer should be made"));
     for record in records {
-        let record = FutureRecord::to(TOPIC).key(&record.key).payload(&record.payload);
+        // Filebeat's: what is written for a pod stands in order with what the pod wrote.
+        let partition = partition(&record.key);
+        let record = FutureRecord::to(TOPIC).partition(partition).key(&record.key).payload(&record.payload);
         producer.send(record, Duration::from_secs(10)).await.expect("it should be written");
     }
 }

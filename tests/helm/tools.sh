@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 export LAB_DIR=${LAB_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/hopkeeper-lab}
 BIN=$LAB_DIR/bin SCHEMAS=$LAB_DIR/schemas
 KUBECONFORM=v0.7.0 ACTIONLINT=v1.7.12 UNITTEST=v1.0.3 KUBERNETES=v1.34.2 ECK=v3.5.0 PROMETHEUS_OPERATOR=v0.85.0 STRIMZI=0.51.0
-"$here/../lab/lab.sh" build helm filebeat
+"$here/../lab/lab.sh" build helm shipper
 if ! command -v nix-instantiate >/dev/null && [ "$(id -u)" = 0 ]; then
   DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends nix-bin >/dev/null
 fi

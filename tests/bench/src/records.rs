@@ -20,7 +20,7 @@ fn rules(corpus: &Corpus) -> RuleSet {
     RuleSet::new(file::parse("bench.yaml", &yaml, Strictness::User).expect("should load")).expect("should compile")
 }
 
-/// An event as Filebeat 9 encodes it, about 1.2 kB (`tests/lab/shipper/envelope.rs`).
+/// An event as Filebeat 9 encodes it with more metadata than `filebeat/` asks for, about 1.2 kB.
 fn record(number: usize, line: &str) -> String {
     let line = serde_json::to_string(line).expect("should be text");
     format!(

@@ -38,7 +38,7 @@ async fn an_installed_chart_works_with_kafka_elasticsearch_and_openbao_that_are_
     values["vault"] = json!({"address": format!("http://{HOST}:8200")});
     values["elasticsearch"] = json!({"urls": [format!("http://{HOST}:9200")], "index": "filebeat-lab"});
     values["documents"] = json!({"enabled": true, "namespace": DOCUMENTS});
-    // The lab's shipper stands in for it.
+    // The lab's own, on the node, ships.
     values["filebeat"] = json!({"enabled": false});
 
     let began = Timestamp::now();

@@ -2,7 +2,7 @@
 //! when it is back with all that was held up meanwhile.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use hopkeeper::crd::chain::HopState;
@@ -20,22 +20,20 @@ use crate::wait::until;
 
 const TOPIC: &str = "vpn-logs-silence";
 
-/// A shipper of this scenario's own, beside the lab's, with a topic of its own: nobody else misses it.
+/// A Filebeat of this scenario's own, beside the lab's, with a topic of its own: nobody else misses it.
 struct Shipper(Child);
 
 impl Shipper {
-    fn start(registry: &PathBuf) -> Self {
+    /// Starts where the one before it with the same state has left off.
+    fn start(state: &Path) -> Self {
         let log = File::create(lab::dir().join("log/shipper-silence.log")).expect("the log should be writable");
         let child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL"])
-            .arg(lab::dir().join("shipper/lab-shipper"))
-            .args(["--brokers", "127.0.0.1:9092", "--topic", TOPIC, "--node", "lab"])
-            .arg("--root")
-            .arg(lab::dir().join("node"))
-            .arg("--kubeconfig")
-            .arg(lab::dir().join("kubeconfig"))
-            .arg("--registry")
-            .arg(registry)
+            .arg(lab::root().join("tests/lab/lab.sh"))
+            .arg("filebeat")
+            .arg(state)
+            .args(["kafka", "KAFKA_BROKERS=10.200.0.1:9094"])
+            .arg(format!("KAFKA_TOPIC={TOPIC}"))
             .stdout(Stdio::null())
             .stderr(log)
             .spawn();
@@ -82,9 +80,9 @@ async fn until_logs(world: &World, reason: &str, states: &[HopState]) {
 async fn a_chain_heals_while_the_shipper_is_dead_and_only_once_when_it_is_back() {
     let mut world = World::up("silence", |_| ()).await;
     make_topic().await;
-    let registry = lab::dir().join("run/shipper-silence.json");
-    let _ = std::fs::remove_file(&registry);
-    let shipper = Shipper::start(&registry);
+    let state = lab::dir().join("run/shipper-silence");
+    let _ = std::fs::remove_dir_all(&state);
+    let shipper = Shipper::start(&state);
     (world.start.topic, world.start.silent_after) = (TOPIC.to_owned(), "10s");
     world.restart_operator_on(LogSource::Kafka).await;
     until_logs(&world, "Heard", &[HopState::Up]).await;
@@ -105,7 +103,7 @@ async fn a_chain_heals_while_the_shipper_is_dead_and_only_once_when_it_is_back()
     assert!(acted.spec.last.position.starts_with("pod-logs:"), "{}", acted.spec.last.position);
 
     let back = Timestamp::now();
-    let _shipper = Shipper::start(&registry);
+    let _shipper = Shipper::start(&state);
     until_logs(&world, "Heard", &[HopState::Up]).await;
     println!("    heard {:.1} s after the shipper's return", seconds(back, Timestamp::now()));
     // A hop is heard when its newest lines come, which are behind those that were held up.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -135,7 +135,7 @@ impl Drop for Node {
 }
 
 /// Appends to a file.
-pub fn append(file: &PathBuf, text: impl AsRef<[u8]>) {
+pub fn append(file: &Path, text: impl AsRef<[u8]>) {
     let mut file = OpenOptions::new().create(true).append(true).open(file).unwrap();
     file.write_all(text.as_ref()).unwrap();
 }

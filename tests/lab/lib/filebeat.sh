@@ -16,11 +16,11 @@ filebeat_build() {
   rm -f "$BIN"/.filebeat-*; touch "$BIN/.filebeat-$is"
   say "Filebeat built in $(seconds_since "$t") s"
 }
-# filebeat_run DIR OUTPUT [VARIABLE=VALUE...] [-- ARGUMENT...]: becomes a Filebeat that keeps its state in DIR and has the configuration for
-# this output.
-filebeat_run() {
+# filebeat_command DIR OUTPUT [VARIABLE=VALUE...] [-- ARGUMENT...]: sets AS_ACCOUNT to what runs a Filebeat that keeps its state in DIR
+# and has our configuration for this output.
+filebeat_command() {
   local dir=$1 output=$2 variables=("NODE_NAME=$NODE"); shift 2
-  [ -x "$FILEBEAT" ] || die "not built yet (run: lab.sh build filebeat)"
+  [ -x "$FILEBEAT" ] || die "not built yet (run: lab.sh build shipper)"
   while [ $# -gt 0 ] && [ "$1" != -- ]; do variables+=("$1"); shift; done
   [ $# -eq 0 ] || shift
   mkdir -p "$dir"; dir=$(readlink -f "$dir")
@@ -28,5 +28,5 @@ filebeat_run() {
   install -m 600 "$LAB_SRC/../../filebeat/filebeat-$output.yml" "$dir/filebeat.yml"
   kc apply -f "$LAB_SRC/manifests/filebeat.yaml" >/dev/null
   as_account filebeat env "${variables[@]}" "$FILEBEAT" -e -c "$dir/filebeat.yml" --path.home "$dir" "$@"
-  exec "${AS_ACCOUNT[@]}"
 }
+filebeat_run() { filebeat_command "$@"; exec "${AS_ACCOUNT[@]}"; }

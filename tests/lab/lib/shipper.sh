@@ -1,27 +1,31 @@
 # shellcheck shell=bash
-# The shipper (tests/lab/shipper): this lab's stand-in for Filebeat. Built by cargo, from this package's example 'lab-shipper'.
-SHIPPER=${CARGO_TARGET_DIR:-$LAB_SRC/../../target}/debug/examples/lab-shipper
-shipper_build() {
-  need cargo
-  cargo build -q --manifest-path "$LAB_SRC/../../Cargo.toml" --example lab-shipper || die "the shipper did not build"
+# The shippers: two Filebeats (filebeat.sh), the same lines into Kafka and into Elasticsearch.
+shipper_build() { filebeat_build; }
+shipper_up() { shipper_start shipper kafka 5066 "Kafka topic $KAFKA_TOPIC" "KAFKA_BROKERS=$HOST_IP:9094" "KAFKA_TOPIC=$KAFKA_TOPIC"; }
+shipper_down() { halt shipper; }
+shipper_es_build() { filebeat_build; }
+shipper_es_up() {
+  alive shipper_es && return
+  # What Elasticsearch's own template logs-*-* would do, which this server lacks.
+  jq -n --arg stream "$ES_STREAM" '{index_patterns: [$stream], data_stream: {}, priority: 400, template:
+      {settings: {number_of_replicas: 0}, mappings: {properties: {"@timestamp": {type: "date"}}}}}' |
+    curl -sSf -o /dev/null -X PUT -H 'content-type: application/json' --data-binary @- "http://127.0.0.1:$ES_PORT/_index_template/$ES_STREAM" || die "Elasticsearch is not up (run: lab.sh up es)"
+  shipper_start shipper_es elasticsearch 5067 "data stream $ES_STREAM" "ELASTICSEARCH_URL=http://$HOST_IP:$ES_PORT" "ELASTICSEARCH_INDEX=$ES_STREAM"
 }
-shipper_up() { shipper_start shipper "$LAB_DIR/shipper" "Kafka topic $KAFKA_TOPIC" --brokers 127.0.0.1:9092 --topic "$KAFKA_TOPIC"; }
-shipper_down() { halt shipper 5; }
-# A second one, with Filebeat's other output: the same lines also go to Elasticsearch.
-shipper_es_build() { shipper_build; }
-shipper_es_up() { shipper_start shipper_es "$LAB_DIR/shipper_es" "data stream $ES_STREAM" --elasticsearch "http://127.0.0.1:$ES_PORT" --stream "$ES_STREAM"; }
-shipper_es_down() { halt shipper_es 5; }
-shipper_start() { # NAME DIR WHERE OPTIONS...
-  local name=$1 dir=$2 where=$3; shift 3
+shipper_es_down() { halt shipper_es; }
+shipper_start() { # NAME OUTPUT PORT WHERE VARIABLE=VALUE...
+  local name=$1 output=$2 port=$3 where=$4 dir=$LAB_DIR/$1 t log; shift 4
   alive "$name" && return
-  [ -x "$SHIPPER" ] || [ -x "$dir/lab-shipper" ] || die "not built yet (run: lab.sh build shipper)"
   alive kube-apiserver || die "the cluster is not up (run: lab.sh up cluster)"
-  local t; t=$(date +%s.%N)
-  mkdir -p "$dir"
-  [ -z "${LAB_CLEAN:-}" ] || rm -f "$dir/registry.json"
-  # A copy: cargo replaces the program while it runs.
-  [ ! -x "$SHIPPER" ] || { install -m 755 "$SHIPPER" "$dir/lab-shipper.new"; mv "$dir/lab-shipper.new" "$dir/lab-shipper"; }
-  spawn "$name" "$dir/lab-shipper" --root "$NODE_FS" --kubeconfig "$KUBECONFIG_ADMIN" --registry "$dir/registry.json" --node "$NODE" "$@"
-  await "$name" 20 grep -q ready "$LOG/$name.log"
+  t=$(date +%s.%N)
+  [ -z "${LAB_CLEAN:-}" ] || rm -rf "$dir/data"
+  filebeat_command "$dir" "$output" "$@" -- -E http.enabled=true -E "http.port=$port"
+  # A line of a pod that nobody knows: when it has arrived, so will all others.
+  log=$NODE_FS/var/log/pods/lab_${name//_/-}_$(cat /proc/sys/kernel/random/uuid)
+  mkdir -p "$log/health"; printf '%s stdout F the lab begins to ship lines\n' "$(date -u +%FT%T.%NZ)" >"$log/health/0.log"
+  spawn "$name" "${AS_ACCOUNT[@]}"
+  await "$name" 120 shipper_ships "$port"
+  rm -rf "$log"
   say "$name up in $(seconds_since "$t") s: logs of hop pods -> $where"
 }
+shipper_ships() { in_node curl -sf --max-time 2 "http://localhost:$1/stats" | jq -e '.libbeat.output.events.acked > 0'; }
