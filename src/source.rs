@@ -1,7 +1,7 @@
 //! Where log records come from. One task a source; it never retries by itself, its supervisor (`pipeline`) does.
 //!
 //! A source yields records in order within each shard, and each record carries the handle by which its reader says how
-//! far it is done. What a record means is not its affair.
+//! far it is done. What a record means is not its affair: at most it reads what is only lent to it.
 
 pub mod compressed;
 pub mod cursor;
@@ -21,7 +21,8 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::event::Position;
+use crate::domain::envelope;
+use crate::domain::event::{LogEvent, Position};
 
 /// Longer records are left out: no shipper's event of one log line comes near it, and what waits in memory is bounded.
 pub const MAX_RECORD_BYTES: usize = 256 * 1024;
@@ -41,6 +42,8 @@ pub(crate) fn append_line(line: &mut Vec<u8>, available: &[u8]) -> (usize, bool)
 pub enum Payload {
     /// The shipper's bytes.
     Bytes(Vec<u8>),
+    /// What stood in them, by a source to which they were only lent.
+    Event(Box<LogEvent>),
     /// Longer than [`MAX_RECORD_BYTES`]; only its place is kept.
     TooLarge,
 }
@@ -49,6 +52,16 @@ impl Payload {
     /// Takes a copy of what is not too large.
     pub fn copied(bytes: &[u8]) -> Self {
         if bytes.len() <= MAX_RECORD_BYTES { Self::Bytes(bytes.to_vec()) } else { Self::TooLarge }
+    }
+
+    /// Reads what is not too large where it lies, which costs less than a copy; takes one of what is no event, so that
+    /// who reads that finds out why.
+    pub fn read(bytes: &[u8], position: &Position, received: Option<Timestamp>) -> Self {
+        if bytes.len() > MAX_RECORD_BYTES {
+            return Self::TooLarge;
+        }
+        let event = envelope::decode(bytes, position.clone(), received);
+        event.map_or_else(|_| Self::copied(bytes), |event| Self::Event(Box::new(event)))
     }
 }
 

@@ -166,14 +166,15 @@ impl Engine {
         let Some(client) = Client::of(hop.implementation, &event.container) else { return Some(detections) };
         let rules = Arc::clone(&self.rules);
         let (pod, at) = (self.store.pod(hop), nanos(event.time));
+        let is_about = if client == Client::Health { None } else { Some(is_about(&self.store.get(pod).word, at)?) };
+        if is_about == Some(false) {
+            // Most of a backlog: not worth a look at what it says.
+            self.tally.stale += 1;
+            return Some(detections);
+        }
         let lines = Line::of_record(client, &event.text);
-        let (runs_these, is_stale) = if client == Client::Health {
-            (self.note_word(&lines, event, hop, pod), at < nanos(hop.applied_at).saturating_add(SETTLING))
-        } else {
-            let runs_these = is_about(&self.store.get(pod).word, at)?;
-            (runs_these, !runs_these)
-        };
-        if is_stale {
+        let runs_these = is_about.unwrap_or_else(|| self.note_word(&lines, event, hop, pod));
+        if client == Client::Health && at < nanos(hop.applied_at).saturating_add(SETTLING) {
             self.tally.stale += 1;
             return Some(detections);
         }

@@ -23,7 +23,7 @@ pub(super) const OVERHEAD_BYTES: usize = 1024;
 
 /// A decoded record on its way to the engine.
 pub(super) struct Entry {
-    pub(super) event: LogEvent,
+    pub(super) event: Box<LogEvent>,
     pub(super) received: Option<Timestamp>,
     pub(super) shard: Arc<dyn ShardHandle>,
 }
@@ -101,13 +101,17 @@ pub(super) struct Held {
 }
 
 impl Held {
+    pub(super) fn is_empty(&self) -> bool {
+        self.streams.is_empty()
+    }
+
     pub(super) fn has(&self, pod: &PodKey) -> bool {
         [Stream::Client, Stream::Health].into_iter().any(|stream| self.holds(pod, stream))
     }
 
-    /// Whether records of a stream wait. Asked for every record, and mostly nothing waits: no key is made then.
+    /// Whether records of a stream wait.
     pub(super) fn holds(&self, pod: &PodKey, stream: Stream) -> bool {
-        !self.streams.is_empty() && self.streams.contains_key(&(pod.clone(), stream))
+        self.streams.contains_key(&(pod.clone(), stream))
     }
 
     pub(super) fn pods(&self) -> HashSet<PodKey> {
@@ -233,7 +237,7 @@ mod tests {
     }
 
     fn entry(sequence: i64, bytes: usize) -> Entry {
-        Entry { event: event(sequence, &"x".repeat(bytes)), received: None, shard: Arc::new(AnyShard) }
+        Entry { event: Box::new(event(sequence, &"x".repeat(bytes))), received: None, shard: Arc::new(AnyShard) }
     }
 
     fn pod(uid: &str) -> PodKey {

@@ -14,7 +14,7 @@ use super::sink::IncidentSink;
 use super::{HopDirectory, pauses};
 use crate::domain::engine::{Detection, Engine};
 use crate::domain::envelope;
-use crate::domain::event::{HopIdentity, LogEvent, Shard};
+use crate::domain::event::{HopIdentity, LogEvent, Position, Shard};
 use crate::domain::incident::Finding;
 use crate::domain::rule::Client;
 use crate::domain::ruleset::RuleSet;
@@ -172,16 +172,17 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
             return;
         }
         self.enter(&record, stop).await;
-        let decoded = self.decode(&record, now);
+        let Record { payload, received, position, shard } = record;
+        let decoded = self.decode(payload, &position, received, now);
         let time = decoded.as_ref().map(|event| event.time);
         if let Some(event) = decoded {
-            let entry = Entry { event, received: record.received, shard: Arc::clone(&record.shard) };
+            let entry = Entry { event, received, shard };
             if self.deliver(entry, stop).await == Outcome::Abandoned {
                 return;
             }
         }
-        if let Some(progress) = self.shards.get_mut(&record.position.shard) {
-            progress.next = record.position.sequence + 1;
+        if let Some(progress) = self.shards.get_mut(&position.shard) {
+            progress.next = position.sequence + 1;
             progress.lag = time.map(|time| (now, now.duration_since(time).max(SignedDuration::ZERO))).or(progress.lag);
             progress.newest = progress.newest.max(time);
         }
@@ -222,14 +223,24 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         }
     }
 
-    fn decode(&self, record: &Record, now: Timestamp) -> Option<LogEvent> {
-        let Payload::Bytes(payload) = &record.payload else {
-            self.discard("too_large");
-            return None;
+    fn decode(
+        &self,
+        payload: Payload,
+        position: &Position,
+        received: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Option<Box<LogEvent>> {
+        let read = match payload {
+            Payload::Event(event) => Ok(event),
+            Payload::Bytes(bytes) => envelope::decode(&bytes, position.clone(), received).map(Box::new),
+            Payload::TooLarge => {
+                self.discard("too_large");
+                return None;
+            }
         };
-        match envelope::decode(payload, record.position.clone(), record.received) {
+        match read {
             Ok(mut event) => {
-                if event.clamp(latest(now, record.received)) {
+                if event.clamp(latest(now, received)) {
                     LineClamped.emit(self.metrics);
                 }
                 Some(event)
@@ -247,10 +258,9 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
 
     /// Brings a record to its pod's windows; after those that were held back for the pod, or behind them.
     async fn deliver(&mut self, entry: Entry, stop: &CancellationToken) -> Outcome {
-        let pod = PodKey::of(&entry.event);
         // Asked first: a pod that becomes known meanwhile must not have this line before those that wait.
         let Some(hop) = self.directory.find(&entry.event) else {
-            self.hold_back(pod, entry);
+            self.hold_back(entry);
             return Outcome::Done;
         };
         if Client::of(hop.implementation, &entry.event.container).is_none() {
@@ -258,34 +268,40 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
             return Outcome::Done;
         }
         self.hear(&hop.pod_uid, entry.event.time);
-        if self.held.has(&pod) {
-            self.engine.hear(&entry.event, &hop);
-            if self.take_up_pod(&pod, stop).await == Outcome::Abandoned {
-                return Outcome::Abandoned;
+        // Mostly nothing waits: no key is made then.
+        let mut is_behind = false;
+        if !self.held.is_empty() {
+            let pod = PodKey::of(&entry.event);
+            if self.held.has(&pod) {
+                self.engine.hear(&entry.event, &hop);
+                if self.take_up_pod(&pod, stop).await == Outcome::Abandoned {
+                    return Outcome::Abandoned;
+                }
             }
+            is_behind = self.held.holds(&pod, Stream::of(&entry.event));
         }
-        let is_behind = self.held.holds(&pod, Stream::of(&entry.event));
         let outcome =
             if is_behind { Outcome::AwaitsWord } else { self.observe(&entry, &hop, Certainty::Needed, stop).await };
         if outcome == Outcome::AwaitsWord {
-            self.hold(pod, entry, true, later((self.now)()));
+            self.hold(entry, true, later((self.now)()));
             return Outcome::Done;
         }
         outcome
     }
 
     /// Keeps the record of a pod that may only be too new to be known.
-    fn hold_back(&mut self, pod: PodKey, entry: Entry) {
+    fn hold_back(&mut self, entry: Entry) {
         let now = (self.now)();
         let until = later(entry.received.map_or(now, |received| received.min(now)));
         if until <= now || !Client::reads_container(&entry.event.container) {
             self.discard("unknown_pod");
             return;
         }
-        self.hold(pod, entry, false, until);
+        self.hold(entry, false, until);
     }
 
-    fn hold(&mut self, pod: PodKey, entry: Entry, awaits_word: bool, until: Timestamp) {
+    fn hold(&mut self, entry: Entry, awaits_word: bool, until: Timestamp) {
+        let pod = PodKey::of(&entry.event);
         for _ in 0..self.held.push(pod, entry, awaits_word, until) {
             self.discard("held_overflow");
         }

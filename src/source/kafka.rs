@@ -23,7 +23,7 @@ use tracing::{debug, warn};
 
 use super::{Payload, Record, Source, SourceError};
 use crate::domain::event::Position;
-use assignment::{Assignment, Context};
+use assignment::{Assignment, Context, Handle};
 pub use config::KafkaConfig;
 
 /// A reader that is behind gets on at the pace of the engine; only one whose engine stands still for so long pauses its
@@ -55,23 +55,27 @@ impl KafkaSource {
         Ok(Self { consumer, assignment })
     }
 
-    /// None for a partition that was taken away meanwhile: its next reader gets the record.
-    fn record(&self, message: &BorrowedMessage<'_>) -> Option<Record> {
-        let handle = self.assignment.handle(message.topic(), message.partition())?;
+    /// None for a partition that was taken away meanwhile: its next reader gets the record. Keeps the hold for the next
+    /// one, which mostly is of the same partition.
+    fn record(&self, message: &BorrowedMessage<'_>, hold: &mut Option<Arc<Handle>>) -> Option<Record> {
+        let (topic, partition) = (message.topic(), message.partition());
+        if !hold.as_ref().is_some_and(|hold| hold.is_on(topic, partition)) {
+            *hold = self.assignment.handle(topic, partition);
+        }
+        let handle = Arc::clone(hold.as_ref()?);
         let sequence = u64::try_from(message.offset()).ok()?;
-        Some(Record {
-            payload: Payload::copied(message.payload().unwrap_or_default()),
-            received: message.timestamp().to_millis().and_then(|ms| Timestamp::from_millisecond(ms).ok()),
-            position: Position::new(handle.shard.clone(), sequence),
-            shard: handle,
-        })
+        let position = Position::new(handle.shard.clone(), sequence);
+        let received = message.timestamp().to_millis().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        let payload = Payload::read(message.payload().unwrap_or_default(), &position, received);
+        Some(Record { payload, received, position, shard: handle })
     }
 
     async fn read(&self, records: &mpsc::Sender<Record>) -> Result<(), KafkaError> {
         // One for all messages: each stream takes a lock to begin and to end.
         let mut messages = self.consumer.stream();
+        let mut hold = None;
         while let Some(message) = messages.next().await {
-            let Some(record) = self.record(&message?) else { continue };
+            let Some(record) = self.record(&message?, &mut hold) else { continue };
             match records.try_send(record) {
                 Ok(()) => {}
                 Err(TrySendError::Full(record)) => match tokio::time::timeout(STANDS_STILL, records.reserve()).await {
@@ -92,7 +96,7 @@ impl KafkaSource {
         first: Record,
         records: &mpsc::Sender<Record>,
     ) -> Result<(), KafkaError> {
-        let mut waiting = VecDeque::from([first]);
+        let (mut waiting, mut hold) = (VecDeque::from([first]), None);
         self.consumer.pause(&self.consumer.assignment()?)?;
         while !waiting.is_empty() {
             tokio::select! {
@@ -103,7 +107,7 @@ impl KafkaSource {
                     }
                 }
                 Some(message) = messages.next() => {
-                    waiting.extend(self.record(&message?));
+                    waiting.extend(self.record(&message?, &mut hold));
                     // Each time: partitions may have been assigned since.
                     self.consumer.pause(&self.consumer.assignment()?)?;
                 }

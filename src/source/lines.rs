@@ -195,6 +195,7 @@ mod tests {
             let record = tokio::time::timeout(Duration::from_secs(10), self.records.recv()).await.unwrap().unwrap();
             match record.payload {
                 Payload::Bytes(bytes) => String::from_utf8(bytes).unwrap(),
+                Payload::Event(event) => event.text,
                 Payload::TooLarge => "too large".to_owned(),
             }
         }

@@ -13,6 +13,7 @@ use crate::pipeline::{Created, FindingsError, SinkError};
 use crate::source::MAX_RECORD_BYTES;
 
 mod hearing;
+mod lent;
 mod measures;
 mod word;
 

@@ -145,7 +145,7 @@ async fn counted(server: &MockServer, script: &Script, number: usize) -> (Vec<Pa
 fn numbers(payloads: &[Payload]) -> Vec<i64> {
     let number = |payload: &Payload| match payload {
         Payload::Bytes(bytes) => serde_json::from_slice::<Value>(bytes).unwrap()["n"].as_i64().unwrap(),
-        Payload::TooLarge => -1,
+        Payload::Event(_) | Payload::TooLarge => -1,
     };
     payloads.iter().map(number).collect()
 }

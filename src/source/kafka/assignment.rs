@@ -81,6 +81,13 @@ pub(super) struct Handle {
     consumer: SharedConsumer,
 }
 
+impl Handle {
+    /// Whether it is the hold on this partition, and still one.
+    pub(super) fn is_on(&self, topic: &str, partition: i32) -> bool {
+        !self.is_lost() && self.partition.1 == partition && self.partition.0 == topic
+    }
+}
+
 impl ShardHandle for Handle {
     fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Acquire)
