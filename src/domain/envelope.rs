@@ -4,6 +4,7 @@
 
 mod json;
 mod marks;
+mod time;
 
 use std::borrow::Cow;
 
@@ -131,7 +132,7 @@ pub fn decode(payload: &[u8], position: Position, received: Option<Timestamp>) -
     }
     let (cri_time, text_start) = cri_prefix(&message);
     let time = cri_time
-        .or_else(|| envelope.timestamp.as_deref().and_then(|t| t.parse().ok()))
+        .or_else(|| envelope.timestamp.as_deref().and_then(time::parse))
         .or(received)
         .ok_or(EnvelopeError::NoTime)?;
     Ok(LogEvent {

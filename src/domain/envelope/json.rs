@@ -158,6 +158,9 @@ impl<'a, 'm> Reader<'a, 'm> {
     #[inline(always)]
     fn skip_texts(&mut self) -> Result<bool> {
         self.take(b'"', "a key")?;
+        if self.skip_plain_texts() {
+            return Ok(true);
+        }
         loop {
             self.skip_string_rest()?;
             if !self.passes(b":\"") {
@@ -168,6 +171,32 @@ impl<'a, 'm> Reader<'a, 'm> {
                 return Ok(true);
             }
         }
+    }
+
+    /// The same behind a key's quote, as far as there are neither escapes nor blanks: true behind the last text, false
+    /// behind the quote of a key from which on it takes more than a look at where strings end.
+    #[inline(always)]
+    fn skip_plain_texts(&mut self) -> bool {
+        // Not by way of `self`, which would wait for memory.
+        let (bytes, marks, mut at) = (self.bytes, self.marks, self.at);
+        let stands = |at: usize, these: &[u8]| bytes.get(at..at + these.len()) == Some(these);
+        let is_passed = loop {
+            let key_end = marks::next(marks, at);
+            if !stands(key_end, b"\":\"") {
+                break false;
+            }
+            let end = marks::next(marks, key_end + 3);
+            if bytes.get(end) != Some(&b'"') {
+                break false;
+            }
+            if !stands(end + 1, b",\"") {
+                at = end + 1;
+                break true;
+            }
+            at = end + 3;
+        };
+        self.at = at;
+        is_passed
     }
 
     /// Whether these stand here; goes behind them if so.
