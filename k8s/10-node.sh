@@ -45,4 +45,4 @@ if [ "$(cat /opt/cni/bin/.version 2>/dev/null)" != "$CNI_PLUGINS" ]; then
 fi
 for plugin in bridge macvlan static host-local tuning; do [ -x /opt/cni/bin/$plugin ] || die "/opt/cni/bin/$plugin is missing"; done
 
-say "done; next: 20-init.sh on the first node"
+say "done; next: 20-init.sh on the first node, 30-join.sh on a further one"

@@ -171,6 +171,8 @@ disk() {
   local unit; for unit in systemd-udevd.service systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-udev-trigger.service apt-daily.timer apt-daily-upgrade.timer systemd-timesyncd.service console-getty.service; do
     ln -sf /dev/null "$root/etc/systemd/system/$unit"
   done
+  # What a package brings need not survive a loss of power.
+  echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/fast"
   # A root without CAP_SYS_RESOURCE may not protect a process from the kernel's memory killer, which runc takes for an error.
   if ! grep -q '^CapEff:.*[13579bdf].\{6\}$' /proc/self/status; then
     cat >"$root/usr/local/sbin/runc" <<'U'

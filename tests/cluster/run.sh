@@ -141,5 +141,6 @@ on_failure() { local code=$?; [ $code = 0 ] || { say "failed ($code); what was a
 trap on_failure EXIT
 
 . ./scenario.sh
+. ./join.sh
 step "done: $passed checks"
 if [ "${1:-}" = --keep ]; then say "machines: ${!init[*]}; as root on one: nsenter -t PID -a, PID: $(declare -p init)"; sleep infinity; fi
