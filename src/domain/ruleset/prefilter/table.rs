@@ -86,7 +86,7 @@ impl Table {
         };
         let sieve = self.sieve.as_ref().filter(|_| text.len() >= sieve::LEAST);
         match (self.form.stride, self.form.bytes) {
-            (_, WIDE) if let Some(sieve) = sieve => sieve.scan(&self.bitmap, text, at_gram),
+            (_, WIDE) if let Some(sieve) = sieve => sieve.scan(text, at_gram),
             (1, _) => stride::scan::<1, 3>(&self.bitmap, text, at_gram),
             (2, 3) => stride::scan::<2, 3>(&self.bitmap, text, at_gram),
             (2, _) => stride::scan::<2, NARROW>(&self.bitmap, text, at_gram),
