@@ -200,6 +200,8 @@ fn pieces_of_a_line_are_put_together_and_a_long_one_is_cut() {
     let log = node.container(POD, "vpn").join("0.log");
     let (long, time) = ("x".repeat(16_000), "2026-11-22T16:25:43.824000001Z stdout");
     node.start();
+    // Alone, an empty line would come without a text.
+    append(&log, format!("{time} F \n"));
     for _ in 0..5 {
         append(&log, format!("{time} P {long}\n"));
     }
