@@ -9,6 +9,7 @@ export LAB_DIR
 # Where the integration tests find the lab's programs.
 export HOPKEEPER_TEST_KAFKA ?= 127.0.0.1:9092
 export HOPKEEPER_TEST_ELASTICSEARCH ?= http://127.0.0.1:9200
+export HOPKEEPER_TEST_ELASTICSEARCH_SECURE ?= https://127.0.0.1:9201
 export HOPKEEPER_TEST_BORINGTUN ?= $(LAB_DIR)/boringtun/bin/boringtun-cli
 export HOPKEEPER_TEST_BAO ?= $(LAB_DIR)/bin/bao
 export HOPKEEPER_TEST_OTELCOL ?= $(LAB_DIR)/bin/otelcol
@@ -52,18 +53,24 @@ lab-core: lab-deps
 # What only the tests need: Elasticsearch, an OpenTelemetry Collector, and the tools that hold the chart and the cluster's
 # scripts to account.
 lab-tests: lab-deps
-	$(LAB) build es
+	$(LAB) build es es_secure
 	tests/helm/tools.sh
 	tests/lab/otelcol/build.sh
 	tests/lab/storage/build.sh
 	tests/compose/tools.sh
-	$(LAB) up es
+	$(LAB) up es es_secure
 
 lab-deps:
 	$(LAB) deps
 
 lab-down: ## stops all of it and leaves nothing behind
 	$(LAB) down all
+
+test-elasticsearch8: lab-deps ## the suite of Elasticsearch on version 8 instead, with security and TLS
+	$(LAB) build es8
+	$(LAB) up es8
+	HOPKEEPER_TEST_ELASTICSEARCH=https://127.0.0.1:9208 HOPKEEPER_TEST_ELASTICSEARCH_SECURE=https://127.0.0.1:9208 HOPKEEPER_TEST_ELASTICSEARCH_PART=es8 \
+	  cargo test $(CARGO_FLAGS) --test elasticsearch; code=$$?; $(LAB) down es8; exit $$code
 
 images-test: build ## the Containerfiles' images, built twice with nothing kept: the same bytes
 	cargo test $(CARGO_FLAGS) --test images -- --include-ignored --show-output --test-threads=1
@@ -93,4 +100,4 @@ generate: build lab-tests ## the generated files that are committed: CRDs, rule 
 	HOPKEEPER_GENERATE=1 cargo test $(CARGO_FLAGS) --test helm generated
 	HOPKEEPER_GENERATE=1 cargo test $(CARGO_FLAGS) --test helm readme
 
-.PHONY: help demo test unit lint build lab-up lab-core lab-tests lab-deps lab-down images-test cluster-test bench bench-engine generate
+.PHONY: help demo test test-elasticsearch8 unit lint build lab-up lab-core lab-tests lab-deps lab-down images-test cluster-test bench bench-engine generate

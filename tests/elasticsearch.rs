@@ -2,7 +2,8 @@
 //! read twice.
 //!
 //! Needs `HOPKEEPER_TEST_ELASTICSEARCH=http://host:port`, the lab's (`tests/lab/lab.sh up es`): one test stops it and
-//! starts it again. Each test makes its own data stream, and removes it.
+//! starts it again. Each test makes its own data stream, and removes it. `HOPKEEPER_TEST_ELASTICSEARCH_SECURE` is one with
+//! security (`up es_secure`). All of it on version 8: `make test-elasticsearch8`.
 
 #[path = "shared/counted.rs"]
 mod counted;
@@ -18,6 +19,8 @@ mod lab_dir;
 mod lab_lock;
 #[path = "shared/running.rs"]
 mod running;
+#[path = "elasticsearch/secured.rs"]
+mod secured;
 #[path = "shared/elasticsearch.rs"]
 mod server;
 

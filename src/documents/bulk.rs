@@ -28,6 +28,7 @@ impl Answer {
             // 409: it is there already, or a newer one is. 404: what was to be removed is not there.
             200..=299 | 404 | 409 if !self.lacks_its_index() => Fate::Settled,
             429 | 500.. => Fate::Again,
+            _ if self.is_forbidden() => Fate::Again,
             _ if self.lacks_its_index() => Fate::Again,
             _ => Fate::Refused,
         }
@@ -36,6 +37,11 @@ impl Answer {
     /// Someone removed the index: `setup` brings it back.
     pub(super) fn lacks_its_index(&self) -> bool {
         self.kind() == "index_not_found_exception"
+    }
+
+    /// The key or user lacks a right on that index; whoever gives it loses nothing.
+    pub(super) fn is_forbidden(&self) -> bool {
+        matches!(self.status, 401 | 403)
     }
 
     pub(super) fn status(&self) -> u16 {

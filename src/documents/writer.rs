@@ -44,6 +44,9 @@ enum WriteError {
     /// Some of the documents are to be sent again.
     #[error("elasticsearch is too busy for {0} of the documents")]
     Busy(usize),
+    /// A right is missing, on one of the two at least.
+    #[error("elasticsearch forbids {documents} of the documents{}", remedies(403))]
+    Forbidden { documents: usize },
     /// What they are written to is gone.
     #[error("the data stream or the index of {0} of the documents is gone; run `hopkeeper setup` again")]
     Gone(usize),
@@ -54,6 +57,7 @@ impl WriteError {
         match self {
             Self::Settings(_) => "settings",
             Self::Busy(_) => "busy",
+            Self::Forbidden { .. } => "forbidden",
             Self::Gone(_) => "not_set_up",
             Self::Request(error) => match error.status() {
                 Some(429) => "busy",
@@ -122,6 +126,11 @@ impl Writer {
         let gone = answers.iter().filter(|answer| answer.lacks_its_index()).count();
         if gone > 0 {
             return Err(WriteError::Gone(gone));
+        }
+        // Another key may have the right by now.
+        let forbidden = answers.iter().filter(|answer| answer.is_forbidden()).count();
+        if forbidden > 0 {
+            return Err(WriteError::Forbidden { documents: forbidden });
         }
         self.client = Some(client);
         match count(Fate::Again) {

@@ -6,6 +6,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::MAX_ANSWER_BYTES;
+use crate::telemetry::error_chain;
 
 /// How much of a refusal is shown.
 const MAX_REASON: usize = 300;
@@ -17,7 +18,7 @@ pub enum ElasticsearchError {
     #[error("failed to set up the elasticsearch client: {0}")]
     Settings(String),
     /// No answer.
-    #[error("failed to {what}: elasticsearch does not answer")]
+    #[error("failed to {what}: elasticsearch does not answer{}", remedy(source))]
     Unreachable {
         /// What was asked.
         what: &'static str,
@@ -97,6 +98,18 @@ impl ElasticsearchError {
             _ => None,
         }
     }
+}
+
+/// What helps where no answer came, as far as the client's own words tell.
+fn remedy(source: &reqwest::Error) -> &'static str {
+    let said = error_chain(source);
+    let remedies = [
+        ("UnknownIssuer", "; its certificate is of no CA that is trusted: name the CA's file with --elasticsearch-ca"),
+        ("certificate not valid for name", "; ask by a name or address that its certificate is for"),
+        ("InvalidContentType", "; does it want http://, without TLS?"),
+        ("connection closed before message completed", "; does it want https://?"),
+    ];
+    remedies.iter().find(|(words, _)| said.contains(words)).map_or("", |(_, remedy)| remedy)
 }
 
 /// What an error's body says in short.

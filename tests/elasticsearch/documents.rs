@@ -11,6 +11,7 @@ use hopkeeper::documents::sink::{DocumentSink, Servers};
 use hopkeeper::documents::writer::Writer;
 use hopkeeper::documents::{Buffer, Names};
 use hopkeeper::elasticsearch::Connection;
+use hopkeeper::elasticsearch::error::ElasticsearchError;
 use hopkeeper::internal_event::documents::DocumentMetrics;
 use jiff::{SignedDuration, Timestamp};
 use prometheus::Registry;
@@ -29,8 +30,12 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn start(name: &str) -> Option<Self> {
+        Some(Self::on(Server::start(false)?, name))
+    }
+
+    pub(crate) fn on(server: Server, name: &str) -> Self {
         let names = Names::new(&unique(name, '_')).expect("should be a namespace");
-        Some(Self { server: Server::start(false)?, wanted: Wanted { names, keep: "90d".into() } })
+        Self { server, wanted: Wanted { names, keep: "90d".into() } }
     }
 
     pub(crate) fn names(&self) -> &Names {
@@ -38,7 +43,11 @@ impl Cluster {
     }
 
     pub(crate) async fn set_up(&self, dry_run: bool) -> Vec<Done> {
-        setup::run(self.server.connection(), &self.wanted, dry_run).await.expect("should be set up")
+        self.set_up_by(self.server.connection(), dry_run).await.expect("should be set up")
+    }
+
+    pub(crate) async fn set_up_by(&self, who: Connection, dry_run: bool) -> Result<Vec<Done>, ElasticsearchError> {
+        setup::run(who, &self.wanted, dry_run).await
     }
 
     pub(crate) async fn stop(self) {
@@ -66,11 +75,11 @@ impl Cluster {
 pub(crate) struct Operator {
     pub(crate) sink: DocumentSink,
     writer: Writer,
-    registry: Registry,
+    pub(crate) registry: Registry,
 }
 
 impl Operator {
-    fn new(
+    pub(crate) fn new(
         names: &Names,
         bytes: usize,
         connect: impl Fn() -> Result<Connection, String> + Send + Sync + 'static,
@@ -91,6 +100,28 @@ impl Operator {
         let families = self.registry.gather();
         let family = families.iter().find(|family| family.name() == name).expect("should be registered");
         family.get_metric()[0].get_gauge().get_value()
+    }
+
+    /// What an operator tells of a hop that comes up, and of its chain when it is deleted: six documents, and the removal of three.
+    pub(crate) fn tells_all(&self) {
+        self.sink.chain(&chain(None), &status("Up", None), &servers(), Some("7"), noon());
+        self.sink.chain_gone(&chain(Some(status("Up", None))), noon() + SignedDuration::from_secs(1));
+    }
+
+    /// Writes until the end of this; gives the counts.
+    pub(crate) async fn write_while(self, what: impl Future<Output = ()>) -> Counts {
+        let Self { sink, writer, registry } = self;
+        let end = async {
+            what.await;
+            drop(sink);
+        };
+        tokio::join!(writer.run(), end);
+        Counts(registry)
+    }
+
+    /// How often writing failed for this reason.
+    pub(crate) fn failures(registry: &Registry, category: &str) -> u64 {
+        Counts(registry.clone()).of("hopkeeper_documents_write_errors_total", category)
     }
 
     /// Writes what was told, and ends; gives the counts.
@@ -226,8 +257,7 @@ async fn setting_up_again_changes_nothing_and_mends_what_was_changed() {
     let updated: Vec<_> = third.iter().filter(|done| done.change == Change::Update).collect();
     let parts: Vec<_> = updated.iter().map(|done| (done.part, &done.name)).collect();
     let (stream, state) = (&cluster.names().transitions, &cluster.names().state);
-    // The lab's Elasticsearch has no lifecycles of data streams to tell of.
-    assert_eq!(parts, [("index template", stream), ("index template", state)]);
+    assert_eq!(parts, [("index template", stream), ("index template", state), ("lifecycle", stream)]);
     let fourth = cluster.set_up(false).await;
     assert!(fourth.iter().all(|done| done.change == Change::None), "{fourth:?}");
     let simulated = format!("_index_template/_simulate_index/{}", cluster.names().state);

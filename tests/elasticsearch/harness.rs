@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::counted::PATIENCE;
 use crate::running::{Running, directory, pod_since};
-use crate::server::Server;
+use crate::server::{ADMIN, Server, tls_file};
 
 /// A line that decides when it comes twice.
 pub(crate) const REFUSED: &str = "AUTH: Received control message: AUTH_FAILED";
@@ -63,7 +63,12 @@ pub(crate) fn expected_names(lines: &[Value]) -> BTreeSet<String> {
 
 impl Server {
     pub(crate) fn connection(&self) -> Connection {
-        Connection { urls: vec![self.url.clone()], credentials: Credentials::None, ca: None }
+        let credentials = match &self.password {
+            Some(password) => Credentials::Password(ADMIN.into(), password.clone().into()),
+            None => Credentials::None,
+        };
+        let ca = self.password.is_some().then(|| tls_file("ca.crt"));
+        Connection { urls: vec![self.url.clone()], credentials, ca }
     }
 }
 
@@ -129,16 +134,17 @@ impl Lab {
         stats["_all"]["total"]["search"]["open_contexts"].as_u64().expect("should be a number")
     }
 
-    /// Ends the server's process and starts it again.
+    /// Ends the server's process and starts it again: the part `es` of the lab, unless another is named.
     pub(crate) fn restart(between: Duration) {
+        let part = std::env::var("HOPKEEPER_TEST_ELASTICSEARCH_PART").unwrap_or_else(|_| "es".into());
         let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/lab/lab.sh");
         let run = |arguments: &[&str]| {
             let status = Command::new(&script).args(arguments).status().expect("the lab's script should run");
             assert!(status.success(), "lab.sh {arguments:?}");
         };
-        run(&["halt", "es"]);
+        run(&["halt", &part]);
         std::thread::sleep(between);
-        run(&["up", "es"]);
+        run(&["up", &part]);
     }
 
     pub(crate) fn source(&self) -> ElasticsearchSource {

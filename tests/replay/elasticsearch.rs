@@ -76,7 +76,7 @@ fn a_server_or_an_index_that_is_not_there_is_told_with_the_remedy() {
     let Some(lab) = Lab::find() else { return };
     let (chain, _) = directory("ok-ovpn-ovpn-ovpn");
     for (url, index, expected) in [
-        (lab.server.url.as_str(), "hkt-none", "no line of chain"),
+        (lab.server.url.as_str(), "hkt-none", "does --elasticsearch-index name the data stream"),
         ("http://127.0.0.1:9", "filebeat-*", "elasticsearch does not answer"),
         ("127.0.0.1:9200", "filebeat-*", "for example https://elasticsearch:9200"),
         ("http://user:CANARY@127.0.0.1:9200", "filebeat-*", "--elasticsearch-user"),

@@ -248,6 +248,15 @@ async fn an_index_that_was_removed_is_waited_for() {
 }
 
 #[tokio::test]
+async fn a_document_that_the_key_has_no_right_for_waits_for_the_right() {
+    let (server, taken) = server([Fault::First(403, "security_exception")]).await;
+    let scene = Scene::new(server.uri(), 1 << 20);
+    scene.put(0..2);
+    let scene = scene.finish().await;
+    assert_eq!((taken.ids(), scene.errors("forbidden")), (vec!["1".to_owned(), "0".to_owned()], 1));
+}
+
+#[tokio::test]
 async fn a_key_that_was_replaced_is_read_again() {
     let (server, taken) = server([]).await;
     let old = Mock::given(any()).and(wiremock::matchers::header("authorization", "ApiKey old"));

@@ -1,6 +1,7 @@
 //! The few requests of Elasticsearch that reading takes: a point in time, its pages, its end.
 //!
-//! An answer that is not whole (a shard failed, a time-out) is an error: half of the documents would pass for all.
+//! An answer that is not whole (a shard failed, a time-out) is an error: half of the documents would pass for all. So is one
+//! of no shard at all: Elasticsearch leaves out what is not there, and what one may not read.
 
 use reqwest::Method;
 use serde::Deserialize;
@@ -10,13 +11,17 @@ use serde_json::{Value, json};
 use crate::elasticsearch::error::ElasticsearchError;
 use crate::elasticsearch::{Body, Connection, Elasticsearch};
 
+const READ: &str = "read the documents";
 /// Longer than a page takes to be worked through; what is leaked by a crash ends by itself.
 const KEEP_ALIVE: &str = "1m";
 
 fn remedies(status: u16) -> &'static str {
     match status {
-        403 => "; the key or user needs the privileges read and view_index_metadata on the index",
-        404 => "; does --elasticsearch-index name the data stream that the shipper writes to?",
+        403 => "; the key or user needs the privilege read on the index",
+        404 => {
+            "; does --elasticsearch-index name the data stream that the shipper writes to, and has the key or user the \
+             privilege read on it?"
+        }
         _ => "",
     }
 }
@@ -92,12 +97,28 @@ impl Search {
     /// # Errors
     /// When Elasticsearch does not answer or refuses.
     pub async fn open_pit(&self) -> Result<String, ElasticsearchError> {
+        self.open(&[("ignore_unavailable", "true")]).await
+    }
+
+    /// Why a search found no index to look into. Where it has just come to be, the point in time is as good as expired.
+    async fn nothing(&self) -> ElasticsearchError {
+        match self.open(&[("ignore_unavailable", "false"), ("allow_no_indices", "false")]).await {
+            Ok(pit) => {
+                // It ends by itself as well.
+                let _ = self.close_pit(&pit).await;
+                ElasticsearchError::Expired { what: READ }
+            }
+            Err(error) => error,
+        }
+    }
+
+    async fn open(&self, how: &[(&str, &str)]) -> Result<String, ElasticsearchError> {
         #[derive(Deserialize)]
         struct Opened {
             id: String,
         }
         let path = [self.index.as_str(), "_pit"];
-        let query = [("keep_alive", KEEP_ALIVE), ("ignore_unavailable", "true")];
+        let query = [&[("keep_alive", KEEP_ALIVE)], how].concat();
         let opened: Opened = self.cluster.send("open a point in time", Method::POST, &path, &query, Body::None).await?;
         Ok(opened.id)
     }
@@ -118,10 +139,9 @@ impl Search {
     /// # Errors
     /// When Elasticsearch does not answer, refuses, or answers in part.
     pub async fn page(&self, pit: &mut String, mut query: Value) -> Result<Vec<Hit>, ElasticsearchError> {
-        let what = "read the documents";
         query["pit"] = json!({ "id": *pit, "keep_alive": KEEP_ALIVE });
         query["track_total_hits"] = false.into();
-        let page = self.search(what, query).await?;
+        let page = self.search(READ, query).await?;
         if let Some(id) = page.pit_id {
             *pit = id;
         }
@@ -147,6 +167,9 @@ impl Search {
         let page: Page = self.cluster.send(what, Method::POST, &["_search"], &query, Body::Json(body)).await?;
         if page.timed_out || page.shards.failed > 0 {
             return Err(ElasticsearchError::Partial { what, failed: page.shards.failed, total: page.shards.total });
+        }
+        if page.shards.total == 0 {
+            return Err(self.nothing().await);
         }
         Ok(page)
     }

@@ -98,7 +98,9 @@ impl Reader {
                 Err(Stop::Failed(ElasticsearchError::Expired { .. })) => EXPIRED,
                 Err(Stop::Failed(error)) => {
                     let since = *failing.get_or_insert_with(Instant::now);
-                    if !error.is_passing() || since.elapsed() > self.reading.patience {
+                    // A data stream comes to be with its first document.
+                    let passes = error.is_passing() || error.status() == Some(404);
+                    if !passes || since.elapsed() > self.reading.patience {
                         return Err(error);
                     }
                     let wanted = error.retry_after().map(|pause| pause.min(MAX_RETRY_AFTER));

@@ -185,7 +185,7 @@ async fn what_does_not_pass_ends_the_reading_with_the_remedy() {
     let (result, ()) = tokio::join!(source.run(sender, stop.clone()), worker);
     let error = result.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
-    assert!(cause.contains("security_exception for a reason") && cause.contains("privileges read"), "{cause}");
+    assert!(cause.contains("security_exception for a reason") && cause.contains("the privilege read"), "{cause}");
     assert_eq!(*script.closed.lock().unwrap(), BTreeSet::from(["pit-0".to_owned()]));
 }
 
