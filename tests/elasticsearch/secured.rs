@@ -151,7 +151,7 @@ async fn first_line(connection: Connection, index: &str) -> Result<String, Strin
         stop.cancel();
         record.map(|record| match record.payload {
             Payload::Bytes(bytes) => String::from_utf8(bytes).expect("should be UTF-8"),
-            Payload::TooLarge => panic!("should be small"),
+            Payload::Event(_) | Payload::TooLarge => panic!("should be bytes"),
         })
     };
     let (ran, line) = tokio::join!(source.run(sender, stop.clone()), read);
