@@ -75,8 +75,9 @@ test-elasticsearch8: lab-deps ## the suite of Elasticsearch on version 8 instead
 images-test: build ## the Containerfiles' images, built twice with nothing kept: the same bytes
 	cargo test $(CARGO_FLAGS) --test images -- --include-ignored --show-output --test-threads=1
 
-cluster-test: lab-deps ## k8s/ and the tutorial's first chapter on bare machines (systemd-nspawn), by kubeadm, Multus from its manifest
+cluster-test: build lab-deps ## a cluster of bare machines (systemd-nspawn) by k8s/ and the tutorial's first chapter; a chain by the chart over both
 	$(LAB) build core helm
+	$(LAB) images $(BIN)
 	tests/helm/tools.sh
 	tests/cluster/run.sh
 

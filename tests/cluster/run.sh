@@ -32,7 +32,7 @@ clean() {
 if [ "${1:-}" != --inside ]; then
   [ "$(id -u)" = 0 ] || die "it needs root"
   command -v apt-get >/dev/null || die "it needs Debian"
-  missing=(); for p in systemd-container mmdebstrap gpg gpg-agent dpkg nftables iproute2 jq e2fsprogs util-linux openssl python3 busybox-static procps; do
+  missing=(); for p in systemd-container mmdebstrap gpg gpg-agent dpkg nftables iproute2 jq e2fsprogs util-linux openssl python3 busybox-static procps wireguard-go wireguard-tools; do
     dpkg -s "$p" 2>/dev/null | grep -q '^Status: install ok installed' || missing+=("$p")
   done
   [ ${#missing[@]} = 0 ] || { say "installing ${missing[*]}"; DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null; }
@@ -142,5 +142,6 @@ trap on_failure EXIT
 
 . ./scenario.sh
 . ./join.sh
+. ./links.sh
 step "done: $passed checks"
 if [ "${1:-}" = --keep ]; then say "machines: ${!init[*]}; as root on one: nsenter -t PID -a, PID: $(declare -p init)"; sleep infinity; fi
