@@ -210,8 +210,12 @@ async fn outages_of_the_log_source_vault_and_kubernetes_lose_nothing() {
     drop(fault);
 
     let before = world.chain.candidate("entry").await;
-    let (fault, began) = refuse(&world, "entry").await;
+    let server = world.chain.server("entry").await;
+    let candidate = world.chain.candidate_name("entry").await;
     lab(&["halt", "kube-apiserver"]);
+    // Refused while the API server is away: before, it might be repaired by then.
+    let began = Timestamp::now();
+    let fault = world.fault(&["revoke-password", &server, &candidate]);
     let away = away(60);
     tokio::time::sleep(away).await;
     lab(&["up", "cluster"]);
