@@ -47,7 +47,8 @@ pub(super) async fn repaired_once(world: &World, began: Timestamp, revision_befo
 /// Says how long a repair took from when what was away came `back`: the operator's part, until other parameters were `written`,
 /// and all of it, until a page came through the chain.
 fn tell(what: &str, back: Timestamp, written: Timestamp) {
-    let (written, repaired) = (seconds(back, written), seconds(back, Timestamp::now()));
+    // The operator may see its return a moment before `lab.sh up` does.
+    let (written, repaired) = (seconds(back, written).max(0.0), seconds(back, Timestamp::now()));
     println!("    {what}: other parameters written {written:.1} s after its return, repaired after {repaired:.1} s");
 }
 
