@@ -17,6 +17,8 @@ mod kibana;
 mod lab_dir;
 #[path = "shared/lab_lock.rs"]
 mod lab_lock;
+#[path = "shared/refusal.rs"]
+mod refusal;
 #[path = "shared/running.rs"]
 mod running;
 #[path = "elasticsearch/secured.rs"]

@@ -28,8 +28,7 @@ impl Answer {
             // 409: it is there already, or a newer one is. 404: what was to be removed is not there.
             200..=299 | 404 | 409 if !self.lacks_its_index() => Fate::Settled,
             429 | 500.. => Fate::Again,
-            _ if self.is_forbidden() => Fate::Again,
-            _ if self.lacks_its_index() => Fate::Again,
+            _ if self.is_forbidden() || self.lacks_its_index() => Fate::Again,
             _ => Fate::Refused,
         }
     }

@@ -120,8 +120,14 @@ impl World {
 
 /// Ends the session of the hop's candidate and refuses it from now on; returns when.
 pub async fn refuse(world: &impl AsRef<Chain>, hop: &str) -> (Fault, Timestamp) {
+    refuse_once(world, hop, || {}).await
+}
+
+/// The same, after something else was done, since when nobody may answer what the candidate is.
+pub async fn refuse_once(world: &impl AsRef<Chain>, hop: &str, done: impl FnOnce()) -> (Fault, Timestamp) {
     let chain = world.as_ref();
     let (server, candidate) = (chain.server(hop).await, chain.candidate_name(hop).await);
+    done();
     let began = Timestamp::now();
     (Fault::new(chain.lane, &["revoke-password", &server, &candidate]), began)
 }

@@ -98,11 +98,7 @@ fn refusal(arguments: &[String]) -> String {
     let chain = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/berlin.yaml");
     let mut command = Command::new(env!("CARGO_BIN_EXE_hopkeeper"));
     command.args(["replay", "--chain", chain, "--kafka-topic", "hopkeeper-test-none"]).args(arguments);
-    let output = command.output().expect("should run");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success(), "{arguments:?}");
-    assert!(!said.contains("CANARY"), "{said}");
-    said.split_whitespace().filter(|word| !["│", "|"].contains(word)).collect::<Vec<_>>().join(" ")
+    crate::refusal::refusal(&mut command)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

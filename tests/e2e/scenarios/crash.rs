@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use kube::api::{LogParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::{LIMIT, World, refuse, seconds, until_repaired};
+use super::{LIMIT, World, refuse, refuse_once, seconds, until_repaired};
 use crate::app;
 use crate::chain::{describe, phase};
 use crate::lab::{bao_seal, bao_unseal, lab};
@@ -211,12 +211,11 @@ async fn outages_of_the_log_source_vault_and_kubernetes_lose_nothing() {
     drop(fault);
 
     let before = world.chain.candidate("entry").await;
-    let server = world.chain.server("entry").await;
-    let candidate = world.chain.candidate_name("entry").await;
-    lab(&["halt", "kube-apiserver"]);
     // Refused while the API server is away: before, it might be repaired by then.
-    let began = Timestamp::now();
-    let fault = world.fault(&["revoke-password", &server, &candidate]);
+    let away_first = || {
+        lab(&["halt", "kube-apiserver"]);
+    };
+    let (fault, began) = refuse_once(&world, "entry", away_first).await;
     let away = away(60);
     tokio::time::sleep(away).await;
     lab(&["up", "cluster"]);
