@@ -1,8 +1,9 @@
 //! OpenVPN by its management socket: when it may connect, when it must read its files again, and what it was given.
 //!
 //! Seen with OpenVPN 2.6: the socket's connection survives a SIGHUP; after a SIGHUP it holds once more *after* having
-//! read its files and pauses a second when released; and while it holds it ignores SIGHUP, so that it must be released
-//! and signalled before it has sent anything that matters.
+//! read its files and pauses a second when released; and while it holds, and until it has its socket, it ignores SIGHUP,
+//! so that it must be released and signalled before it has sent anything that matters. Only its answer says that it obeys:
+//! a server that is near refuses within milliseconds, and then it holds once more with what it had.
 
 mod line;
 mod pacing;
@@ -20,8 +21,10 @@ use tracing::{info, warn};
 use self::line::{Line, read};
 use self::pacing::Pacing;
 
-/// How long a released client gets to leave its hold before it is signalled.
-const LEAVE_HOLD: Duration = Duration::from_millis(15);
+/// How long a released client gets to open its socket before it is signalled, and, doubled each time up to a limit, again.
+const OPEN_SOCKET: Duration = Duration::from_millis(2);
+const OPEN_SOCKET_AT_MOST: Duration = Duration::from_millis(256);
+/// A signal that nothing follows on is sent again.
 const SIGNAL_AGAIN: Duration = Duration::from_secs(3);
 /// OpenVPN's lines are shorter; a client that a stranger has taken over must not fill our memory.
 const MAXIMUM_LINE_BYTES: usize = 16 * 1024;
@@ -57,7 +60,10 @@ enum Reload {
     None,
     /// Released from a hold, in order to be signalled.
     Releasing,
+    /// Signalled then, and not answered yet.
     Signalled(Instant),
+    /// It obeys the signal of then: reads its files and holds.
+    Reading(Instant),
 }
 
 pub(super) struct OpenVpn {
@@ -68,6 +74,8 @@ pub(super) struct OpenVpn {
     commands: Option<OwnedWriteHalf>,
     phase: Phase,
     reload: Reload,
+    /// Before the next signal, where the last one was ignored.
+    patience: Duration,
     /// The files changed once more after the signal.
     reload_again: bool,
     pacing: Pacing,
@@ -84,6 +92,7 @@ impl OpenVpn {
             commands: None,
             phase: Phase::Unknown,
             reload: Reload::None,
+            patience: OPEN_SOCKET,
             reload_again: false,
             pacing: Pacing::default(),
             rx_bytes: 0,
@@ -131,8 +140,7 @@ impl OpenVpn {
             Line::Hold => self.held().await,
             Line::Released => self.released().await,
             Line::SignalIgnored => {
-                // It holds and says so again at once; that starts over.
-                self.reload = Reload::Releasing;
+                self.ignored().await;
                 None
             }
             Line::Current { connected } => {
@@ -144,6 +152,12 @@ impl OpenVpn {
                 self.phase = Phase::Running;
                 self.pacing.succeeded();
                 Some(Event::Connected(address))
+            }
+            Line::SignalTaken => {
+                if let Reload::Signalled(at) = self.reload {
+                    self.reload = Reload::Reading(at);
+                }
+                None
             }
             Line::Lost { refused } => {
                 if self.reload == Reload::None {
@@ -170,7 +184,9 @@ impl OpenVpn {
         }
         match (self.phase, self.reload) {
             (Phase::Held(Some(at)), Reload::None) if Instant::now() >= at => self.release().await,
-            (Phase::Running, Reload::Signalled(at)) if at.elapsed() > SIGNAL_AGAIN => self.signal().await,
+            (Phase::Running, Reload::Signalled(at) | Reload::Reading(at)) if at.elapsed() > SIGNAL_AGAIN => {
+                self.signal().await;
+            }
             _ => {}
         }
     }
@@ -186,12 +202,9 @@ impl OpenVpn {
         self.pacing = Pacing::default();
         match (self.phase, self.reload) {
             (Phase::Unknown, _) => {}
-            (_, Reload::Signalled(_)) => self.reload_again = true,
+            (_, Reload::Signalled(_) | Reload::Reading(_)) => self.reload_again = true,
             (_, Reload::Releasing) => {}
-            (Phase::Held(_), Reload::None) => {
-                self.reload = Reload::Releasing;
-                self.release().await;
-            }
+            (Phase::Held(_), Reload::None) => self.release_to_signal().await,
             (Phase::Running, Reload::None) => self.signal().await,
         }
     }
@@ -208,13 +221,18 @@ impl OpenVpn {
 
     async fn held(&mut self) -> Option<Event> {
         match self.reload {
-            Reload::Signalled(_) if !self.reload_again => {
+            Reload::Reading(_) if !self.reload_again => {
                 (self.phase, self.reload) = (Phase::Held(None), Reload::None);
                 Some(Event::Reloaded)
             }
-            Reload::Signalled(_) | Reload::Releasing => {
-                (self.reload, self.reload_again) = (Reload::Releasing, false);
-                self.release().await;
+            Reload::Reading(_) | Reload::Releasing => {
+                self.reload_again = false;
+                self.release_to_signal().await;
+                None
+            }
+            // It was refused before it heard; the answer to the signal comes next.
+            Reload::Signalled(_) => {
+                self.phase = Phase::Held(None);
                 None
             }
             Reload::None if self.phase == Phase::Unknown => {
@@ -233,10 +251,30 @@ impl OpenVpn {
     async fn released(&mut self) -> Option<Event> {
         self.phase = Phase::Running;
         if self.reload == Reload::Releasing {
-            tokio::time::sleep(LEAVE_HOLD).await;
-            self.signal().await;
+            self.patience = OPEN_SOCKET;
+            self.signal_soon().await;
         }
         None
+    }
+
+    /// Lets a holding client go on, but only to signal it.
+    async fn release_to_signal(&mut self) {
+        self.reload = Reload::Releasing;
+        self.release().await;
+    }
+
+    /// The last signal came too early, or too late.
+    async fn ignored(&mut self) {
+        match self.phase {
+            Phase::Held(_) => self.release_to_signal().await,
+            _ => self.signal_soon().await,
+        }
+    }
+
+    async fn signal_soon(&mut self) {
+        tokio::time::sleep(self.patience).await;
+        self.patience = (self.patience * 2).min(OPEN_SOCKET_AT_MOST);
+        self.signal().await;
     }
 
     async fn signal(&mut self) {
@@ -255,3 +293,6 @@ impl OpenVpn {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,9 @@ pub(super) enum Line {
     Hold,
     /// The release was understood.
     Released,
-    /// It holds, and ignores signals meanwhile.
+    /// It obeys the signal.
+    SignalTaken,
+    /// It holds or has no socket yet, and ignores signals meanwhile.
     SignalIgnored,
     /// The answer to `state`: the address if it is connected.
     Current { connected: Option<Ipv4Addr> },
@@ -30,6 +32,8 @@ pub(super) fn read(line: &str) -> Line {
         Line::Hold
     } else if line.starts_with("SUCCESS: hold release") {
         Line::Released
+    } else if line.starts_with("SUCCESS: signal") {
+        Line::SignalTaken
     } else if line.starts_with("ERROR: signal") {
         Line::SignalIgnored
     } else if line.starts_with(">PASSWORD:Need") {
@@ -76,6 +80,7 @@ mod tests {
         for (text, line) in [
             (">HOLD:Waiting for hold release:0", Line::Hold),
             ("SUCCESS: hold release succeeded", Line::Released),
+            ("SUCCESS: signal SIGHUP thrown", Line::SignalTaken),
             ("ERROR: signal 'SIGHUP' is currently ignored", Line::SignalIgnored),
             (">BYTECOUNT:1869,1028", Line::Bytes { rx: 1869, tx: 1028 }),
             (">STATE:1795380134,CONNECTED,SUCCESS,10.8.0.2,198.51.100.1,1194,,", Line::Connected(address)),
