@@ -7,6 +7,7 @@
 mod command;
 mod health;
 mod init;
+mod interface;
 mod mount;
 mod network;
 mod openvpn;
@@ -130,11 +131,21 @@ pub enum HopError {
         /// How it differs.
         difference: String,
     },
-    /// The pod does not forward.
+    /// The pod forwards by interfaces that it should not.
     #[error(
-        "IPv4 forwarding is off in this pod and cannot be turned on: the link's NetworkAttachmentDefinition must set net.ipv4.ip_forward=1 by the tuning plugin"
+        "IPv4 forwarding is on for every interface of this pod: the NetworkAttachmentDefinitions of its links must set net.ipv4.ip_forward=0 by the tuning plugin; when they do, delete this pod"
     )]
-    Forwarding,
+    AllForward,
+    /// The kernel does not take a setting.
+    #[error("the setting {setting} of the interface {name} cannot be switched on")]
+    Setting {
+        /// The interface.
+        name: &'static str,
+        /// The setting.
+        setting: String,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
     /// The kernel lacks WireGuard.
     #[error("the node's kernel has no WireGuard: use wireGuard.implementation BoringTun, or load the module wireguard")]
     KernelWireGuard,

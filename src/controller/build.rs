@@ -81,14 +81,6 @@ fn owner(chain: &ValidChain<'_>) -> OwnerReference {
     chain.chain.controller_owner_ref(&()).expect("should have a name and a UID: it came from the API server")
 }
 
-/// The hardware address of a hop's interface: the same for every pod of the hop, so that its neighbours, which remember
-/// it for up to a minute, find a new pod at once.
-fn hardware_address(chain: &ValidChain<'_>, hop: &str, interface: &str) -> String {
-    let digest = Sha256::digest(format!("{}/{}/{hop}/{interface}", chain.namespace, chain.name()));
-    // 02: locally administered, one station.
-    digest.iter().take(5).fold("02".to_owned(), |address, byte| format!("{address}:{byte:02x}"))
-}
-
 /// A bridge's name: at most 15 characters, one per link of each chain on a node.
 fn bridge_name(chain: &ValidChain<'_>, link: &str) -> String {
     let digest = Sha256::digest(format!("{}/{}", chain.namespace, chain.name()));

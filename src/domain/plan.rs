@@ -15,7 +15,8 @@ mod vxlan;
 pub use chain::{ChainInput, ChainPlan, HopInput, HopNetwork, InnerSide, LinkNetwork, OuterSide};
 pub use client::{ClientProcess, client_process};
 pub use commands::{
-    TunnelDevice, address_commands, close_endpoint_commands, init_commands, open_endpoint_commands, route_command,
+    TunnelDevice, address_commands, close_endpoint_commands, hardware_address_command, init_commands,
+    open_endpoint_commands, route_command,
 };
 pub use error::PlanError;
 pub use firewall::firewall;

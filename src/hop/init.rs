@@ -1,27 +1,29 @@
-//! `net init`: builds the namespace before any client runs. The kill switch comes first; running it again is harmless.
+//! `net init`: builds the namespace before any client runs. The kill switch comes first, and only then what lets the neighbours'
+//! packets in: the addresses by which they find this hop. Running it again is harmless.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use tracing::info;
+use tracing::{debug, info};
 
+use super::interface::{self, Setting};
 use super::mount::Mount;
 use super::{HopError, Paths, command, network, system};
 use crate::domain::plan::{
-    CLUSTER_INTERFACE, HopPlan, INNER_INTERFACE, OUTER_INTERFACE, TUNNEL_INTERFACE, TunnelDevice, init_commands,
+    CLUSTER_INTERFACE, HopPlan, INNER_INTERFACE, OUTER_INTERFACE, TUNNEL_INTERFACE, TunnelDevice,
+    hardware_address_command, init_commands,
 };
-
-const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
 
 /// Builds the hop's network from its plan.
 ///
 /// # Errors
-/// When the pod lacks an interface, forwarding or room for the chain's packets, or a command fails.
+/// When the pod lacks an interface or room for the chain's packets, forwards before it may, or a command fails.
 pub async fn init(paths: &Paths) -> Result<(), HopError> {
     let plan = Mount::new(&paths.plan).read()?.plan;
     // Before anything that may fail: a pod that is not ready must not leak either.
     network::load(&plan, &[]).await?;
     check(&plan)?;
+    set_hardware_addresses(&plan).await;
     for command in init_commands(&plan) {
         if command[1..].starts_with(&["-6".into()]) && !fs::exists("/proc/sys/net/ipv6").unwrap_or(false) {
             continue;
@@ -39,12 +41,36 @@ pub async fn init(paths: &Paths) -> Result<(), HopError> {
             result => result?,
         }
     }
+    let switch_on = |name, setting| {
+        interface::switch_on(name, setting).map_err(|source| HopError::Setting {
+            name,
+            setting: format!("{setting:?}"),
+            source,
+        })
+    };
+    for name in [INNER_INTERFACE, TUNNEL_INTERFACE] {
+        switch_on(name, Setting::Forwarding)?;
+    }
+    for (name, _) in plan.network.sides() {
+        switch_on(name, Setting::ArpNotify)?;
+    }
+    // Once more, which tells the neighbours.
+    set_hardware_addresses(&plan).await;
     // Where /proc/sys is read-only, the tuning plugin has set the default that the device was made with.
     let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{TUNNEL_INTERFACE}/disable_ipv6"), "1");
     // The client makes its socket here, and must not replace the state that `net` writes.
     let _ = fs::set_permissions(&paths.shared, fs::Permissions::from_mode(0o1777));
     info!(hop = plan.network.name, applied = plan.id(), "The hop's network is built.");
     Ok(())
+}
+
+async fn set_hardware_addresses(plan: &HopPlan) {
+    for (name, address) in plan.network.sides() {
+        // An ipvlan has its node's and keeps it.
+        if let Err(error) = command::run(&hardware_address_command(name, address.addr())).await {
+            debug!(name, %error, "The interface keeps its hardware address.");
+        }
+    }
 }
 
 fn check(plan: &HopPlan) -> Result<(), HopError> {
@@ -66,9 +92,8 @@ fn check(plan: &HopPlan) -> Result<(), HopError> {
             return Err(HopError::LinkMtu { name, actual, expected });
         }
     }
-    let _ = fs::write(FORWARDING, "1");
-    match fs::read_to_string(FORWARDING) {
-        Ok(text) if text.trim() == "1" => Ok(()),
-        _ => Err(HopError::Forwarding),
+    if interface::all_forward() {
+        return Err(HopError::AllForward);
     }
+    Ok(())
 }

@@ -9,6 +9,10 @@ pub(super) fn mtu(interface: &str) -> Option<u16> {
     number(&format!("/sys/class/net/{interface}/mtu"))
 }
 
+pub(super) fn index(interface: &str) -> Option<u32> {
+    number(&format!("/sys/class/net/{interface}/ifindex"))
+}
+
 pub(super) fn exists(interface: &str) -> bool {
     fs::exists(format!("/sys/class/net/{interface}")).unwrap_or(false)
 }

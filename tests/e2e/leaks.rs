@@ -63,18 +63,55 @@ impl Drop for Leaker {
     }
 }
 
-/// Packets of pods on the cluster network that are not an entry hop's own to a VPN server of its lane or of another. What interfaces say of
-/// themselves when they come up (IPv6 multicast) is the kernel's, before anything of the pod runs.
-pub fn outside(name: &str) -> Capture {
-    Capture::start(name, "any", &beside_the_tunnels())
+/// What passes beside the tunnels of all lanes, where pods meet the cluster network and where the node meets the internet.
+pub struct Outside {
+    captures: [Capture; 2],
 }
 
-/// The filter for such packets.
+/// Begins to look.
+pub fn outside(name: &str) -> Outside {
+    let cluster = Capture::start(name, "any", &format!("({}) or ({})", of(&[PODS]), IPV6));
+    // Also what nobody has given the node's address: a packet from a link, which no pod should have forwarded.
+    let internet = Capture::start(
+        &format!("{name}-inet"),
+        "inet0",
+        &format!("ip and dst net 198.51.100.0/24 and not ({})", tunnels()),
+    );
+    Outside { captures: [cluster, internet] }
+}
+
+impl Outside {
+    /// Ends: one line a packet.
+    pub fn stop(self) -> Vec<String> {
+        self.captures.into_iter().flat_map(Capture::stop).collect()
+    }
+
+    /// What was seen so far: one line a packet.
+    pub fn so_far(&self) -> Vec<String> {
+        self.captures.iter().flat_map(Capture::so_far).collect()
+    }
+}
+
+const PODS: &str = "10.244.0.0/24";
+const LINKS: &str = "198.18.0.0/15";
+/// What interfaces say of themselves when they come up (multicast) is the kernel's, before anything of the pod runs.
+const IPV6: &str = "ip6 and not dst net ff00::/8 and not host ::1";
+
+/// The filter for such packets on a hop's own interface.
 pub fn beside_the_tunnels() -> String {
-    let hosts: Vec<_> = LANES.iter().flat_map(|l| [11, 21].map(|last| format!("host {}", l.address(last)))).collect();
-    let servers = format!("({}) and port 1194", hosts.join(" or "));
-    let ipv4 = format!("ip and src net 10.244.0.0/24 and not ({servers})");
-    format!("({ipv4}) or (ip6 and not dst net ff00::/8 and not host ::1)")
+    format!("({}) or ({IPV6})", of(&[PODS, LINKS]))
+}
+
+fn of(sources: &[&str]) -> String {
+    let sources: Vec<_> = sources.iter().map(|net| format!("src net {net}")).collect();
+    format!("ip and ({}) and not ({})", sources.join(" or "), tunnels())
+}
+
+/// An entry hop's own packets to a VPN server of its lane or of another; and that a client which has gone is not there.
+fn tunnels() -> String {
+    let hosts: Vec<_> =
+        LANES.iter().flat_map(|l| [11, 21].map(|last| format!("dst host {}", l.address(last)))).collect();
+    format!("({}) and (dst port 1194 or icmp[icmptype] == icmp-unreach)", hosts.join(" or "))
 }
 
 /// The addresses of a chain's pods, also of those to come, gathered until it is dropped: where other pods are on the network too.

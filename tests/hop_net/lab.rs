@@ -135,7 +135,8 @@ impl Lab {
                  nft 'table ip nat { chain post { type nat hook postrouting priority srcnat; oifname \"eth0\" masquerade; }; }'",
             );
         }
-        hop.sh("ip route add default via 203.0.113.1");
+        // As the links' definitions leave it: `net init` switches it on where packets may pass.
+        hop.sh("echo 0 >/proc/sys/net/ipv4/ip_forward; ip route add default via 203.0.113.1");
         sh(&format!("ip link add in0 netns {} type veth peer name eth0 netns {}", hop.pid(), app.pid()));
         hop.sh("ip addr add 10.200.7.1/24 dev in0 && ip link set in0 up");
         app.sh("ip addr add 10.200.7.16/24 dev eth0 && ip link set eth0 up && ip route add default via 10.200.7.1");

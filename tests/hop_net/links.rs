@@ -136,9 +136,12 @@ fn two_nodes_on_one_wire(lab: &mut Lab) {
         }
         inner.add().unwrap_or_else(|why| panic!("{why}"));
         let link = &chain.plan.links[0];
+        // As `net init` does.
+        pods[0].sh(&format!("ip addr replace {} dev in0", link.outer_hop));
+        pods[1].sh(&format!("ip addr replace {} dev out0", link.inner_hop));
         assert!(reaches(pods[1].at, &link.outer_hop.addr().to_string(), 1500), "{kind}: from the inner hop");
         assert!(reaches(pods[0].at, &link.inner_hop.addr().to_string(), 1500), "{kind}: from the outer hop");
-        assert_eq!(pods[0].sh("cat /proc/sys/net/ipv4/ip_forward"), "1");
+        assert_eq!(pods[0].sh("cat /proc/sys/net/ipv4/ip_forward"), "0", "but for what net init switches on");
         for attachment in [&outer[0], inner] {
             attachment.delete().unwrap_or_else(|why| panic!("{why}"));
         }

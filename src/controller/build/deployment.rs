@@ -14,7 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde_json::json;
 
 use super::network_attachment::{EXIT_SUFFIX, link_suffix};
-use super::{Images, PodSettings, ValidChain, hardware_address, labels, metadata, object_name};
+use super::{Images, PodSettings, ValidChain, labels, metadata, object_name};
 use crate::controller::validate::Medium;
 use crate::crd::names;
 use crate::domain::plan::{
@@ -66,15 +66,16 @@ pub fn hop_deployment(chain: &ValidChain<'_>, network: &HopNetwork, recreate: u6
 }
 
 /// Multus' annotation: which networks, under which interface names, with which addresses.
+/// What Multus attaches. An interface that had its addresses from the beginning would take packets before there is a kill switch:
+/// `net init` gives them.
 fn networks(chain: &ValidChain<'_>, network: &HopNetwork) -> String {
-    let hop = network.name.as_str();
     let inner = if network.inner.is_gateway { EXIT_SUFFIX.to_owned() } else { link_suffix(network.index) };
     let attach = |suffix: &str, interface: &str, address: String| {
-        let mut network = json!({"name": object_name(&chain.name(), suffix), "namespace": chain.namespace,
-               "interface": interface, "ips": [address]});
-        // An ipvlan has the MAC address of the node's interface.
-        if suffix == EXIT_SUFFIX || !matches!(chain.medium, Medium::Ipvlan { .. }) {
-            network["mac"] = json!(hardware_address(chain, hop, interface));
+        let mut network =
+            json!({"name": object_name(&chain.name(), suffix), "namespace": chain.namespace, "interface": interface});
+        // An ipvlan can't be made without one, and gets packets for its own addresses only.
+        if suffix != EXIT_SUFFIX && matches!(chain.medium, Medium::Ipvlan { .. }) {
+            network["ips"] = json!([address]);
         }
         network
     };

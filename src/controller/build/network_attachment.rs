@@ -1,7 +1,7 @@
 //! NetworkAttachmentDefinitions: one per link between two hops, and two views of the gateway network.
 //!
-//! A bridge has no address on the node: it only joins the pods. `tuning` switches forwarding on inside the pod, where
-//! /proc/sys is read-only for containers. The gateway network is a bridge whatever the links are: applications get their
+//! A bridge has no address on the node: it only joins the pods. A hop's interface comes without an address, which `net init` gives
+//! it behind the kill switch, and `tuning` switches off the forwarding that the pod has from its node. The gateway network is a bridge whatever the links are: applications get their
 //! addresses from a record that each node keeps for itself.
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use crate::crd::chain::MAX_HOPS;
 /// The MTU in bytes of an interface that nobody has set one for.
 const ETHERNET_MTU: u16 = 1500;
 
-const FORWARDING: (&str, &str) = ("net.ipv4.ip_forward", "1");
+const NO_FORWARDING: (&str, &str) = ("net.ipv4.ip_forward", "0");
 /// Both ends that a hop has are on one segment, where the kernel would answer ARP for the one by the other: the neighbour's packets
 /// would come in on the wrong side, and the kill switch drops them there.
 const OWN_ADDRESSES: (&str, &str) = ("net.ipv4.conf.all.arp_ignore", "1");
@@ -35,7 +35,7 @@ pub fn api_resource() -> ApiResource {
 
 /// The suffix of the definition that applications name.
 pub const GATEWAY_SUFFIX: &str = "gateway";
-/// The suffix of the exit hop's definition: the same bridge, with a static address.
+/// The suffix of the exit hop's definition: the same bridge.
 pub const EXIT_SUFFIX: &str = "exit-gateway";
 
 /// The suffix of the definition of link `k`, between hop `k` and hop `k + 1`.
@@ -65,7 +65,7 @@ pub fn network_attachments(chain: &ValidChain<'_>) -> Vec<DynamicObject> {
         .iter()
         .map(|link| definition(chain, &link_suffix(link.index), link_plugins(chain, link.index)))
         .collect();
-    all.push(definition(chain, EXIT_SUFFIX, with_sysctls(bridge(&gateway), &[FORWARDING])));
+    all.push(definition(chain, EXIT_SUFFIX, with_sysctls(bridge(&gateway), &[NO_FORWARDING])));
     let application_side = json!([{"type": "bridge", "bridge": gateway, "isGateway": false, "ipam": applications}]);
     all.push(definition(chain, GATEWAY_SUFFIX, application_side));
     all
@@ -95,31 +95,27 @@ fn link_plugins(chain: &ValidChain<'_>, link: usize) -> Value {
             if mtu > ETHERNET_MTU {
                 plugin["mtu"] = json!(mtu);
             }
-            with_sysctls(plugin, &[FORWARDING])
+            with_sysctls(plugin, &[NO_FORWARDING])
         }
         // Two pods on one node reach each other, as two on different nodes do.
         Medium::Macvlan { master } => {
             let plugin = json!({
-                "type": "macvlan", "master": master, "mode": "bridge", "ipam": {"type": "static"},
-                "capabilities": {"ips": true, "mac": true},
+                "type": "macvlan", "master": master, "mode": "bridge",
             });
-            with_sysctls(plugin, &[FORWARDING, OWN_ADDRESSES])
+            with_sysctls(plugin, &[NO_FORWARDING, OWN_ADDRESSES])
         }
         Medium::Ipvlan { master } => {
             let plugin = json!({
                 "type": "ipvlan", "master": master, "mode": "l2", "ipam": {"type": "static"},
                 "capabilities": {"ips": true},
             });
-            with_sysctls(plugin, &[FORWARDING, OWN_ADDRESSES])
+            with_sysctls(plugin, &[NO_FORWARDING, OWN_ADDRESSES])
         }
     }
 }
 
 fn bridge(name: &str) -> Value {
-    json!({
-        "type": "bridge", "bridge": name, "isGateway": false, "ipam": {"type": "static"},
-        "capabilities": {"ips": true, "mac": true},
-    })
+    json!({"type": "bridge", "bridge": name, "isGateway": false})
 }
 
 fn with_sysctls(plugin: Value, sysctls: &[(&str, &str)]) -> Value {

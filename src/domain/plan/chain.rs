@@ -166,12 +166,15 @@ impl HopNetwork {
         inner.into_iter().chain(outer)
     }
 
+    /// The interfaces to the hop's neighbours, with their addresses.
+    pub fn sides(&self) -> impl Iterator<Item = (&'static str, Ipv4Net)> {
+        let outer = self.outer.as_ref().map(|outer| (super::OUTER_INTERFACE, outer.address));
+        [(super::INNER_INTERFACE, self.inner.address)].into_iter().chain(outer)
+    }
+
     /// The networks that the hop is directly part of, without the cluster's.
     pub fn own_networks(&self) -> impl Iterator<Item = Ipv4Net> {
-        [Some(self.inner.address), self.outer.as_ref().map(|outer| outer.address)]
-            .into_iter()
-            .flatten()
-            .map(|address| address.trunc())
+        self.sides().map(|(_, address)| address.trunc())
     }
 }
 

@@ -41,15 +41,25 @@ pub fn init_commands(plan: &HopPlan) -> Vec<Vec<String>> {
             format!("ip tuntap add {tunnel} mode tun user {}", plan.uid)
         }
     };
-    let mut commands = vec![
+    let sides = plan.network.sides().map(|(name, address)| command(&format!("ip addr replace {address} dev {name}")));
+    let mut commands: Vec<_> = sides.collect();
+    commands.extend([
         command(&device),
         command(&format!("ip link set {tunnel} mtu {mtu} up")),
         command(&format!("ip rule add pref {TABLE} iif {inner} lookup {TABLE}")),
         command(&format!("ip rule add pref {FALLBACK} iif {inner} unreachable")),
         command(&format!("ip -6 rule add pref {FALLBACK} iif {inner} unreachable")),
-    ];
+    ]);
     commands.extend(open_endpoint_commands(plan, &plan.endpoints));
     commands
+}
+
+/// The hardware address of a hop's interface: the same for every pod of the hop, so that its neighbours, which remember it
+/// for up to a minute, find a new pod at once. No two on one segment have one IP address.
+pub fn hardware_address_command(interface: &str, address: Ipv4Addr) -> Vec<String> {
+    // 02: locally administered, one station.
+    let [a, b, c, d] = address.octets();
+    command(&format!("ip link set {interface} address 02:48:{a:02x}:{b:02x}:{c:02x}:{d:02x}"))
 }
 
 /// Routes to servers by the next outer hop. The entry hop needs none: it has the cluster's default route.
