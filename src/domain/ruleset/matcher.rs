@@ -161,15 +161,19 @@ impl Matcher {
                 }
             });
         };
+        let mut in_order = ascii && self.prefilter.is_in_order();
         if ascii {
             find_in(text, 0);
+            let of_literals = places.len();
             self.find_windows(text, |owner, at| places.push((at, owner)));
+            in_order &= places.len() == of_literals;
         } else {
             signs::for_each_part(text, find_in);
         }
         let each_line = !self.combined.is_empty() || !ascii && !self.beyond_ascii.is_empty();
-        if !(self.prefilter.is_in_order() && self.window_owners.is_empty() && ascii) {
-            places.sort_unstable();
+        if !in_order {
+            // What is in order nearly, one such row after another, is quicker to merge.
+            places.sort();
         }
         let mut rest = places.as_slice();
         let mut next_line = chunk.start;
