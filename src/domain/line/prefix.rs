@@ -75,6 +75,11 @@ pub fn program_span(line: &str) -> Range<usize> {
             ),
             r"\[Core\]",
             // Programs around OpenVPN and WireGuard, quotes in a thread.
+            // A client's output in another program's log: the stream's name, Windscribe's two clocks.
+            r"(?:openvpn|wireguard-go|boringtun|\[openvpn-process\]) [Ss]td(?:out|err):",
+            r"\[\d{6} \d\d:\d\d:\d\d:\d{3} +\d+\.\d{3}\]",
+            // Mullvad's app: time, module and level without a space between them.
+            r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}\]\[\w+(?:::\w+)*\]\[(?:TRACE|DEBUG|INFO|WARN|ERROR)\]",
             r"Openvpn log >>",
             r"LOG:",
             r"OpenVPN >",
@@ -104,7 +109,7 @@ pub fn program_span(line: &str) -> Range<usize> {
                 r"\[?(?:\[\d{1,2}m)?(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|trace|debug|info|notice|warn|warning|error)",
                 r"(?:\[0m)?\]?(?:\s+\[?(?:openvpn|wireguard)\]?:?)?"
             ),
-            r"\[(?:Debug|Info|Warning|Error)\]",
+            r"\[(?:Trace|Debug|Info|Notice|Warning|Error|Informational)\]",
             // logrus on a terminal: seconds since its start.
             r"(?:FATAL|ERROR|WARN|INFO|DEBUG|TRACE)\[\d{4,8}\]",
             r"(?:ERRO|DEBG|CRIT)",
@@ -180,6 +185,10 @@ mod tests {
             "<29>1 2023-05-01T10:00:00+02:00 OPNsense.localdomain openvpn_client1 12345 - [meta sequenceId=\"1\"] ",
             "⏎[Jan 3, 2023, 12:09:42] ",
             "9/18/2020, 2:46:42 PM ",
+            "[160724 07:45:44:586     40.215] [openvpn]\t \">LOG:1721115944,I,",
+            "2019-01-16T03:24:20.387590746 [Trace] [openvpn-process] Stdout: Wed Jan 16 03:24:20 2019 ",
+            "2026/02/16 19:45:03 openvpn stdout: ",
+            "[2026-11-22 16:25:43.505][talpid_openvpn::process][DEBUG] ",
             "Sun Jun 25 14:37:03 2023  {tag:8958017124777476360} ",
             "> Wed Apr 22 10:00:00 2020 ",
             "2018-01-20 23:24:48 stdout  Sat Jan 20 23:24:48 2018 ",
