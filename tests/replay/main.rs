@@ -3,6 +3,7 @@
 mod command;
 mod elasticsearch;
 mod health;
+mod invented;
 mod kafka;
 #[path = "../shared/lab_dir.rs"]
 mod lab_dir;
