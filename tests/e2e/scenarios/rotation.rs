@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{LIMIT, World, seconds, until_repaired};
 use crate::app;
-use crate::chain::Chain;
+use crate::chain::{Chain, describe};
 use crate::lab::Fault;
 
 /// Breaks `hop` by `fault`; it must be healed by one step, and the other hops left as they are.
@@ -32,13 +32,14 @@ pub(super) async fn heals(world: &impl AsRef<Chain>, hop: &str, fault: &[&str], 
     );
     chain.until_up(LIMIT).await;
     let after = chain.state().await;
+    let story = describe(&chain.incidents().await);
     let new_pod = by == StepAction::RotateAndRecreate;
     for (name, (uid, candidate)) in &before {
         let (uid_after, candidate_after) = &after[name];
-        assert_eq!(uid_after != uid, name == hop && new_pod, "{name}: pod {uid} became {uid_after}");
-        assert_eq!(candidate_after != candidate, name == hop, "{name}: {candidate} became {candidate_after}");
+        assert_eq!(uid_after != uid, name == hop && new_pod, "{name}: pod {uid} became {uid_after}; {story}");
+        assert_eq!(candidate_after != candidate, name == hop, "{name}: {candidate} became {candidate_after}; {story}");
     }
-    assert_eq!(status.steps.len(), 1, "one step, one rotation");
+    assert_eq!(status.steps.len(), 1, "one step, one rotation; {story}");
     assert_eq!(step.action, by);
 }
 
