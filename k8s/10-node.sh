@@ -43,6 +43,6 @@ if [ "$(cat /opt/cni/bin/.version 2>/dev/null)" != "$CNI_PLUGINS" ]; then
   mkdir -p /opt/cni/bin && tar -xzf "$work/$name" -C /opt/cni/bin
   echo "$CNI_PLUGINS" >/opt/cni/bin/.version
 fi
-for plugin in bridge macvlan static host-local tuning; do [ -x /opt/cni/bin/$plugin ] || die "/opt/cni/bin/$plugin is missing"; done
+for plugin in bridge macvlan host-local tuning; do [ -x /opt/cni/bin/$plugin ] || die "/opt/cni/bin/$plugin is missing"; done
 
 say "done; next: 20-init.sh on the first node, 30-join.sh on a further one"

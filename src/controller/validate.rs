@@ -45,11 +45,6 @@ pub enum Medium {
         /// The node's interface.
         master: String,
     },
-    /// Interfaces that share the MAC address of a node's interface.
-    Ipvlan {
-        /// The node's interface.
-        master: String,
-    },
 }
 
 /// Why a spec cannot be carried out, although the API server took it.
@@ -72,11 +67,16 @@ pub enum InvalidChain {
         value: String,
     },
     /// Hops on different nodes, and links that do not leave one.
-    #[error("placement Spread needs links that cross nodes: set links.type to macvlan, ipvlan or vxlan")]
+    #[error("placement Spread needs links that cross nodes: set links.type to macvlan or vxlan")]
     SpreadOnBridges,
     /// Links on an interface that is not named.
-    #[error("links of type macvlan and ipvlan need links.master, the nodes' interface that carries them")]
+    #[error("links of type macvlan need links.master, the nodes' interface that carries them")]
     NoMaster,
+    /// Links that would leak.
+    #[error(
+        "links of type ipvlan cannot carry a chain: the kernel gives an ipvlan interface packets for its own addresses only, and hands the inner hop's to the node, which lets them out beside the tunnels: set links.type to macvlan, or to vxlan where a switch admits one MAC address a port"
+    )]
+    Ipvlan,
     /// Another chain's links use the same addresses on the same interface.
     #[error(
         "links.cidr {own} overlaps that of chain {other}, {theirs}, and both are on the nodes' interface {master}: give one of them another links.cidr, or a links.master of its own"
@@ -127,7 +127,7 @@ fn medium(links: &Links) -> Result<Medium, InvalidChain> {
     Ok(match links.kind {
         LinkType::Bridge => Medium::Bridge,
         LinkType::Macvlan | LinkType::Vxlan => Medium::Macvlan { master: master()? },
-        LinkType::Ipvlan => Medium::Ipvlan { master: master()? },
+        LinkType::Ipvlan => return Err(InvalidChain::Ipvlan),
     })
 }
 
@@ -197,18 +197,22 @@ mod tests {
 
     #[test]
     fn a_vxlan_is_a_macvlan_on_the_device_that_each_node_has() {
-        let medium = |links: serde_json::Value| {
+        let with = |links: serde_json::Value| {
             let mut chain = berlin();
             chain.spec.links = serde_json::from_value(links).unwrap();
             chain.spec.placement = Placement::Spread;
-            validate(&chain).unwrap().medium
+            chain
         };
+        let medium = |links: serde_json::Value| validate(&with(links)).unwrap().medium;
         let on = |master: &str| Medium::Macvlan { master: master.into() };
         assert_eq!(medium(serde_json::json!({"type": "vxlan"})), on("hkvxlan0"));
         assert_eq!(medium(serde_json::json!({"type": "vxlan", "master": "mine0"})), on("mine0"));
         assert_eq!(medium(serde_json::json!({"type": "macvlan", "master": "eth1.7"})), on("eth1.7"));
-        let ipvlan = Medium::Ipvlan { master: "eth1".into() };
-        assert_eq!(medium(serde_json::json!({"type": "ipvlan", "master": "eth1"})), ipvlan);
+        let ipvlan = with(serde_json::json!({"type": "ipvlan", "master": "eth1"}));
+        assert!(
+            matches!(validate(&ipvlan), Err(InvalidChain::Ipvlan)),
+            "one that was there before the API server refused it"
+        );
         assert_eq!(validate(&berlin()).unwrap().medium, Medium::Bridge);
     }
 

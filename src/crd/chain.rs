@@ -45,7 +45,7 @@ pub const MAX_HOPS: usize = 15;
     validation = Rule::new("!isCIDR(self.gateway.cidr) || !isCIDR(self.links.cidr) || !cidr(self.gateway.cidr).containsCIDR(cidr(self.links.cidr)) && !cidr(self.links.cidr).containsCIDR(cidr(self.gateway.cidr))")
         .message("gateway.cidr and links.cidr overlap: choose another range for one of them").field_path(".gateway.cidr"),
     validation = Rule::new("self.placement != 'Spread' || self.links.type != 'bridge'")
-        .message("placement Spread puts the hops on different nodes, and a link of type bridge stays on one: set links.type to macvlan, ipvlan or vxlan, or placement to SameNode").field_path(".placement"),
+        .message("placement Spread puts the hops on different nodes, and a link of type bridge stays on one: set links.type to macvlan or vxlan, or placement to SameNode").field_path(".placement"),
 )]
 pub struct VpnChainSpec {
     /// The hops in the order in which traffic meets the VPN servers: entry (outermost tunnel) first, exit last.

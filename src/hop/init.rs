@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use tracing::{debug, info};
+use tracing::info;
 
 use super::interface::{self, Setting};
 use super::mount::Mount;
@@ -23,7 +23,8 @@ pub async fn init(paths: &Paths) -> Result<(), HopError> {
     // Before anything that may fail: a pod that is not ready must not leak either.
     network::load(&plan, &[]).await?;
     check(&plan)?;
-    set_hardware_addresses(&plan).await;
+    let hardware_addresses = hardware_address_commands(&plan);
+    command::run_all(&hardware_addresses).await?;
     for command in init_commands(&plan) {
         if command[1..].starts_with(&["-6".into()]) && !fs::exists("/proc/sys/net/ipv6").unwrap_or(false) {
             continue;
@@ -55,7 +56,7 @@ pub async fn init(paths: &Paths) -> Result<(), HopError> {
         switch_on(name, Setting::ArpNotify)?;
     }
     // Once more, which tells the neighbours.
-    set_hardware_addresses(&plan).await;
+    command::run_all(&hardware_addresses).await?;
     // Where /proc/sys is read-only, the tuning plugin has set the default that the device was made with.
     let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{TUNNEL_INTERFACE}/disable_ipv6"), "1");
     // The client makes its socket here, and must not replace the state that `net` writes.
@@ -64,13 +65,8 @@ pub async fn init(paths: &Paths) -> Result<(), HopError> {
     Ok(())
 }
 
-async fn set_hardware_addresses(plan: &HopPlan) {
-    for (name, address) in plan.network.sides() {
-        // An ipvlan has its node's and keeps it.
-        if let Err(error) = command::run(&hardware_address_command(name, address.addr())).await {
-            debug!(name, %error, "The interface keeps its hardware address.");
-        }
-    }
+fn hardware_address_commands(plan: &HopPlan) -> Vec<Vec<String>> {
+    plan.network.sides().map(|(name, address)| hardware_address_command(name, address.addr())).collect()
 }
 
 fn check(plan: &HopPlan) -> Result<(), HopError> {

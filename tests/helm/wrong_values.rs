@@ -68,8 +68,12 @@ fn settings_that_need_one_another_say_so() {
             "placement is Spread for chain berlin, whose links are of type bridge and stay on one node: set links.type to",
         ),
         (
-            vec!["--set-json", CHAIN, "--set", "vault.address=https://v:8200,links.type=ipvlan"],
-            "links.master is empty: the links of chain berlin are of type ipvlan, for which links.master (or chains.berlin",
+            vec!["--set-json", CHAIN, "--set", "vault.address=https://v:8200,links.type=macvlan"],
+            "links.master is empty: the links of chain berlin are of type macvlan, for which links.master (or chains.berlin",
+        ),
+        (
+            vec!["--set-json", CHAIN, "--set", "vault.address=https://v:8200,links.type=ipvlan,links.master=eth1"],
+            "links.type is ipvlan for chain berlin, which cannot carry a chain: the kernel gives",
         ),
         (
             vec!["--set-json", CHAIN, "--set", "vault.address=https://v:8200,links.master=eth1"],

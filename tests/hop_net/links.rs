@@ -120,33 +120,26 @@ fn a_stranger_is_not_on_the_links(lab: &Lab, node: Place) {
 /// Two hops on two nodes, whose links are on the nodes' own interface.
 fn two_nodes_on_one_wire(lab: &mut Lab) {
     let nodes = nodes(lab);
-    for kind in ["macvlan", "ipvlan"] {
-        let chain = berlin(json!({"type": kind, "master": "eth0"}));
-        let chain = planned(&chain);
-        let pods = [lab.pod(&format!("a-{kind}"), "203.0.113.101"), lab.pod(&format!("b-{kind}"), "203.0.113.102")];
-        let outer = links(&chain, 0, nodes[0].at, pods[0].at);
-        // Its `out0` is the other end.
-        let inner = &links(&chain, 1, nodes[1].at, pods[1].at)[1];
-        match outer[0].add() {
-            Err(why) if why.contains("operation not supported") => {
-                eprintln!("SKIPPED: this kernel has no {kind}");
-                continue;
-            }
-            added => added.unwrap_or_else(|why| panic!("{why}")),
-        }
-        inner.add().unwrap_or_else(|why| panic!("{why}"));
-        let link = &chain.plan.links[0];
-        // As `net init` does.
-        pods[0].sh(&format!("ip addr replace {} dev in0", link.outer_hop));
-        pods[1].sh(&format!("ip addr replace {} dev out0", link.inner_hop));
-        assert!(reaches(pods[1].at, &link.outer_hop.addr().to_string(), 1500), "{kind}: from the inner hop");
-        assert!(reaches(pods[0].at, &link.inner_hop.addr().to_string(), 1500), "{kind}: from the outer hop");
-        assert_eq!(pods[0].sh("cat /proc/sys/net/ipv4/ip_forward"), "0", "but for what net init switches on");
-        for attachment in [&outer[0], inner] {
-            attachment.delete().unwrap_or_else(|why| panic!("{why}"));
-        }
-        assert_eq!(pods[0].sh("ls /sys/class/net"), "eth0\nlo", "{kind}: nothing of a link should stay");
+    let chain = berlin(json!({"type": "macvlan", "master": "eth0"}));
+    let chain = planned(&chain);
+    let pods = [lab.pod("outer", "203.0.113.101"), lab.pod("inner", "203.0.113.102")];
+    let outer = &links(&chain, 0, nodes[0].at, pods[0].at)[0];
+    // Its `out0` is the other end.
+    let inner = &links(&chain, 1, nodes[1].at, pods[1].at)[1];
+    for attachment in [outer, inner] {
+        attachment.add().unwrap_or_else(|why| panic!("{why}"));
     }
+    let link = &chain.plan.links[0];
+    // As `net init` does.
+    pods[0].sh(&format!("ip addr replace {} dev in0", link.outer_hop));
+    pods[1].sh(&format!("ip addr replace {} dev out0", link.inner_hop));
+    assert!(reaches(pods[1].at, &link.outer_hop.addr().to_string(), 1500), "from the inner hop");
+    assert!(reaches(pods[0].at, &link.inner_hop.addr().to_string(), 1500), "from the outer hop");
+    assert_eq!(pods[0].sh("cat /proc/sys/net/ipv4/ip_forward"), "0", "but for what net init switches on");
+    for attachment in [outer, inner] {
+        attachment.delete().unwrap_or_else(|why| panic!("{why}"));
+    }
+    assert_eq!(pods[0].sh("ls /sys/class/net"), "eth0\nlo", "nothing of a link should stay");
 }
 
 fn with_plugins(name: &str, test: fn(&mut Lab)) {

@@ -70,18 +70,10 @@ pub fn hop_deployment(chain: &ValidChain<'_>, network: &HopNetwork, recreate: u6
 /// `net init` gives them.
 fn networks(chain: &ValidChain<'_>, network: &HopNetwork) -> String {
     let inner = if network.inner.is_gateway { EXIT_SUFFIX.to_owned() } else { link_suffix(network.index) };
-    let attach = |suffix: &str, interface: &str, address: String| {
-        let mut network =
-            json!({"name": object_name(&chain.name(), suffix), "namespace": chain.namespace, "interface": interface});
-        // An ipvlan can't be made without one, and gets packets for its own addresses only.
-        if suffix != EXIT_SUFFIX && matches!(chain.medium, Medium::Ipvlan { .. }) {
-            network["ips"] = json!([address]);
-        }
-        network
-    };
-    let mut wanted = vec![attach(&inner, INNER_INTERFACE, network.inner.address.to_string())];
-    if let Some(outer) = &network.outer {
-        wanted.push(attach(&link_suffix(network.index - 1), OUTER_INTERFACE, outer.address.to_string()));
+    let attach = |suffix: &str, interface: &str| json!({"name": object_name(&chain.name(), suffix), "namespace": chain.namespace, "interface": interface});
+    let mut wanted = vec![attach(&inner, INNER_INTERFACE)];
+    if network.outer.is_some() {
+        wanted.push(attach(&link_suffix(network.index - 1), OUTER_INTERFACE));
     }
     json!(wanted).to_string()
 }
@@ -115,7 +107,6 @@ fn medium(chain: &ValidChain<'_>) -> Option<String> {
     match &chain.medium {
         Medium::Bridge => None,
         Medium::Macvlan { master } => Some(format!("macvlan {master}")),
-        Medium::Ipvlan { master } => Some(format!("ipvlan {master}")),
     }
 }
 

@@ -104,13 +104,6 @@ fn link_plugins(chain: &ValidChain<'_>, link: usize) -> Value {
             });
             with_sysctls(plugin, &[NO_FORWARDING, OWN_ADDRESSES])
         }
-        Medium::Ipvlan { master } => {
-            let plugin = json!({
-                "type": "ipvlan", "master": master, "mode": "l2", "ipam": {"type": "static"},
-                "capabilities": {"ips": true},
-            });
-            with_sysctls(plugin, &[NO_FORWARDING, OWN_ADDRESSES])
-        }
     }
 }
 

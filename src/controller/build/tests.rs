@@ -175,7 +175,6 @@ fn links_that_cross_nodes() {
         seen.unwrap()
     };
     assert_yaml_snapshot!("macvlan", of(json!({"type": "macvlan", "master": "eth1"})));
-    assert_yaml_snapshot!("ipvlan", of(json!({"type": "ipvlan", "master": "eth1"})));
     let vxlan = of(json!({"type": "vxlan"}));
     assert_eq!(vxlan.0["plugins"][0], json!({"type": "macvlan", "master": "hkvxlan0", "mode": "bridge"}));
     assert_eq!(vxlan.2.as_deref(), Some("macvlan hkvxlan0"));

@@ -19,10 +19,12 @@ pub struct Gateway {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("!(self.type in ['macvlan', 'ipvlan']) || has(self.master)")
-        .message("links of type macvlan and ipvlan need links.master: the nodes' interface that joins them on layer 2, for example eth1"),
+    validation = Rule::new("self.type != 'ipvlan'")
+        .message("links of type ipvlan cannot carry a chain: the kernel gives an ipvlan interface packets for its own addresses only, and hands the inner hop's to the node, which lets them out beside the tunnels: set links.type to macvlan, or to vxlan where a switch admits one MAC address a port"),
+    validation = Rule::new("self.type != 'macvlan' || has(self.master)")
+        .message("links of type macvlan need links.master: the nodes' interface that joins them on layer 2, for example eth1"),
     validation = Rule::new("self.type != 'bridge' || !has(self.master)")
-        .message("links.master is set, but links.type is bridge, which has none: remove it, or set links.type to macvlan, ipvlan or vxlan"),
+        .message("links.master is set, but links.type is bridge, which has none: remove it, or set links.type to macvlan or vxlan"),
 )]
 pub struct Links {
     /// An IPv4 range of /26 or larger. It never leaves the chain; it must not overlap a VPN server's pool, nor the links of another
@@ -32,11 +34,11 @@ pub struct Links {
     #[x_kube(validation = Rule::new("isCIDR(self) && cidr(self).ip().family() == 4 && cidr(self).prefixLength() >= 16 && cidr(self).prefixLength() <= 26 && cidr(self).masked() == cidr(self)")
         .message("links.cidr must be an IPv4 network between /16 and /26 without host bits, for example 198.18.255.0/24"))]
     pub cidr: String,
-    /// What a link is made of: `bridge` on one node; across nodes `macvlan` or `ipvlan` on an interface of theirs, or `vxlan`, which
-    /// needs nothing but IP between them. docs/links.md has the conditions of each.
+    /// What a link is made of: `bridge` on one node; across nodes `macvlan` on an interface of theirs, or `vxlan`, which needs
+    /// nothing but IP between them. docs/links.md has the conditions of each.
     #[serde(default, rename = "type")]
     pub kind: LinkType,
-    /// The nodes' interface that carries links of type `macvlan` or `ipvlan`, by the same name on each node; for `vxlan` the VXLAN
+    /// The nodes' interface that carries links of type `macvlan`, by the same name on each node; for `vxlan` the VXLAN
     /// device, `hkvxlan0` unless set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 15))]
@@ -54,7 +56,7 @@ pub enum LinkType {
     Bridge,
     /// A MAC address of its own for each end, on an interface of the nodes.
     Macvlan,
-    /// An IP address of its own for each end, behind the MAC address of the nodes' interface.
+    /// Refused, with the reason: it is known here so that it is no mere misspelling.
     Ipvlan,
     /// As macvlan, on a VXLAN device between the nodes.
     Vxlan,
@@ -70,7 +72,7 @@ impl Links {
         match (self.kind, self.master.as_deref()) {
             (LinkType::Bridge, _) => None,
             (LinkType::Vxlan, None) => Some(VXLAN_DEVICE),
-            // A macvlan or ipvlan without one is refused by the CRD.
+            // A macvlan without one is refused by the CRD.
             (_, master) => master,
         }
     }
