@@ -13,5 +13,5 @@ fn every_invented_scenario_comes_to_what_was_expected() {
         .expect("should run");
     let (told, wrong) = (String::from_utf8_lossy(&tested.stdout), String::from_utf8_lossy(&tested.stderr));
     assert!(tested.status.success(), "{told}{wrong}");
-    assert!(told.contains("12 logs"), "{told}");
+    assert!(told.contains("14 logs"), "{told}");
 }
