@@ -92,7 +92,7 @@ bench-engine: ## the rules engine beside Vectorscan, RegexSet and ripgrep, on on
 
 generate: build lab-tests ## the generated files that are committed: CRDs, rule list and schema, command line, metrics, templates, snapshots, pictures, the chart's copies
 	$(BIN) crd > k8s/crd.yaml
-	$(BIN) rules list --format markdown > docs/rules.md
+	$(BIN) rules list -o markdown > docs/rules.md
 	$(BIN) rules schema > rules/schema.json
 	INSTA_UPDATE=always HOPKEEPER_GENERATE=1 cargo test $(CARGO_FLAGS) --lib
 	HOPKEEPER_GENERATE=1 cargo test $(CARGO_FLAGS) --test elasticsearch every_panel

@@ -62,8 +62,7 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
     let vault = config.vault.vault()?;
     let (traces, exporter) = traces::prepare(&config.otlp, &registry)?.unzip();
     let process_metrics = ProcessMetrics::register(&registry)?;
-    let client = kubernetes_client::client(process_metrics.clone()).await;
-    let client = client.context("no kubernetes API: set KUBECONFIG, or run in a pod")?;
+    let client = kubernetes_client::client(process_metrics.clone()).await?;
     let listener =
         http::listen(config.listen).await.with_context(|| format!("failed to listen on {}", config.listen))?;
     let page = match config.status_page.listen {

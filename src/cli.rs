@@ -17,6 +17,7 @@ mod output;
 mod pause;
 mod pool;
 mod replay;
+mod report;
 mod rotate;
 mod rules;
 mod run;
@@ -54,7 +55,7 @@ enum Command {
     #[command(subcommand)]
     Hop(hop::HopCommand),
     Pool(Box<pool::PoolCommand>),
-    /// Write, check and try rules: what a log line proves about a hop.
+    /// Writes, checks and tries rules: what a log line proves about a hop.
     Rules(rules::RulesCommand),
     Completions(generate::Completions),
     Man(generate::Man),
@@ -80,11 +81,13 @@ impl Cli {
         Self::from_arg_matches_mut(&mut matches).map_err(|wrong| wrong.format(&mut command))
     }
 
-    /// Runs the command; its exit code when it did what it was asked.
-    ///
-    /// # Errors
-    /// Whatever the command could not do, in words for a person.
-    pub fn run(self) -> miette::Result<ExitCode> {
+    /// Runs the command, and tells a person what it could not do; its exit code.
+    pub fn run(self) -> ExitCode {
+        report::prepare();
+        self.answer().unwrap_or_else(|report| report::told(&report))
+    }
+
+    fn answer(self) -> miette::Result<ExitCode> {
         match self.command {
             Command::Status(command) => return command.run(),
             Command::Top(command) => command.run(),
@@ -129,6 +132,48 @@ mod tests {
     #[test]
     fn the_definition_of_the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    /// Every command that does something, below `above`.
+    fn commands(command: &clap::Command, above: &str, found: &mut Vec<(String, clap::Command)>) {
+        let name = format!("{above} {}", command.get_name());
+        for below in command.get_subcommands() {
+            commands(below, &name, found);
+        }
+        if !command.has_subcommands() {
+            found.push((name, command.clone()));
+        }
+    }
+
+    #[test]
+    fn every_command_that_a_person_types_tells_its_exit_codes_and_what_it_does() {
+        let mut found = Vec::new();
+        commands(&Cli::command(), "", &mut found);
+        for (name, command) in found.iter().filter(|(name, _)| !name.contains(" hop net ")) {
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let codes = after.split_once("Exit codes: 0 ").map(|(_, codes)| codes).unwrap_or_default();
+            assert!(codes.contains(" 1 ") && codes.contains(" 2 wrong usage"), "{name}: {after}");
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            let verb = about.split(' ').next().unwrap_or_default().trim_end_matches(',');
+            assert!(verb.ends_with('s'), "{name}: {about:?} does not say what it does as the others do");
+        }
+        assert!(found.len() > 25, "{}", found.len());
+    }
+
+    #[test]
+    fn whoever_prints_for_programs_is_asked_in_the_same_way() {
+        let mut found = Vec::new();
+        commands(&Cli::command(), "", &mut found);
+        let mut asked = 0;
+        for (name, command) in &found {
+            let prints = |argument: &&clap::Arg| argument.get_possible_values().iter().any(|v| v.get_name() == "json");
+            for argument in command.get_arguments().filter(prints).filter(|argument| argument.get_id() != "log_format")
+            {
+                assert_eq!((argument.get_long(), argument.get_short()), (Some("output"), Some('o')), "{name}");
+                asked += 1;
+            }
+        }
+        assert_eq!(asked, 11);
     }
 
     #[test]

@@ -30,7 +30,7 @@ use vault::VaultArgs;
 #[derive(Clone, Debug, Args)]
 pub struct RunConfig {
     /// Namespace to work in; all namespaces where it is not given.
-    #[arg(long, env = "HOPKEEPER_NAMESPACE")]
+    #[arg(long, env = "HOPKEEPER_NAMESPACE", value_parser = namespace)]
     pub namespace: Option<String>,
     /// Directory of your own rule files (*.yaml), loaded again whenever it changes and laid over the shipped rules: they
     /// may add, replace, change and switch off.
@@ -102,8 +102,10 @@ impl RunConfig {
     /// When a setting is missing, or it is not clear which source is meant; what to give is said.
     pub fn source_kind(&self) -> Result<SourceKind, String> {
         if self.documents.enabled && self.source.elasticsearch.connection.urls.is_empty() {
-            return Err("--documents needs --elasticsearch-url, for example --elasticsearch-url                  https://elasticsearch:9200"
-                .to_owned());
+            return Err(
+                "--documents needs --elasticsearch-url, for example --elasticsearch-url https://elasticsearch:9200"
+                    .to_owned(),
+            );
         }
         self.source.kind(self.documents.enabled)
     }
@@ -126,11 +128,20 @@ impl RunConfig {
 }
 
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let parsed: KubeDuration = text.parse().map_err(|e| format!("{e}; for example 30s"))?;
+    let unit = "must be a number with a unit (ms, s, m or h), for example 30s";
+    let parsed: KubeDuration = text.parse().map_err(|_| unit.to_owned())?;
     if parsed.is_negative() || Duration::from(parsed) < Duration::from_secs(1) {
         return Err("must be at least 1s".to_owned());
     }
     Ok(parsed.into())
+}
+
+/// A namespace's name.
+pub(crate) fn namespace(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_name =
+        (1..=63).contains(&text.len()) && text.chars().all(fits) && !text.starts_with('-') && !text.ends_with('-');
+    if is_name { Ok(text.to_owned()) } else { Err("must be a namespace's name, for example vpn".to_owned()) }
 }
 
 fn silent_after(text: &str) -> Result<Duration, String> {

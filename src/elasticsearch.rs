@@ -109,16 +109,24 @@ impl Elasticsearch {
             Body::Json(value) => request.header("content-type", "application/json").body(value.to_string()),
             Body::Lines(lines) => request.header("content-type", "application/x-ndjson").body(lines),
         };
-        let result = self.answer(what, request).await;
+        let address = self.urls[node % self.urls.len()].origin().ascii_serialization();
+        let result = self.answer(what, &address, request).await;
         if result.as_ref().is_err_and(ElasticsearchError::is_passing) {
             self.node.store(node.wrapping_add(1), Ordering::Relaxed);
         }
         serde_json::from_slice(&result?).map_err(|source| ElasticsearchError::Answer { what, source })
     }
 
-    async fn answer(&self, what: &'static str, request: RequestBuilder) -> Result<Vec<u8>, ElasticsearchError> {
-        let unreachable =
-            |source: reqwest::Error| ElasticsearchError::Unreachable { what, source: source.without_url() };
+    async fn answer(
+        &self,
+        what: &'static str,
+        address: &str,
+        request: RequestBuilder,
+    ) -> Result<Vec<u8>, ElasticsearchError> {
+        let unreachable = |source: reqwest::Error| {
+            let (address, source) = (address.to_owned(), source.without_url());
+            ElasticsearchError::Unreachable { what, address, source }
+        };
         let mut response = request.send().await.map_err(unreachable)?;
         let status = response.status();
         let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());

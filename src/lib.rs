@@ -2,6 +2,9 @@
 //!
 //! `ARCHITECTURE.md` follows one log line through these modules.
 
+// `print!` and `eprintln!` panic where the reader has gone away; `cli::output` does not.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod app;
 pub mod cli;
 pub mod config;
@@ -16,6 +19,7 @@ pub mod http;
 mod https;
 pub mod internal_event;
 pub mod kibana;
+pub mod kubeconfig;
 pub mod live;
 pub mod manifest;
 pub mod outbox;

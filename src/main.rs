@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use hopkeeper::cli::Cli;
 
-fn main() -> miette::Result<ExitCode> {
+fn main() -> ExitCode {
     // One TLS provider for every client; the first one installed stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     #[cfg(feature = "failpoints")]

@@ -97,7 +97,7 @@ impl std::fmt::Display for Action {
     }
 }
 
-/// One decision: the JSON object that `hopkeeper replay --format json` prints.
+/// One decision: the JSON object that `hopkeeper replay -o json` prints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Decided {
     /// When it is made, in the log's own time.

@@ -13,7 +13,7 @@ use crate::domain::ruleset::pack::{self, Base};
 #[derive(Debug, Error)]
 pub enum RuleFilesError {
     /// A file or the directory can't be read.
-    #[error("failed to read {path}")]
+    #[error("failed to read {path}{}", not_text(source))]
     Read {
         /// Which.
         path: String,
@@ -22,11 +22,15 @@ pub enum RuleFilesError {
         source: std::io::Error,
     },
     /// No rule file is there.
-    #[error("{0} has no rule file; put a *.yaml there, or leave out --rules to use the shipped ones")]
+    #[error("{0} has no rule file: put a *.yaml there")]
     Empty(String),
     /// Files are there, but something in them is wrong.
     #[error("{} in rule files, the first: {}", count(.0.len()), .0.first().map(ToString::to_string).unwrap_or_default())]
     Rules(Vec<RuleError>),
+}
+
+fn not_text(error: &std::io::Error) -> &'static str {
+    if error.kind() == std::io::ErrorKind::InvalidData { "; a rule file is text" } else { "" }
 }
 
 fn count(errors: usize) -> String {

@@ -7,13 +7,14 @@ use tower::BoxError;
 use tower::util::MapResultLayer;
 
 use crate::internal_event::process::{KubernetesAnswered, ProcessMetrics};
+use crate::kubeconfig;
 
-/// A client by the settings of whoever runs the program: the file that KUBECONFIG names, or the pod's own account.
+/// A client by the settings of whoever runs the program: the files that KUBECONFIG names, or the pod's own account.
 ///
 /// # Errors
 /// When there are no settings, or they cannot be used.
 pub async fn client(metrics: ProcessMetrics) -> anyhow::Result<Client> {
-    Ok(counting(Config::infer().await?, metrics)?)
+    Ok(counting(kubeconfig::config(None, None).await?, metrics)?)
 }
 
 fn counting(config: Config, metrics: ProcessMetrics) -> kube::Result<Client> {

@@ -17,7 +17,6 @@ use crate::source::cursor::{CursorStore, FileCursor};
 use crate::source::elasticsearch::{ElasticsearchSource, Reading};
 use crate::source::kafka::KafkaSource;
 use crate::source::lines::{LinesConfig, LinesSource};
-use crate::source::raw::Origin;
 use crate::source::{Record, Source, SourceError};
 
 /// How to connect the source.
@@ -77,8 +76,7 @@ impl LogSource {
                 Self::PodLogs(client.clone(), config.namespace.clone(), cursor("hopkeeper-pod-logs"))
             }
             SourceKind::Stdin => {
-                let origin = args.file.pod.as_deref().map(Origin::parse).transpose();
-                let origin = origin.map_err(|why| anyhow!("--source-pod: {why}"))?;
+                let origin = args.file.pod.clone();
                 let path = args.file.path.clone().filter(|path| path.as_os_str() != "-");
                 Self::Lines(LinesConfig { path, origin })
             }

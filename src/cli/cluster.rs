@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use clap::Args;
 use kube::api::ListParams;
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use miette::{IntoDiagnostic, Report, miette};
 
 use crate::crd::{HopIncident, VpnChain};
 use crate::live::selectors;
-use crate::{controller, telemetry};
+use crate::{config, controller, kubeconfig, telemetry};
 
 pub(super) mod live;
 
@@ -20,18 +19,30 @@ pub(super) const FIELD_MANAGER: &str = "hopkeeper-cli";
 /// An API server that does not answer is told after this long.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// Which cluster and namespace, as kubectl is told.
+/// What helps where the API server does not answer.
+const UNREACHABLE: &str =
+    "is the API server reachable, and the context the right one? `kubectl cluster-info` names its address";
+
+/// Which cluster, as kubectl is told.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Cluster")]
-pub(super) struct ClusterArgs {
+pub(super) struct ContextArgs {
     /// The kubeconfig file [default: those that KUBECONFIG lists, else ~/.kube/config; in a pod its service account].
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// The context in the kubeconfig [default: the current one].
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
+}
+
+/// Which cluster and namespace, as kubectl is told.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Cluster")]
+pub(super) struct ClusterArgs {
+    #[command(flatten)]
+    context: ContextArgs,
     /// The namespace [default: the context's].
-    #[arg(short, long, value_name = "NAMESPACE")]
+    #[arg(short, long, value_name = "NAMESPACE", value_parser = config::namespace)]
     namespace: Option<String>,
 }
 
@@ -53,29 +64,36 @@ pub(super) struct Scope {
 }
 
 impl ClusterArgs {
-    /// The whole configuration, without having asked anything of the API server.
+    /// The cluster, without having asked anything of the API server.
     ///
     /// # Errors
     /// When no kubeconfig is found, or it has no such context.
     pub(super) async fn connect(&self) -> miette::Result<Cluster> {
-        let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
-        // Each of these errors' own words hold those of its causes.
-        let found = match &self.kubeconfig {
-            Some(path) => {
-                let file = Kubeconfig::read_from(path).map_err(|e| miette!("{e}"))?;
-                Config::from_custom_kubeconfig(file, &options).await.map_err(|e| e.to_string())
-            }
-            None if self.context.is_some() => Config::from_kubeconfig(&options).await.map_err(|e| e.to_string()),
-            None => Config::infer().await.map_err(|e| e.to_string()),
-        };
-        let mut config = found.map_err(|why| {
-            miette!(help = "set KUBECONFIG, or give --kubeconfig and --context", "no cluster to talk to: {why}")
-        })?;
-        config.connect_timeout = Some(CONNECT);
+        let config = self.context.config().await?;
         let namespace = self.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-        let client = Client::try_from(config).map_err(|e| refused("use the kubeconfig", &e))?;
-        Ok(Cluster { client, namespace })
+        Ok(Cluster { client: client(config)?, namespace })
     }
+}
+
+impl ContextArgs {
+    /// A client, without having asked anything of the API server.
+    ///
+    /// # Errors
+    /// When no kubeconfig is found, or it has no such context.
+    pub(super) async fn client(&self) -> miette::Result<Client> {
+        client(self.config().await?)
+    }
+
+    async fn config(&self) -> miette::Result<Config> {
+        let found = kubeconfig::config(self.kubeconfig.as_deref(), self.context.as_deref()).await;
+        let mut config = found.map_err(|why| miette!(help = kubeconfig::REMEDY, "{why}"))?;
+        config.connect_timeout = Some(CONNECT);
+        Ok(config)
+    }
+}
+
+fn client(config: Config) -> miette::Result<Client> {
+    Client::try_from(config).map_err(|e| refused("use the kubeconfig", &e))
 }
 
 impl Cluster {
@@ -142,11 +160,7 @@ pub(super) fn refused(what: &str, error: &kube::Error) -> Report {
             status.message
         ),
         kube::Error::Api(status) => miette!("failed to {what}: {}", status.message),
-        other => miette!(
-            help = "is the API server reachable, and the context the right one? `kubectl cluster-info` says the same",
-            "failed to {what}: {}",
-            telemetry::error_chain(other)
-        ),
+        other => miette!(help = UNREACHABLE, "failed to {what}: {}", telemetry::error_chain(other)),
     }
 }
 
@@ -180,8 +194,7 @@ users: [{ name: u, user: {} }]
         let path = directory.path().join("config");
         std::fs::write(&path, KUBECONFIG).unwrap();
         let args = ClusterArgs {
-            kubeconfig: Some(path),
-            context: context.map(str::to_owned),
+            context: ContextArgs { kubeconfig: Some(path), context: context.map(str::to_owned) },
             namespace: namespace.map(str::to_owned),
         };
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -194,7 +207,7 @@ users: [{ name: u, user: {} }]
         assert_eq!(namespace(None, None).as_deref(), Ok("vpn"));
         assert_eq!(namespace(Some("other"), None).as_deref(), Ok("default"));
         let said = namespace(Some("missing"), None).unwrap_err();
-        assert!(said.starts_with("no cluster to talk to: ") && said.contains("missing"), "{said}");
+        assert_eq!(said, "the kubeconfig has no context \"missing\"");
     }
 
     #[test]

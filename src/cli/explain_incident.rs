@@ -1,12 +1,12 @@
 //! `hopkeeper explain-incident`: the story of one incident.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use kube::ResourceExt;
 use kube::api::ListParams;
 use miette::miette;
 
 use super::cluster::{Cluster, ClusterArgs, Scope, block_on, no_chain, no_hop, refused};
-use super::output;
+use super::output::{self, OutputArgs, Whole};
 use crate::crd::HopIncident;
 use crate::overview::{ChainOverview, Story, overview};
 
@@ -26,23 +26,10 @@ pub(super) struct ExplainIncident {
     /// newest incident.
     #[arg(value_name = "ID")]
     id: String,
-    /// How to print: as text, or everything for programs.
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t, hide_default_value = true)]
-    output: Format,
+    #[command(flatten)]
+    printed: OutputArgs<Whole>,
     #[command(flatten)]
     cluster: ClusterArgs,
-}
-
-/// How a story is printed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Sentences.
-    #[default]
-    Text,
-    /// JSON.
-    Json,
-    /// YAML.
-    Yaml,
 }
 
 impl ExplainIncident {
@@ -57,11 +44,7 @@ impl ExplainIncident {
             let all = overview(&chains, &incidents).chains;
             of_hop(all.first().ok_or_else(|| no_chain(chain, &cluster.namespace))?, hop)
         })?;
-        output::print(&match self.output {
-            Format::Text => text::story(&story),
-            Format::Json => output::json(&story)?,
-            Format::Yaml => output::yaml(&story)?,
-        })
+        output::print(&self.printed.format().of(|| text::story(&story), &story)?)
     }
 }
 

@@ -10,7 +10,8 @@ use super::{Cli, output};
 
 /// Prints a shell's completions.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
+#[command(after_help = "Exit codes: 0 printed; 1 not; 2 wrong usage.\n\n\
+    Examples:\n  \
     hopkeeper completions bash > /etc/bash_completion.d/hopkeeper\n  \
     hopkeeper completions zsh > \"${fpath[1]}/_hopkeeper\"\n  \
     hopkeeper completions fish > ~/.config/fish/completions/hopkeeper.fish")]
@@ -22,7 +23,8 @@ pub(super) struct Completions {
 
 /// Writes a man page for each command.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  hopkeeper man /usr/local/share/man/man1 && man hopkeeper-status")]
+#[command(after_help = "Exit codes: 0 written; 1 not; 2 wrong usage.\n\n\
+    Example:\n  hopkeeper man /usr/local/share/man/man1 && man hopkeeper-status")]
 pub(super) struct Man {
     /// Where to; it is made where it is missing.
     #[arg(value_name = "DIR")]

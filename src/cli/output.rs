@@ -3,18 +3,64 @@
 use std::fmt;
 use std::io::Write;
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use miette::IntoDiagnostic;
 use serde::Serialize;
 
 use crate::overview::printable;
 
-/// For whom it prints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+/// For whom a command prints, which is asked in the same way everywhere.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(super) struct OutputArgs<F: ValueEnum + Default + Send + Sync + 'static> {
+    /// How to print it.
+    // No default here: clap keeps one in a static, which all kinds of `F` would share.
+    #[arg(short, long, alias = "format", value_enum, value_name = "FORMAT")]
+    output: Option<F>,
+}
+
+impl<F: ValueEnum + Default + Send + Sync + 'static> OutputArgs<F> {
+    /// What was asked for, or else what is meant for people.
+    pub(super) fn format(&self) -> F {
+        self.output.clone().unwrap_or_default()
+    }
+}
+
+/// For whom a command prints what comes one by one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
+    /// For people.
+    #[default]
     Text,
+    /// For programs: one object a line.
     Json,
+}
+
+/// For whom a command prints all it has at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Whole {
+    /// For people.
+    #[default]
+    #[value(alias = "table")]
+    Text,
+    /// For programs.
+    Json,
+    /// The same as YAML.
+    Yaml,
+}
+
+impl Whole {
+    /// What is printed: the text, or the value that programs are promised.
+    ///
+    /// # Errors
+    /// When the value cannot be written so.
+    pub(super) fn of(self, text: impl FnOnce() -> String, value: &impl Serialize) -> miette::Result<String> {
+        match self {
+            Self::Text => Ok(text()),
+            Self::Json => json(value),
+            Self::Yaml => yaml(value),
+        }
+    }
 }
 
 /// Prints a text; a reader that has gone away (`… | head`) is no error.
@@ -24,6 +70,11 @@ pub(super) enum Format {
 pub(super) fn print(text: &str) -> miette::Result<()> {
     let mut out = std::io::stdout().lock();
     super::written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Prints a text on standard error, ended with a line feed. Where that cannot be written, nobody can be told.
+pub(super) fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", text.trim_end_matches('\n'));
 }
 
 /// A value as JSON.

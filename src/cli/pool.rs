@@ -16,7 +16,8 @@ use crate::parameters::store::{SecretStore, Store};
 use crate::parameters::vault::Login;
 use crate::telemetry::error_chain;
 
-use super::output::Format;
+use super::cluster::{ContextArgs, block_on};
+use super::output::{OutputArgs, Whole, print};
 use super::written;
 
 mod add;
@@ -26,7 +27,7 @@ mod list;
 mod remove;
 mod summary;
 
-/// Fill and look at a hop's pool of candidates: the profiles and configurations that it may connect with.
+/// Fills a hop's pool of candidates, and shows it: the profiles and configurations that it may connect with.
 ///
 /// A pool is vault:MOUNT/PATH (KV version 2; as in `parameters.vault` of a VpnChain) or secret:NAMESPACE/NAME (as in
 /// `parameters.secretRef`, with the chain's namespace). No secret is ever printed.
@@ -38,7 +39,7 @@ pub(super) struct PoolCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Put profiles (.ovpn) and WireGuard configurations (.conf) into a pool.
+    /// Puts profiles (.ovpn) and WireGuard configurations (.conf) into a pool.
     ///
     /// Each file becomes a candidate under its own name without its last ending. What runs commands, loads code or writes
     /// to files (`up`, `script-security`, `plugin`, `PostUp` …) is taken out, and named as `clean`; the rest is read as the
@@ -68,37 +69,40 @@ enum Action {
         #[command(flatten)]
         hop: HopArgs,
         #[command(flatten)]
-        vault: VaultArgs,
+        place: PlaceArgs,
     },
-    /// List a pool's candidates: name, version, client, servers, end of the client certificate, whether it can be used.
-    #[command(after_help = "Example:\n  hopkeeper pool list vault:secret/vpn/entry -o json")]
+    /// Lists a pool's candidates: name, version, client, servers, end of the client certificate, whether it can be used.
+    #[command(after_help = "Exit codes: 0 listed, 1 otherwise, 2 wrong usage.\n\n\
+        Example:\n  hopkeeper pool list vault:secret/vpn/entry -o json")]
     List {
         /// vault:MOUNT/PATH or secret:NAMESPACE/NAME.
         pool: Location,
-        /// `text` for people; `json` for programs: one array of objects.
-        #[arg(long, short = 'o', value_enum, default_value_t = Format::Text)]
-        format: Format,
+        #[command(flatten)]
+        printed: OutputArgs<Whole>,
         #[command(flatten)]
         hop: HopArgs,
         #[command(flatten)]
-        vault: VaultArgs,
+        place: PlaceArgs,
     },
-    /// Read every candidate of a pool as the operator does, and say which cannot be used, and why.
+    /// Reads every candidate of a pool as the operator does, and says which cannot be used, and why.
     #[command(after_help = "Exit codes: 0 every candidate can be used, 1 otherwise, 2 wrong usage.\n\n\
         Example:\n  hopkeeper pool check vault:secret/vpn/entry --client openvpn --transport udp")]
     Check {
         /// vault:MOUNT/PATH or secret:NAMESPACE/NAME.
         pool: Location,
         #[command(flatten)]
+        printed: OutputArgs<Whole>,
+        #[command(flatten)]
         hop: HopArgs,
         #[command(flatten)]
-        vault: VaultArgs,
+        place: PlaceArgs,
     },
-    /// Remove candidates from a pool.
+    /// Removes candidates from a pool.
     ///
     /// In Vault their newest version is deleted, as `vault kv delete` does: it can be undeleted. A hop that uses one keeps
     /// it until it fails.
-    #[command(after_help = "Example:\n  hopkeeper pool remove vault:secret/vpn/entry nl-1 nl-2 --yes")]
+    #[command(after_help = "Exit codes: 0 all are removed, 1 otherwise, 2 wrong usage.\n\n\
+        Example:\n  hopkeeper pool remove vault:secret/vpn/entry nl-1 nl-2 --yes")]
     Remove {
         /// vault:MOUNT/PATH or secret:NAMESPACE/NAME.
         pool: Location,
@@ -109,7 +113,7 @@ enum Action {
         #[arg(long)]
         yes: bool,
         #[command(flatten)]
-        vault: VaultArgs,
+        place: PlaceArgs,
     },
 }
 
@@ -122,6 +126,15 @@ struct HopArgs {
     /// The hop's `openVPN.transport`.
     #[arg(long, value_enum, default_value_t = Protocols::Any)]
     transport: Protocols,
+}
+
+/// Where pools are: the Vault, and the cluster whose Secrets are meant.
+#[derive(Debug, Args)]
+struct PlaceArgs {
+    #[command(flatten)]
+    vault: VaultArgs,
+    #[command(flatten)]
+    cluster: ContextArgs,
 }
 
 /// The hop's client.
@@ -163,30 +176,32 @@ impl PoolCommand {
     /// When the pool cannot be read or written, or holds what cannot be used.
     pub(super) fn run(self) -> miette::Result<()> {
         hardening::forbid_core_dumps().into_diagnostic().wrap_err("failed to turn core dumps off")?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()?;
-        let out = std::io::stdout().lock();
-        runtime.block_on(async {
+        let out = std::io::stdout();
+        block_on(async {
             match self.action {
-                Action::Add { pool, paths, name, credentials, dry_run, hop, vault } => {
+                Action::Add { pool, paths, name, credentials, dry_run, hop, place } => {
                     let profiles = input::read(&paths, name.as_deref(), credentials.as_deref())?;
                     let ready = add::prepare(profiles, hop, Timestamp::now())?;
                     if dry_run {
                         return written(add::would_write(&ready, &pool, out));
                     }
-                    add::write(ready, &store(&pool, &vault).await?, out).await
+                    add::write(ready, &store(&pool, &place).await?, out).await
                 }
-                Action::List { pool, format, hop, vault } => {
-                    let candidates = candidates(&store(&pool, &vault).await?).await?;
+                Action::List { pool, printed, hop, place } => {
+                    let candidates = candidates(&store(&pool, &place).await?).await?;
                     let summaries = summary::of_pool(&candidates, hop, Timestamp::now());
-                    written(list::list(&summaries, format, out))
+                    print(&printed.format().of(|| list::text(&summaries), &summaries)?)
                 }
-                Action::Check { pool, hop, vault } => {
-                    let candidates = candidates(&store(&pool, &vault).await?).await?;
-                    check::check(&summary::of_pool(&candidates, hop, Timestamp::now()), &pool, out)
+                Action::Check { pool, printed, hop, place } => {
+                    let candidates = candidates(&store(&pool, &place).await?).await?;
+                    let summaries = summary::of_pool(&candidates, hop, Timestamp::now());
+                    check::is_filled(&summaries, &pool)?;
+                    print(&printed.format().of(|| check::text(&summaries), &summaries)?)?;
+                    check::all_can_be_used(&summaries, &pool)
                 }
-                Action::Remove { pool, names, yes, vault } => {
+                Action::Remove { pool, names, yes, place } => {
                     let names = names.into_iter().collect();
-                    remove::remove(&names, yes, &pool, &store(&pool, &vault).await?, out).await
+                    remove::remove(&names, yes, &pool, &store(&pool, &place).await?, out).await
                 }
             }
         })
@@ -198,34 +213,43 @@ async fn candidates(store: &Store) -> miette::Result<Vec<RawCandidate>> {
 }
 
 /// The pool, ready to be asked.
-async fn store(pool: &Location, vault: &VaultArgs) -> miette::Result<Store> {
+async fn store(pool: &Location, PlaceArgs { vault, cluster }: &PlaceArgs) -> miette::Result<Store> {
     match pool {
         Location::Vault { mount, path } => {
-            let vault = vault.vault_by(login(vault)).map_err(|error| miette!("{}", error_chain(&error)))?;
+            let vault = vault.vault_by(login(vault)?).map_err(|error| miette!("{}", error_chain(&error)))?;
             let vault = vault.ok_or_else(|| {
                 miette!("{pool} is in Vault: say where that is, with VAULT_ADDR or --vault-address https://vault:8200")
             })?;
             Ok(Store::Vault { vault: Box::new(vault), mount: mount.clone(), path: path.clone() })
         }
         Location::Secret { namespace, name } => {
-            let client = kube::Client::try_default().await.map_err(|error| {
-                miette!("no kubernetes API: set KUBECONFIG, or run in a pod: {}", error_chain(&error))
-            })?;
+            let client = cluster.client().await?;
             Ok(Store::Secret(Box::new(SecretStore::new(client, namespace, name))))
         }
     }
 }
 
 /// The login that the settings name; where they name none, what `vault login` left for a person, before a pod's own.
-fn login(vault: &VaultArgs) -> Login {
+///
+/// # Errors
+/// When there is none of them.
+fn login(vault: &VaultArgs) -> miette::Result<Login> {
     if vault.auth.is_some() {
-        return vault.login();
+        return Ok(vault.login());
     }
     if let Some(token) = std::env::var("VAULT_TOKEN").ok().filter(|token| !token.trim().is_empty()) {
-        return Login::Token(SecretString::from(token.trim()));
+        return Ok(Login::Token(SecretString::from(token.trim())));
     }
     let file = std::env::home_dir().map(|home| home.join(".vault-token")).filter(|file| file.exists());
-    file.map_or_else(|| vault.login(), Login::TokenFile)
+    match file {
+        Some(file) => Ok(Login::TokenFile(file)),
+        None if vault.credential_file.exists() => Ok(vault.login()),
+        None => Err(miette!(
+            help = "run `vault login`, set VAULT_TOKEN, or say with --vault-auth how to log in",
+            "no token for Vault: neither VAULT_TOKEN, nor ~/.vault-token, nor {}",
+            vault.credential_file.display()
+        )),
+    }
 }
 
 /// `1 candidate`, `2 candidates`.

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use kube::ResourceExt;
 use miette::{IntoDiagnostic, WrapErr, miette};
 
-use super::output::Format;
+use super::output::{Format, OutputArgs};
 use crate::crd::VpnChain;
 use crate::domain::ruleset::RuleSet;
 use crate::domain::ruleset::pack::Base;
@@ -28,11 +28,12 @@ use input::Input;
 #[derive(Debug, Args)]
 #[command(
     group = ArgGroup::new("source").required(true).multiple(true).args(["logs", "brokers", "urls"]),
-    after_help = "Examples:\n  hopkeeper replay --chain chain.yaml --logs incident-1234/\n  \
+    after_help = "Exit codes: 0 replayed, whatever was decided; 1 not replayed; 2 wrong usage.\n\n\
+        Examples:\n  hopkeeper replay --chain chain.yaml --logs incident-1234/\n  \
         hopkeeper replay --chain chain.yaml --logs filebeat.ndjson.gz --rules new/ --against rules/\n  \
         hopkeeper replay --chain chain.yaml --kafka-brokers kafka:9092 --from 2026-11-22T16:00:00Z --to 2026-11-22T17:00:00Z\n  \
         hopkeeper replay --chain chain.yaml --elasticsearch-url https://elasticsearch:9200 --from 2026-11-22T16:00:00Z\n\n\
-        Prints nothing but decisions with --format json: {\"time\",\"hop\",\"verdict\",\"rule\",\"evidence\",\"cause\",\"action\"}."
+        Prints nothing but decisions with -o json: {\"time\",\"hop\",\"verdict\",\"rule\",\"evidence\",\"cause\",\"action\"}."
 )]
 pub(super) struct Replay {
     /// The VpnChain's manifest: names and order of the hops, and the recovery policy.
@@ -49,9 +50,8 @@ pub(super) struct Replay {
     /// Other rules: print only what --rules decides otherwise.
     #[arg(long, value_name = "DIR")]
     against: Option<PathBuf>,
-    /// `text` for people; `json` for programs: one object for each decision.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    #[command(flatten)]
+    printed: OutputArgs<Format>,
 }
 
 impl Replay {
@@ -60,8 +60,7 @@ impl Replay {
         let base = if self.no_shipped_rules { Base::Nothing } else { Base::Shipped };
         let rules_in_use = rules(self.rules.as_deref(), base)?;
         let against = self.against.as_deref().map(|path| rules(Some(path), base)).transpose()?;
-        let mut records = self.input.records(&mut chain)?;
-        records.retain(|record| self.input.spans(record.time));
+        let records = self.input.records(&mut chain)?;
         let replayed = replayed(&chain, &rules_in_use, &records);
         let mut out = std::io::stdout().lock();
         match against {
@@ -74,7 +73,7 @@ impl Replay {
     }
 
     fn print(&self, replayed: &Replayed, out: &mut impl Write) -> std::io::Result<()> {
-        if self.format == Format::Text {
+        if self.printed.format() == Format::Text {
             return out.write_all(report::text(replayed).as_bytes());
         }
         for decided in &replayed.decisions {
@@ -86,7 +85,7 @@ impl Replay {
 
     fn print_changes(&self, old: &Replayed, new: &Replayed, out: &mut impl Write) -> std::io::Result<()> {
         let changes = compare::compare(old, new);
-        if self.format == Format::Text {
+        if self.printed.format() == Format::Text {
             return out.write_all(compare::text(&changes).as_bytes());
         }
         for (change, decided) in changes {
@@ -157,7 +156,7 @@ pub(super) fn chain(path: &Path) -> miette::Result<Chain> {
 pub(super) fn manifest_of(path: &Path) -> miette::Result<VpnChain> {
     let file = path.display();
     let chains = super::validate::chains_of(path)?;
-    let [document] = chains.as_slice() else {
+    let [(_, document)] = chains.as_slice() else {
         return Err(miette!("{file}: {} VpnChains in it; this takes exactly one", chains.len()));
     };
     manifest::check(document).map_err(|problems| {

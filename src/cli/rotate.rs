@@ -68,7 +68,7 @@ impl Rotate {
             let before = in_use(&chain, hop)?;
             let leave = before.candidate.clone().unwrap_or_default();
             for note in notes(&cluster, &chain, before).await? {
-                eprintln!("note: {note}");
+                output::note(&format!("note: {note}"));
             }
             give(&cluster.chains(), name, hop, &leave).await?;
             output::print(&format!("hop {hop} of chain {}/{name} is to leave candidate {leave}\n", cluster.namespace))?;

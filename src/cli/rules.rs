@@ -1,6 +1,7 @@
 //! `hopkeeper rules …`: check rule files, try their samples, and see what a line means, all by the code that runs in the
 //! operator.
 
+use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -12,7 +13,7 @@ use crate::domain::ruleset::pack::Base;
 use crate::domain::suggest::Wanted;
 use crate::rule_files::{self, Loaded, RuleFilesError};
 
-use super::output::Format;
+use super::output::{Format, OutputArgs, note, print};
 use super::written;
 
 mod explain;
@@ -44,7 +45,7 @@ impl BaseArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Check rule files: errors, and what is allowed but unwise.
+    /// Checks rule files: errors, and what is allowed but unwise.
     ///
     /// Errors: unknown keys, bad patterns, impossible thresholds, ids used twice. Warnings: a pattern that a VPN server
     /// can imitate (not anchored), one that another rule shadows or clashes with, one that is slow or large, no samples.
@@ -52,38 +53,40 @@ enum Action {
     /// as the operator does it.
     #[command(
         after_help = "Exit codes: 0 no error (and no warning, with --deny-warnings), 1 otherwise, 2 wrong usage.\n\n\
-                      Examples:\n  hopkeeper rules lint my-rules/\n  hopkeeper rules lint --deny-warnings --format json my-rules/"
+                      Examples:\n  hopkeeper rules lint my-rules/\n  hopkeeper rules lint --deny-warnings -o json my-rules/"
     )]
     Lint {
         /// A directory of *.yaml files, or one file.
         path: PathBuf,
-        /// `text` for people; `json` for programs: one object for each error or warning.
-        #[arg(long, value_enum, default_value_t = Format::Text)]
-        format: Format,
+        #[command(flatten)]
+        printed: OutputArgs<Format>,
         /// Fail on warnings too.
         #[arg(long)]
         deny_warnings: bool,
         #[command(flatten)]
         base: BaseArgs,
     },
-    /// Try every rule on its own samples: `fires` lines must be decided by it, `silent` lines must not.
+    /// Tries every rule on its own samples: `fires` lines must be decided by it, `silent` lines must not.
     ///
     /// The files are laid over the shipped rules, so a sample that another rule decides is told as well.
-    #[command(after_help = "Example:\n  hopkeeper rules test my-rules/")]
+    #[command(after_help = "Exit codes: 0 all came out as they should, 1 otherwise, 2 wrong usage.\n\n\
+                      Example:\n  hopkeeper rules test my-rules/")]
     Test {
         /// A directory of *.yaml files, or one file.
         path: PathBuf,
         #[command(flatten)]
         base: BaseArgs,
     },
-    /// Say for each line of standard input which rule decides it, and what it proves.
+    /// Says for each line of standard input which rule decides it, and what it proves.
     ///
     /// Timestamps, levels, colours and prefixes of supervisors may be left on. Thresholds are not counted: a rule that
     /// needs two lines is shown for one. Text for people also marks the part that matched, says what would be done about
     /// it, and why other rules with the same words do not decide the line.
     #[command(
-        after_help = "Examples:\n  kubectl logs berlin-entry-0 -c vpn | hopkeeper rules explain --client openvpn\n  \
-                      echo 'AUTH: Received control message: AUTH_FAILED' | hopkeeper rules explain --client openvpn --format json"
+        after_help = "For programs: {\"line\",\"rule\",\"verdict\",\"evidence\"} for each line, null where no rule decides it.\n\n\
+                      Exit codes: 0 told, whatever decides; 1 not told; 2 wrong usage.\n\n\
+                      Examples:\n  kubectl logs berlin-entry-0 -c vpn | hopkeeper rules explain --client openvpn\n  \
+                      echo 'AUTH: Received control message: AUTH_FAILED' | hopkeeper rules explain --client openvpn -o json"
     )]
     Explain {
         /// Which program wrote the lines.
@@ -92,21 +95,21 @@ enum Action {
         /// A directory of *.yaml files, or one file, to lay over the shipped rules.
         #[arg(long, value_name = "DIR")]
         rules: Option<PathBuf>,
-        /// `text` for people; `json` for programs: {"line","rule","verdict","evidence"} for each line, null where no rule decides it.
-        #[arg(long, value_enum, default_value_t = Format::Text)]
-        format: Format,
+        #[command(flatten)]
+        printed: OutputArgs<Format>,
         /// Say all of it in JSON too: severity, threshold, the matching part, the decision, the other rules.
         #[arg(long)]
         why: bool,
         #[command(flatten)]
         base: BaseArgs,
     },
-    /// Draft rules for the lines of a log that no rule knows.
+    /// Drafts rules for the lines of a log that no rule knows.
     ///
     /// Lines that differ only in numbers, addresses, keys, paths, quoted text or names are one kind; each kind becomes a
     /// rule with samples, those that look like failures first. Secrets are masked. The rule file goes to standard
     /// output, a summary to standard error. Each draft is an alert: what a line proves, a person must judge.
-    #[command(after_help = "Examples:\n  kubectl logs berlin-entry-0 -c vpn | hopkeeper rules suggest -\n\n  \
+    #[command(after_help = "Exit codes: 0 drafted, also where nothing is unknown; 1 not drafted; 2 wrong usage.\n\n\
+                      Examples:\n  kubectl logs berlin-entry-0 -c vpn | hopkeeper rules suggest -\n\n  \
                       From a log to rules that are tried (keep what matters, set evidence and verdict):\n  \
                       hopkeeper rules suggest vpn.log > my-rules/new.yaml\n  \
                       $EDITOR my-rules/new.yaml\n  \
@@ -129,20 +132,21 @@ enum Action {
         #[command(flatten)]
         base: BaseArgs,
     },
-    /// List all rules: id, client, verdict, evidence, threshold, severity, tags, title.
-    #[command(after_help = "Examples:\n  hopkeeper rules list\n  hopkeeper rules list --rules my-rules/ --format json")]
+    /// Lists all rules: id, client, verdict, evidence, threshold, severity, tags, title.
+    #[command(after_help = "Exit codes: 0 listed, 1 otherwise, 2 wrong usage.\n\n\
+                      Examples:\n  hopkeeper rules list\n  hopkeeper rules list --rules my-rules/ -o json")]
     List {
         /// A directory of *.yaml files, or one file, to lay over the shipped rules.
         #[arg(long, value_name = "DIR")]
         rules: Option<PathBuf>,
-        /// `text` for people, `json` for programs, `markdown` for docs/rules.md.
-        #[arg(long, value_enum, default_value_t = list::Format::Text)]
-        format: list::Format,
+        #[command(flatten)]
+        printed: OutputArgs<list::Format>,
         #[command(flatten)]
         base: BaseArgs,
     },
-    /// Print the JSON Schema of rule files, for editors that complete and check.
-    #[command(after_help = "Example:\n  hopkeeper rules schema > my-rules/rules.schema.json\n  \
+    /// Prints the JSON Schema of rule files, for editors that complete and check.
+    #[command(after_help = "Exit codes: 0 printed, 1 not, 2 wrong usage.\n\n\
+                      Example:\n  hopkeeper rules schema > my-rules/rules.schema.json\n  \
                       # and as the first line of a rule file:\n  # yaml-language-server: $schema=rules.schema.json")]
     Schema,
 }
@@ -177,27 +181,32 @@ impl From<Source> for Client {
 impl RulesCommand {
     pub(super) fn run(self) -> miette::Result<()> {
         match self.action {
-            Action::Lint { path, format, deny_warnings, base } => {
-                lint::lint(&path, base.base(), format, deny_warnings)?
+            Action::Lint { path, printed, deny_warnings, base } => {
+                lint::lint(&path, base.base(), printed.format(), deny_warnings)?
             }
             Action::Test { path, base } => test::test(&path, base.base())?,
             Action::Suggest { file, client, rules, min_count, top, base } => {
                 let rules = layered(rules.as_deref(), base)?.rules;
                 suggest::suggest(&rules, &file, client.map(Into::into), Wanted { min_count, top })?;
             }
-            Action::Explain { client, rules, format, why, base } => {
+            Action::Explain { client, rules, printed, why, base } => {
                 let rules = layered(rules.as_deref(), base)?.rules;
                 let detail = if why { explain::Detail::Why } else { explain::Detail::Contract };
                 let stdin = std::io::stdin().lock();
-                written(explain::explain(&rules, client.into(), format, detail, stdin, std::io::stdout().lock()))?;
+                written(explain::explain(
+                    &rules,
+                    client.into(),
+                    printed.format(),
+                    detail,
+                    stdin,
+                    std::io::stdout().lock(),
+                ))?;
             }
-            Action::List { rules, format, base } => {
+            Action::List { rules, printed, base } => {
                 let loaded = layered(rules.as_deref(), base)?;
-                written(list::list(&loaded, format, std::io::stdout().lock()))?;
+                print(&list::list(&loaded, printed.format())?)?;
             }
-            Action::Schema => {
-                written(std::io::Write::write_all(&mut std::io::stdout(), schema::text_of_schema().as_bytes()))?
-            }
+            Action::Schema => print(&schema::text_of_schema())?,
         }
         Ok(())
     }
@@ -216,12 +225,21 @@ pub(super) fn load(path: &Path, base: Base) -> miette::Result<Loaded> {
         Ok(loaded) => Ok(loaded),
         Err(RuleFilesError::Rules(errors)) => {
             for error in &errors {
-                eprintln!("{error}\n{}", error.marked());
+                note(&format!("{error}\n{}", error.marked()));
             }
             Err(miette!("{} in the rule files; nothing was loaded", count(errors.len(), "error")))
         }
         Err(error) => Err(error).into_diagnostic(),
     }
+}
+
+/// A line longer than this is read in pieces, so that memory stays bounded whatever comes in.
+const MAX_LINE_BYTES: u64 = 64 * 1024;
+
+/// The next line, or a piece of one that is too long; false at the end.
+fn read_piece(input: &mut impl BufRead, bytes: &mut Vec<u8>) -> std::io::Result<bool> {
+    bytes.clear();
+    Ok(input.take(MAX_LINE_BYTES).read_until(b'\n', bytes)? > 0)
 }
 
 /// `1 error`, `2 errors`.

@@ -3,6 +3,7 @@
 use clap::Args;
 use miette::{IntoDiagnostic, miette};
 
+use super::report::wrong_usage;
 use crate::config::RunConfig;
 use crate::rule_files::Loaded;
 use crate::{app, hardening, rule_files, telemetry};
@@ -12,7 +13,9 @@ use crate::{app, hardening, rule_files, telemetry};
 #[command(after_help = "Example, outside of a cluster:\n  \
     KUBECONFIG=~/.kube/config hopkeeper run --kafka-brokers localhost:9092 \\\n    \
     --vault-address http://localhost:8200 --vault-auth token --vault-credential-file ~/.vault-token\n\n\
-    Each setting is also an environment variable. Ends with an error when a required task ends; SIGTERM ends it cleanly.")]
+    Each setting is also an environment variable.\n\n\
+    Exit codes: 0 ended by SIGTERM or SIGINT; 1 something needed is missing, a required task ended, or the lead was lost; \
+    2 wrong usage.")]
 pub(super) struct Run {
     #[command(flatten)]
     config: RunConfig,
@@ -21,9 +24,10 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn run(self) -> miette::Result<()> {
         hardening::forbid_core_dumps().into_diagnostic()?;
-        telemetry::start(&self.config.log, self.config.log_format).into_diagnostic()?;
+        let log = telemetry::start(&self.config.log, self.config.log_format);
+        log.map_err(|why| wrong_usage(format!("--log {:?}: {why}; for example hopkeeper=debug", self.config.log)))?;
         // Before anything is connected: a missing setting is the first thing to hear of.
-        self.config.source_kind().map_err(|why| miette!("{why}"))?;
+        self.config.source_kind().map_err(wrong_usage)?;
         let base = self.config.base();
         let rules = match &self.config.rules {
             Some(directory) => {
@@ -33,6 +37,8 @@ impl Run {
         };
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().into_diagnostic()?;
-        runtime.block_on(app::run(self.config, rules)).map_err(|error| miette!("{error:#}"))
+        runtime
+            .block_on(app::run(self.config, rules))
+            .map_err(|error| miette!("{}", telemetry::error_chain(error.as_ref())))
     }
 }

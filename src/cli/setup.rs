@@ -1,10 +1,10 @@
 //! `hopkeeper setup`: prepares Elasticsearch for chain-state documents, and Kibana to show them.
 
-use std::io::Write;
-
-use clap::{Args, ValueEnum};
+use clap::Args;
 use miette::{IntoDiagnostic, miette};
 
+use super::output::{OutputArgs, Whole, print};
+use super::report::wrong_usage;
 use crate::config::documents::NameArgs;
 use crate::config::elasticsearch::ConnectionArgs;
 use crate::config::kibana::KibanaArgs;
@@ -18,7 +18,8 @@ use crate::telemetry::error_chain;
 /// transitions are kept; in Kibana data views, Discover sessions and dashboards. May be run at any time, and again after an update: in
 /// Elasticsearch what is right already is left alone, in Kibana our own objects are written over.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  \
+#[command(after_help = "Exit codes: 0 all is there; 1 not done; 2 wrong usage.\n\n\
+    Examples:\n  \
     hopkeeper setup --elasticsearch https://elasticsearch:9200 --elasticsearch-ca ca.pem \\\n    \
     --elasticsearch-user elastic --elasticsearch-password-file password --dry-run\n  \
     hopkeeper setup --kibana https://kibana:5601 --kibana-space vpn --kibana-ca ca.pem --kibana-api-key-file key\n\n\
@@ -29,9 +30,8 @@ pub(super) struct Setup {
     /// Only say what would be done.
     #[arg(long)]
     dry_run: bool,
-    /// How the result looks; `json` also shows what is sent.
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    #[command(flatten)]
+    printed: OutputArgs<Whole>,
     #[command(flatten)]
     connection: ConnectionArgs,
     #[command(flatten)]
@@ -43,24 +43,14 @@ pub(super) struct Setup {
     kibana: KibanaArgs,
 }
 
-/// How the result looks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For people.
-    #[default]
-    Table,
-    /// For programs.
-    Json,
-}
-
 impl Setup {
     pub(super) fn run(self) -> miette::Result<()> {
         let elasticsearch = self.connection.read().map_err(|why| miette!("{why}"))?;
         let kibana = self.kibana.read(&elasticsearch).map_err(|why| miette!("{why}"))?;
         if elasticsearch.urls.is_empty() && kibana.is_none() {
-            return Err(miette!(
+            return Err(wrong_usage(
                 "where is Elasticsearch, or Kibana? For example --elasticsearch https://elasticsearch:9200, \
-                 --kibana https://kibana:5601"
+                 --kibana https://kibana:5601",
             ));
         }
         let wanted = Wanted { names: self.names.names, keep: self.keep };
@@ -80,11 +70,7 @@ impl Setup {
             let made = runtime.block_on(kibana::run(kibana, &shown, self.dry_run));
             done.extend(made.map_err(|error| miette!("{}", error_chain(&error)))?);
         }
-        let printed = match self.output {
-            Output::Json => serde_json::to_string_pretty(&done).into_diagnostic()?,
-            Output::Table => table(&done, self.dry_run),
-        };
-        super::written(writeln!(std::io::stdout(), "{printed}"))
+        print(&self.printed.format().of(|| table(&done, self.dry_run) + "\n", &done)?)
     }
 }
 

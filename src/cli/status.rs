@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::cluster::live::Live;
 use super::cluster::{ClusterArgs, Scope, block_on};
-use super::output;
+use super::output::{self, OutputArgs};
 use crate::overview::{Overview, overview};
 
 mod text;
@@ -37,9 +37,8 @@ pub(super) struct Status {
     /// The chains of all namespaces.
     #[arg(short = 'A', long, conflicts_with_all = ["namespace", "chain"])]
     all_namespaces: bool,
-    /// How to print: a table; with more columns; or everything, for programs.
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t, hide_default_value = true)]
-    output: Format,
+    #[command(flatten)]
+    printed: OutputArgs<Format>,
     /// Print again whenever something changes, until interrupted.
     #[arg(short, long, conflicts_with = "check")]
     watch: bool,
@@ -74,32 +73,33 @@ impl Status {
             let namespace = (!self.all_namespaces).then(|| cluster.namespace.clone());
             let scope = Scope { namespace, chain: self.chain.clone() };
             if self.watch {
-                return self.follow(Live::new(&cluster, scope)).await;
+                return self.follow(Live::begin(&cluster, scope).await?).await;
             }
             let all = match self.timeout {
-                Some(limit) => settled(Live::new(&cluster, scope.clone()), limit).await?,
+                Some(limit) => settled(Live::begin(&cluster, scope.clone()).await?, limit).await?,
                 None => {
                     let (chains, incidents) = cluster.read(&scope).await?;
                     overview(&chains, &incidents)
                 }
             };
             output::print(&self.rendered(&all, Timestamp::now())?)?;
-            if all.chains.is_empty() && matches!(self.output, Format::Table | Format::Wide) {
+            if all.chains.is_empty() && matches!(self.printed.format(), Format::Table | Format::Wide) {
                 let place =
                     scope.namespace.map_or("the cluster".to_owned(), |namespace| format!("namespace {namespace:?}"));
-                eprintln!("no chains in {place}");
+                output::note(&format!("no chains in {place}"));
             }
             Ok(if self.check && !is_up(&all) { ExitCode::from(NOT_UP) } else { ExitCode::SUCCESS })
         })
     }
 
     async fn follow(&self, mut live: Live) -> miette::Result<ExitCode> {
-        let on_screen = std::io::stdout().is_terminal() && matches!(self.output, Format::Table | Format::Wide);
+        let on_screen =
+            std::io::stdout().is_terminal() && matches!(self.printed.format(), Format::Table | Format::Wide);
         live.changed().await?;
         loop {
             let text = self.rendered(&live.overview(), Timestamp::now())?;
             match live.trouble() {
-                Some(trouble) if !on_screen => eprintln!("{trouble}"),
+                Some(trouble) if !on_screen => output::note(&trouble),
                 // From the top of an empty screen; into a file, one after the other.
                 trouble if on_screen => {
                     output::print(&format!("\u{1b}[H\u{1b}[2J{text}{}", trouble.unwrap_or_default()))?;
@@ -115,7 +115,7 @@ impl Status {
     }
 
     fn rendered(&self, all: &Overview, now: Timestamp) -> miette::Result<String> {
-        match (self.output, &self.chain, all.chains.first()) {
+        match (self.printed.format(), &self.chain, all.chains.first()) {
             (Format::Json, Some(_), Some(chain)) => output::json(chain),
             (Format::Json, ..) => output::json(all),
             (Format::Yaml, Some(_), Some(chain)) => output::yaml(chain),

@@ -50,7 +50,7 @@ impl Top {
         block_on(async {
             let cluster = self.cluster.connect().await?;
             let namespace = (!self.all_namespaces).then(|| cluster.namespace.clone());
-            let mut live = Live::new(&cluster, Scope { namespace, chain: None });
+            let mut live = Live::begin(&cluster, Scope { namespace, chain: None }).await?;
             // The screen is taken only when there is something to show on it.
             live.changed().await?;
             let mut terminal = ratatui::try_init().into_diagnostic().wrap_err("failed to take the screen")?;

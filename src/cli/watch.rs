@@ -12,7 +12,7 @@ use tokio::net::UdpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::output::{Format, print};
+use super::output::{Format, OutputArgs, note, print};
 use crate::domain::ruleset::pack::Base;
 use crate::overview::printable;
 use crate::replay::live::{Live, Told};
@@ -30,9 +30,12 @@ const LATE: SignedDuration = SignedDuration::from_secs(1);
 /// Lines come by syslog over UDP (RFC 5424), as Docker's driver sends them with the options syslog-format=rfc5424micro and
 /// tag=HOP/vpn or HOP/health. Every hop needs its health container. Whoever reaches the address is believed: keep it local.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  hopkeeper watch --chain compose/chain.yaml --listen 127.0.0.1:5514\n\n\
-    With --format json each line is an object: {\"time\",\"hop\",\"carries\"} when a hop begins or ceases to carry traffic, and \
-    decisions as `hopkeeper replay` prints them.")]
+#[command(
+    after_help = "Exit codes: 0 ended by SIGTERM or Ctrl-C; 1 the chain, the rules or the address cannot be used; 2 wrong usage.\n\n\
+    Example:\n  hopkeeper watch --chain compose/chain.yaml --listen 127.0.0.1:5514\n\n\
+    With -o json each line is an object: {\"time\",\"hop\",\"carries\"} when a hop begins or ceases to carry traffic, and \
+    decisions as `hopkeeper replay` prints them."
+)]
 pub(super) struct Watch {
     /// The VpnChain's manifest: names and order of the hops, and the recovery policy.
     #[arg(long, value_name = "FILE")]
@@ -43,9 +46,8 @@ pub(super) struct Watch {
     /// A directory of *.yaml files, or one file, laid over the shipped rules as the operator does it.
     #[arg(long, value_name = "DIR")]
     rules: Option<PathBuf>,
-    /// `text` for people; `json` for programs: one object a line.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    #[command(flatten)]
+    printed: OutputArgs<Format>,
 }
 
 /// Datagrams that were passed over; each reason is told once.
@@ -67,16 +69,15 @@ impl Watch {
 
     async fn follow(&self, chain: &Chain, mut live: Live<'_>) -> miette::Result<()> {
         let (listen, mut passed_over) = (self.listen, PassedOver::default());
-        let socket = UdpSocket::bind(listen)
-            .await
-            .into_diagnostic()
-            .wrap_err_with(|| format!("cannot listen on {listen}: is another program there? Give another --listen"))?;
+        let socket = UdpSocket::bind(listen).await.into_diagnostic().wrap_err_with(|| {
+            format!("cannot listen on {listen}: give --listen an address of this machine that is free")
+        })?;
         let mut terminate = signal(SignalKind::terminate()).into_diagnostic()?;
         let mut interrupt = signal(SignalKind::interrupt()).into_diagnostic()?;
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut buffer = vec![0; MAX_DATAGRAM_BYTES];
-        eprintln!("watching chain {} ({} hops), lines by syslog on {listen}", chain.name, chain.hops.len());
+        note(&format!("watching chain {} ({} hops), lines by syslog on {listen}", chain.name, chain.hops.len()));
         loop {
             let told = tokio::select! {
                 received = socket.recv_from(&mut buffer) => {
@@ -94,7 +95,7 @@ impl Watch {
                 _ = interrupt.recv() => return Ok(()),
             };
             for one in &told {
-                print(&printed(self.format, one)?)?;
+                print(&printed(self.printed.format(), one)?)?;
             }
         }
     }
@@ -104,7 +105,7 @@ impl PassedOver {
     /// So few reasons are kept that nobody can fill the memory with them.
     fn tell(&mut self, why: &str) {
         if self.0.len() < 32 && self.0.insert(why.to_owned()) {
-            eprintln!("warning: a message was passed over: {}", printable(why));
+            note(&format!("warning: a message was passed over: {}", printable(why)));
         }
     }
 }

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use super::elasticsearch::{ElasticsearchArgs, ReadingArgs};
 use super::kafka::KafkaConnectionArgs;
 use crate::source::kafka::KafkaConfig;
+use crate::source::raw::Origin;
 
 /// The log stream.
 #[derive(Clone, Debug, Args)]
@@ -122,8 +123,8 @@ pub struct FileArgs {
     #[arg(long = "source-file", env = "HOPKEEPER_SOURCE_FILE", value_name = "FILE")]
     pub path: Option<PathBuf>,
     /// The lines are a client's own, and whose: namespace/pod, or namespace/pod/container.
-    #[arg(long = "source-pod", env = "HOPKEEPER_SOURCE_POD", value_name = "NAMESPACE/POD")]
-    pub pod: Option<String>,
+    #[arg(long = "source-pod", env = "HOPKEEPER_SOURCE_POD", value_name = "NAMESPACE/POD", value_parser = Origin::parse)]
+    pub pod: Option<Origin>,
 }
 
 #[cfg(test)]
@@ -168,6 +169,7 @@ mod tests {
             ("--source elasticsearch", "--elasticsearch-url https://elasticsearch:9200"),
             ("--kafka-brokers k:9092 --elasticsearch-url https://e:9200", "say with --source"),
             ("--source journald", "pod-logs"),
+            ("--source-pod berlin-entry-0", "NAMESPACE/POD/CONTAINER"),
         ] {
             let refused = kind(arguments).expect_err(arguments);
             assert!(refused.contains(expected), "{arguments}: {refused}");

@@ -1,6 +1,7 @@
 //! The hops' pods: their images, and the tunnel's device.
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 
 use crate::controller::build::{Images, PodSettings, TunDevice};
 
@@ -13,7 +14,8 @@ pub struct PodArgs {
         long = "image-hopkeeper",
         env = "HOPKEEPER_IMAGE",
         default_value = "hopkeeper/hopkeeper:latest",
-        value_name = "IMAGE"
+        value_name = "IMAGE",
+        value_parser = NonEmptyStringValueParser::new()
     )]
     hopkeeper: String,
     /// The OpenVPN client.
@@ -21,7 +23,8 @@ pub struct PodArgs {
         long = "image-openvpn",
         env = "HOPKEEPER_IMAGE_OPENVPN",
         default_value = "hopkeeper/openvpn:latest",
-        value_name = "IMAGE"
+        value_name = "IMAGE",
+        value_parser = NonEmptyStringValueParser::new()
     )]
     openvpn: String,
     /// boringtun.
@@ -29,7 +32,8 @@ pub struct PodArgs {
         long = "image-boringtun",
         env = "HOPKEEPER_IMAGE_BORINGTUN",
         default_value = "hopkeeper/boringtun:latest",
-        value_name = "IMAGE"
+        value_name = "IMAGE",
+        value_parser = NonEmptyStringValueParser::new()
     )]
     boringtun: String,
     /// wireguard-go.
@@ -37,7 +41,8 @@ pub struct PodArgs {
         long = "image-wireguard-go",
         env = "HOPKEEPER_IMAGE_WIREGUARD_GO",
         default_value = "hopkeeper/wireguard-go:latest",
-        value_name = "IMAGE"
+        value_name = "IMAGE",
+        value_parser = NonEmptyStringValueParser::new()
     )]
     wireguard_go: String,
     /// busybox, for the hops' health containers.
@@ -45,7 +50,8 @@ pub struct PodArgs {
         long = "image-health",
         env = "HOPKEEPER_IMAGE_HEALTH",
         default_value = "hopkeeper/health:latest",
-        value_name = "IMAGE"
+        value_name = "IMAGE",
+        value_parser = NonEmptyStringValueParser::new()
     )]
     health: String,
     /// The resource by which a device plugin gives hops /dev/net/tun, for example hopkeeper.io/tun; without it their pods mount the

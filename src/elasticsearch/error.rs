@@ -18,11 +18,13 @@ pub enum ElasticsearchError {
     #[error("failed to set up the elasticsearch client: {0}")]
     Settings(String),
     /// No answer.
-    #[error("failed to {what}: elasticsearch does not answer{}", remedy(source))]
+    #[error("failed to {what}: elasticsearch does not answer at {address}{}", remedy(source))]
     Unreachable {
         /// What was asked.
         what: &'static str,
-        /// Why, without the address.
+        /// The node.
+        address: String,
+        /// Why, without the path.
         #[source]
         source: reqwest::Error,
     },
@@ -107,6 +109,8 @@ fn remedy(source: &reqwest::Error) -> &'static str {
         ("UnknownIssuer", "; its certificate is of no CA that is trusted: name the CA's file with --elasticsearch-ca"),
         ("certificate not valid for name", "; ask by a name or address that its certificate is for"),
         ("InvalidContentType", "; does it want http://, without TLS?"),
+        ("tcp connect error", "; is that the address of --elasticsearch-url, and the network open?"),
+        ("dns error", "; can its name of --elasticsearch-url be resolved here?"),
         ("connection closed before message completed", "; does it want https://?"),
     ];
     remedies.iter().find(|(words, _)| said.contains(words)).map_or("", |(_, remedy)| remedy)

@@ -131,7 +131,10 @@ impl Kibana {
                 request.header("content-type", kind).body(form(name, &lines))
             }
         };
-        let unreachable = |source: reqwest::Error| KibanaError::Unreachable { what, source: source.without_url() };
+        let unreachable = |source: reqwest::Error| {
+            let address = self.url.origin().ascii_serialization();
+            KibanaError::Unreachable { what, address, source: source.without_url() }
+        };
         let mut response = request.send().await.map_err(unreachable)?;
         let body = http::body(&mut response).await.map_err(unreachable)?.ok_or(KibanaError::TooLarge { what })?;
         let status = response.status();

@@ -13,11 +13,13 @@ pub enum KibanaError {
     #[error("failed to set up the kibana client: {0}")]
     Settings(String),
     /// No answer.
-    #[error("failed to {what}: kibana does not answer")]
+    #[error("failed to {what}: kibana does not answer at {address}; see --kibana-url")]
     Unreachable {
         /// What was asked.
         what: &'static str,
-        /// Why, without the address.
+        /// Where.
+        address: String,
+        /// Why, without the path.
         #[source]
         source: reqwest::Error,
     },

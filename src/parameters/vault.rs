@@ -56,6 +56,8 @@ pub enum Login {
 
 /// A Vault server.
 pub struct Vault {
+    /// Where it is, for messages.
+    address: String,
     settings: VaultClientSettingsBuilder,
     login: Login,
     session: Mutex<Option<Session>>,
@@ -167,7 +169,9 @@ impl Vault {
     /// # Errors
     /// When the URL or the CA file cannot be used.
     pub fn new(address: &str, ca_file: Option<&str>, login: Login) -> Result<Self, VaultError> {
-        let wrong = |reason: String| VaultError::Settings { address: address.to_owned(), reason };
+        // A user and a password before it are nobody's to read.
+        let shown = address.rsplit('@').next().unwrap_or_default();
+        let wrong = |reason: String| VaultError::Settings { address: shown.to_owned(), reason };
         // vaultrs' setter panics on a URL that does not parse; `vault:8200` would be one of scheme `vault`.
         let url = address.parse::<Url>().map_err(|e| wrong(format!("{e}; it must be a URL such as {EXAMPLE}")))?;
         if !matches!(url.scheme(), "http" | "https") {
@@ -176,7 +180,7 @@ impl Vault {
         let mut settings = VaultClientSettingsBuilder::default();
         settings.address(address).timeout(Some(TIMEOUT)).token("").verify(true);
         settings.ca_certs(ca_file.map(str::to_owned).into_iter().collect::<Vec<_>>());
-        let vault = Self { settings, login, session: Mutex::new(None) };
+        let vault = Self { address: shown.to_owned(), settings, login, session: Mutex::new(None) };
         vault.client("").map_err(|e| wrong(e.to_string()))?;
         Ok(vault)
     }
@@ -191,7 +195,7 @@ impl Vault {
             // A key that ends in "/" is a folder.
             Ok(keys) => Ok(keys.into_iter().filter(|k| !k.ends_with('/')).collect()),
             Err(error) if last_version(&error).is_some() => Ok(Vec::new()),
-            Err(error) => Err(failure(format!("list {mount}/{path}"), error)),
+            Err(error) => Err(self.failure(format!("list {mount}/{path}"), error)),
         }
     }
 
@@ -213,7 +217,7 @@ impl Vault {
             Ok(found) => Ok(Newest { version: found.metadata.version, fields: Some(fields_of(found.data)) }),
             Err(error) => match last_version(&error) {
                 Some(version) => Ok(Newest { version, fields: None }),
-                None => Err(failure(format!("read {mount}/{path}/{name}"), error)),
+                None => Err(self.failure(format!("read {mount}/{path}/{name}"), error)),
             },
         }
     }
@@ -237,14 +241,14 @@ impl Vault {
         }
         let (token, lease) = self.log_in().await?;
         let client = self.client(token.expose_secret());
-        let client = client.map_err(|e| failure("set up the vault client".to_owned(), e))?;
+        let client = client.map_err(|e| self.failure("set up the vault client".to_owned(), e))?;
         let until = lease.map(|lease| Instant::now() + lease.saturating_sub(EXPIRY_MARGIN));
         let fresh = Session { client: Arc::new(client), until };
         Ok(session.insert(fresh).client.clone())
     }
 
     async fn log_in(&self) -> Result<(SecretString, Option<Duration>), VaultError> {
-        let anonymous = || self.client("").map_err(|e| failure("set up the vault client".to_owned(), e));
+        let anonymous = || self.client("").map_err(|e| self.failure("set up the vault client".to_owned(), e));
         let (action, answer) = match &self.login {
             Login::Token(token) => return Ok((token.clone(), None)),
             Login::TokenFile(file) => return Ok((read_file(file)?, None)),
@@ -259,12 +263,31 @@ impl Vault {
                 (format!("log in to vault by auth/{mount} with an AppRole"), answer)
             }
         };
-        let info = answer.map_err(|e| match failure(action, e) {
+        let info = answer.map_err(|e| match self.failure(action, e) {
             VaultError::Refused { action, code, .. } => VaultError::LoginRefused { action, code },
             other => other,
         })?;
         let lease = (info.lease_duration > 0).then(|| Duration::from_secs(info.lease_duration));
         Ok((SecretString::from(info.client_token), lease))
+    }
+
+    /// Keeps the status code and drops every text of the server: an answer's body may quote what was stored.
+    fn failure(&self, action: String, error: ClientError) -> VaultError {
+        let asked = |reason| VaultError::Unreachable { action: format!("{action} at {}", self.address), reason };
+        match (code(&error), error) {
+            (Some(503), _) => VaultError::Sealed { action },
+            (Some(code), _) => VaultError::Refused { action, code, rights: TO_READ },
+            (None, ClientError::RestClientError { source: HttpError::RequestError { .. } }) => {
+                asked("no answer from the server; check its address and the network")
+            }
+            (None, ClientError::FileReadError { .. } | ClientError::ParseCertificateError { .. }) => {
+                VaultError::Unreachable { action, reason: "the CA file cannot be read as PEM certificates" }
+            }
+            (None, ClientError::InvalidLoginMethodError) => {
+                VaultError::Unreachable { action, reason: "the token is not one line of printable text" }
+            }
+            _ => asked("the server's answer was not understood; check that its address is a vault server's"),
+        }
     }
 
     fn client(&self, token: &str) -> Result<VaultClient, ClientError> {
@@ -308,27 +331,6 @@ fn last_version(error: &ClientError) -> Option<u64> {
     }
 }
 
-/// Keeps the status code and drops every text of the server: an answer's body may quote what was stored.
-fn failure(action: String, error: ClientError) -> VaultError {
-    match (code(&error), error) {
-        (Some(503), _) => VaultError::Sealed { action },
-        (Some(code), _) => VaultError::Refused { action, code, rights: TO_READ },
-        (None, ClientError::RestClientError { source: HttpError::RequestError { .. } }) => {
-            VaultError::Unreachable { action, reason: "no answer from the server; check its address and the network" }
-        }
-        (None, ClientError::FileReadError { .. } | ClientError::ParseCertificateError { .. }) => {
-            VaultError::Unreachable { action, reason: "the CA file cannot be read as PEM certificates" }
-        }
-        (None, ClientError::InvalidLoginMethodError) => {
-            VaultError::Unreachable { action, reason: "the token is not one line of printable text" }
-        }
-        _ => VaultError::Unreachable {
-            action,
-            reason: "the server's answer was not understood; check that its address is a vault server's",
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -359,6 +361,8 @@ mod tests {
             let expected = format!("failed to set up the vault client for {address}: ");
             assert!(said.starts_with(&expected) && said.ends_with("a URL such as https://vault:8200"), "{said}");
         }
+        let said = words(vault("https://user:s3cret@vault:99999", None, token()));
+        assert!(said.starts_with("failed to set up the vault client for vault:99999: "), "{said}");
     }
 
     #[test]

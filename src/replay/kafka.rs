@@ -54,8 +54,13 @@ pub enum RangeError {
         source: Box<KafkaError>,
     },
     /// No broker is reached, and librdkafka said why.
-    #[error("Kafka is not reached: {0}")]
-    NotReached(&'static str),
+    #[error("Kafka is not reached: {why}; {brokers} was asked")]
+    NotReached {
+        /// What was typed.
+        brokers: String,
+        /// What librdkafka said, explained.
+        why: &'static str,
+    },
     /// The topic has no partition.
     #[error("topic {0:?} is not there; name the one that the shipper writes to with --kafka-topic")]
     NoTopic(String),
@@ -204,7 +209,7 @@ fn partitions_of(range: &Range, consumer: &BaseConsumer<Reasons>) -> Result<Meta
         // Lets librdkafka tell; nothing is assigned yet, so no record comes.
         while consumer.context().heard().is_none() && consumer.poll(LISTEN).is_some() {}
         if let Some(remedy) = consumer.context().heard() {
-            return Err(RangeError::NotReached(remedy));
+            return Err(RangeError::NotReached { brokers: range.brokers.clone(), why: remedy });
         }
         if started.elapsed() > PATIENCE {
             let (what, topic) = ("learn the partitions", range.topic.clone());

@@ -171,7 +171,7 @@ fn rules_test_runs_whole_logs_and_shows_what_differs() {
 
     expect("client: openvpn\ndecisions:\n  - { action: alert, rule: refused }\n");
     let text = out(&run(&["rules", "test", &path], ""));
-    assert!(text.starts_with("1 rules, 0 samples, 1 logs: all as their authors say"), "{text}");
+    assert!(text.starts_with("1 rule, 0 samples, 1 log: all as their authors say"), "{text}");
 
     expect("client: openvpn\ndecisions:\n  - { action: rotate }\n");
     let output = run(&["rules", "test", &path], "");

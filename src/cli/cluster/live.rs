@@ -3,7 +3,7 @@
 
 use miette::miette;
 
-use super::{Cluster, Scope, no_chain};
+use super::{Cluster, Scope, UNREACHABLE, no_chain};
 use crate::live;
 use crate::overview::Overview;
 
@@ -16,9 +16,13 @@ pub(in crate::cli) struct Live {
 
 impl Live {
     /// Begins to watch; `changed` waits for the first view.
-    pub(in crate::cli) fn new(cluster: &Cluster, scope: Scope) -> Self {
+    ///
+    /// # Errors
+    /// When the API server does not let us look, said as by every other command.
+    pub(in crate::cli) async fn begin(cluster: &Cluster, scope: Scope) -> miette::Result<Self> {
+        cluster.read(&scope).await?;
         let live = live::Live::new(&cluster.client, scope.namespace.as_deref(), scope.chain.as_deref());
-        Self { live, scope, namespace: cluster.namespace.clone() }
+        Ok(Self { live, scope, namespace: cluster.namespace.clone() })
     }
 
     /// Waits until there is something else to show.
@@ -28,7 +32,7 @@ impl Live {
     pub(in crate::cli) async fn changed(&mut self) -> miette::Result<()> {
         self.live.changed().await;
         if let Some(failure) = self.live.failure().filter(|_| !self.live.is_listed()) {
-            return Err(miette!("failed to watch chains and incidents: {failure}"));
+            return Err(miette!(help = UNREACHABLE, "failed to watch chains and incidents: {failure}"));
         }
         match &self.scope.chain {
             Some(name) if self.live.objects().0.is_empty() => Err(no_chain(name, &self.namespace)),

@@ -11,6 +11,7 @@ use miette::{IntoDiagnostic, WrapErr, miette};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
+use crate::cli::output::print;
 use crate::cli::pool::input::{self, Credentials, Profile};
 use crate::controller::candidates::prepare;
 use crate::controller::validate::{ValidChain, validate};
@@ -24,9 +25,8 @@ use crate::domain::types::CandidateRef;
 /// files go to OUTPUT/<hop>. They are replaced all at once, as the kubelet does it, so that a running hop takes them up; a hop
 /// whose candidate is the same is left alone.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  hopkeeper hop files --chain compose/chain.yaml --candidates ./candidates --output ./hops"
-)]
+#[command(after_help = "Exit codes: 0 all are written, or as before; 1 not all; 2 wrong usage.\n\n\
+    Example:\n  hopkeeper hop files --chain compose/chain.yaml --candidates ./candidates --output ./hops")]
 pub(in crate::cli) struct Files {
     /// The VpnChain's manifest.
     #[arg(long, value_name = "FILE")]
@@ -50,7 +50,7 @@ impl Files {
         for hop in 0..valid.hops().len() {
             let name = &valid.hops()[hop].name;
             let written = self.hop(&valid, hop).await.wrap_err_with(|| format!("hop {name}"))?;
-            println!("{name}: {written}");
+            print(&format!("{name}: {written}\n"))?;
         }
         Ok(())
     }

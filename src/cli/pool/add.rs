@@ -7,6 +7,7 @@ use miette::miette;
 
 use super::input::{Credentials, Profile};
 use super::{HopArgs, count, summary, written};
+use crate::cli::output::note;
 use crate::domain::candidate::{Note, Problem, RawCandidate, clean, client_of_text, fields_of_text, parse};
 use crate::domain::types::{ClientKind, Implementation, Transport};
 use crate::parameters::location::Location;
@@ -36,7 +37,7 @@ pub(super) fn prepare(profiles: Vec<Profile>, hop: HopArgs, now: Timestamp) -> m
         let origin = profile.origin.clone();
         match one(profile, client, hop, now) {
             Ok(one) => ready.push(one),
-            Err(problem) => eprintln!("{origin}: {problem}"),
+            Err(problem) => note(&format!("{origin}: {problem}")),
         }
     }
     match number - ready.len() {

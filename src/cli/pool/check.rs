@@ -1,29 +1,38 @@
 //! `hopkeeper pool check`: which candidates of a pool the operator could use.
 
-use std::io::Write;
-
 use miette::miette;
 
+use super::count;
 use super::summary::Summary;
-use super::{count, written};
 use crate::parameters::location::Location;
 
-pub(super) fn check(pool: &[Summary], location: &Location, mut out: impl Write) -> miette::Result<()> {
+/// A pool without a candidate is no pool yet.
+pub(super) fn is_filled(pool: &[Summary], location: &Location) -> miette::Result<()> {
     if pool.is_empty() {
         return Err(miette!("{location} holds no candidate: fill it with `hopkeeper pool add {location} PATH`"));
     }
-    let print = |candidate: &Summary| {
+    Ok(())
+}
+
+/// Each candidate in a line.
+pub(super) fn text(pool: &[Summary]) -> String {
+    let line = |candidate: &Summary| {
         let Summary { name, version, client, servers, problem, left_out, .. } = candidate;
+        let servers = servers.join(" ");
         match problem {
-            Some(problem) => writeln!(out, "{name}@{version}: cannot be used: {problem}"),
-            None if left_out.is_empty() => writeln!(out, "{name}@{version}: ok, {client}, {}", servers.join(" ")),
+            Some(problem) => format!("{name}@{version}: cannot be used: {problem}\n"),
+            None if left_out.is_empty() => format!("{name}@{version}: ok, {client}, {servers}\n"),
             None => {
-                let (servers, left_out) = (servers.join(" "), left_out.join(", "));
-                writeln!(out, "{name}@{version}: ok, {client}, {servers}; not followed by a hop: {left_out}")
+                let left_out = left_out.join(", ");
+                format!("{name}@{version}: ok, {client}, {servers}; not followed by a hop: {left_out}\n")
             }
         }
     };
-    written(pool.iter().try_for_each(print))?;
+    pool.iter().map(line).collect()
+}
+
+/// Whether the operator could use all of them.
+pub(super) fn all_can_be_used(pool: &[Summary], location: &Location) -> miette::Result<()> {
     match pool.iter().filter(|candidate| candidate.problem.is_some()).count() {
         0 => Ok(()),
         unusable => Err(miette!("{unusable} of {} in {location} cannot be used", count(pool.len()))),

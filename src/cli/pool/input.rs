@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use miette::miette;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::cli::report::wrong_usage;
 use crate::domain::candidate::{NAME_RULE, is_label};
 
 /// More than any store takes for one candidate.
@@ -85,10 +86,13 @@ fn named(paths: &[PathBuf], name: Option<&str>) -> miette::Result<Vec<(PathBuf, 
     match (name, files.as_slice()) {
         (Some(name), [file]) => return Ok(vec![(file.clone(), name.to_owned())]),
         (Some(_), files) => {
-            return Err(miette!("--name names one candidate, but there are {}: leave it out", files.len()));
+            return Err(wrong_usage(format!(
+                "--name names one candidate, but there are {}: leave it out",
+                files.len()
+            )));
         }
         (None, files) if files.iter().any(|file| is_stdin(file)) => {
-            return Err(miette!("standard input has no name: say --name NAME, and give nothing else"));
+            return Err(wrong_usage("standard input has no name: say --name NAME, and give nothing else"));
         }
         (None, _) => {}
     }

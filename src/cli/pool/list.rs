@@ -1,35 +1,17 @@
-//! `hopkeeper pool list`: a pool's candidates as a table, or for programs.
-
-use std::io::Write;
+//! `hopkeeper pool list`: a pool's candidates as a table.
 
 use jiff::tz::TimeZone;
 
-use super::Format;
 use super::summary::Summary;
+use crate::cli::output::Table;
 
-pub(super) fn list(pool: &[Summary], format: Format, mut out: impl Write) -> std::io::Result<()> {
-    match format {
-        Format::Json => {
-            serde_json::to_writer_pretty(&mut out, pool)?;
-            writeln!(out)?;
-        }
-        Format::Text => text(pool, &mut out)?,
-    }
-    out.flush()
+pub(super) fn text(pool: &[Summary]) -> String {
+    let mut table = Table::new(&["NAME", "VERSION", "CLIENT", "SERVER", "CERTIFICATE", "STATE"]);
+    pool.iter().for_each(|candidate| table.row(row(candidate)));
+    table.to_string()
 }
 
-fn text(pool: &[Summary], out: &mut impl Write) -> std::io::Result<()> {
-    let mut rows = vec![["NAME", "VERSION", "CLIENT", "SERVER", "CERTIFICATE", "STATE"].map(str::to_owned)];
-    rows.extend(pool.iter().map(row));
-    let widths: [usize; 6] = std::array::from_fn(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0));
-    for row in rows {
-        let line: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        writeln!(out, "{}", line.join("  ").trim_end())?;
-    }
-    Ok(())
-}
-
-fn row(candidate: &Summary) -> [String; 6] {
+fn row(candidate: &Summary) -> Vec<String> {
     let servers = match candidate.servers.as_slice() {
         [] => String::new(),
         [one] => one.clone(),
@@ -39,5 +21,5 @@ fn row(candidate: &Summary) -> [String; 6] {
     let until = until.map(|at| format!("until {}", at.to_zoned(TimeZone::UTC).date())).unwrap_or_default();
     let state = if candidate.problem.is_some() { "cannot be used: see check" } else { "ok" };
     let Summary { name, version, client, .. } = candidate;
-    [name.clone(), version.clone(), client.to_string(), servers, until, state.to_owned()]
+    vec![name.clone(), version.clone(), client.to_string(), servers, until, state.to_owned()]
 }

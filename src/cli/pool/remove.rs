@@ -6,6 +6,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use miette::{IntoDiagnostic, miette};
 
 use super::{candidates, count, written};
+use crate::cli::report::wrong_usage;
 use crate::parameters::location::Location;
 use crate::parameters::store::Store;
 use crate::telemetry::error_chain;
@@ -40,9 +41,9 @@ pub(super) async fn remove(
 fn confirmed(question: &str) -> miette::Result<bool> {
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
-        return Err(miette!("nobody is there to confirm it: say --yes; nothing was removed"));
+        return Err(wrong_usage("nobody is there to confirm it: say --yes; nothing was removed"));
     }
-    eprint!("{question}");
+    let _ = write!(std::io::stderr(), "{question}");
     let mut answer = String::new();
     stdin.lock().read_line(&mut answer).into_diagnostic()?;
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))

@@ -9,14 +9,16 @@ use jiff::Timestamp;
 use miette::{IntoDiagnostic, WrapErr, miette};
 
 use super::bar;
+use crate::cli::output::note;
+use crate::cli::report::wrong_usage;
 use crate::config::elasticsearch::ElasticsearchArgs;
 use crate::config::kafka::KafkaConnectionArgs;
 use crate::domain::event::{Position, Shard};
 use crate::replay::stream::Stream;
 use crate::replay::{Chain, Record, kafka, logs};
-use crate::source::compressed;
 use crate::source::elasticsearch::client::Search;
 use crate::source::elasticsearch::range;
+use crate::source::{append_line, compressed};
 use crate::telemetry::error_chain;
 
 /// What is read, and of which time.
@@ -45,16 +47,32 @@ pub(super) struct Input {
 
 impl Input {
     /// Whether a line's time is asked for.
-    pub(super) fn spans(&self, time: Timestamp) -> bool {
+    fn spans(&self, time: Timestamp) -> bool {
         self.from.is_none_or(|from| time >= from) && self.to.is_none_or(|to| time < to)
     }
 
-    /// The chain's lines.
+    /// The chain's lines of the time that is asked for.
     pub(super) fn records(&self, chain: &mut Chain) -> miette::Result<Vec<Record>> {
+        if self.from.zip(self.to).is_some_and(|(from, to)| from >= to) {
+            return Err(wrong_usage("--from must be before --to"));
+        }
+        let mut records = self.all(chain)?;
+        let times = records.iter().map(|record| record.time);
+        let there = times.clone().min().zip(times.max());
+        records.retain(|record| self.spans(record.time));
+        match there {
+            Some((first, last)) if records.is_empty() => Err(miette!(
+                "no line is of the time that is asked for: those that are there are from {first} to {last}"
+            )),
+            _ => Ok(records),
+        }
+    }
+
+    fn all(&self, chain: &mut Chain) -> miette::Result<Vec<Record>> {
         match (&self.logs, &self.brokers) {
             (Some(path), _) if path.is_dir() => {
                 let logs = logs::read(chain, path).into_diagnostic()?;
-                logs.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+                logs.warnings.iter().for_each(|warning| note(&format!("warning: {warning}")));
                 Ok(logs.records)
             }
             (Some(path), _) => file(chain, path),
@@ -115,22 +133,50 @@ fn file(chain: &mut Chain, path: &Path) -> miette::Result<Vec<Record>> {
     } else {
         std::fs::File::open(path).and_then(|file| compressed::open(BufReader::new(file)))
     };
-    let input = input.into_diagnostic().wrap_err_with(unreadable)?;
+    let mut input = input.into_diagnostic().wrap_err_with(unreadable)?;
     let (mut stream, shard, progress) = (Stream::default(), Shard::new(name.clone()), bar(None));
-    for (number, line) in (0..).zip(input.split(b'\n')) {
-        let line = line.into_diagnostic().wrap_err_with(|| format!("cannot read {name} to its end"))?;
+    let (mut line, mut number) = (Vec::new(), 0);
+    while read_line(&mut input, &mut line)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("cannot read {name} to its end"))?
+    {
         if !line.is_empty() {
             stream.take(chain, &line, Position::new(shard.clone(), number), None);
             progress.inc(1);
         }
+        number += 1;
     }
     of_stream(stream, chain, &name, &progress)
+}
+
+/// The next line, of one that is too long as much as tells that it is; false at the end.
+fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<bool> {
+    line.clear();
+    loop {
+        let bytes = input.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(!line.is_empty());
+        }
+        let (used, is_whole) = append_line(line, bytes);
+        input.consume(used);
+        if is_whole {
+            return Ok(true);
+        }
+    }
 }
 
 fn of_stream(stream: Stream, chain: &Chain, name: &str, progress: &ProgressBar) -> miette::Result<Vec<Record>> {
     progress.finish_and_clear();
     if stream.unreadable > 0 {
-        eprintln!("warning: {name}: {} records are no Filebeat events; passed over", stream.unreadable);
+        note(&format!("warning: {name}: {} records are no Filebeat events; passed over", stream.unreadable));
+    }
+    if stream.records.is_empty() && stream.others == 0 {
+        return Err(match stream.unreadable {
+            0 => miette!("{name}: no record in it, or none of the time that is asked for"),
+            _ => miette!(
+                "{name}: no record of Filebeat's in it; a client's own log is one file of a directory, <hop>.<client>.log"
+            ),
+        });
     }
     if stream.records.is_empty() {
         let (namespace, chain) = (&chain.namespace, &chain.name);

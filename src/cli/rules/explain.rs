@@ -4,7 +4,7 @@ use std::io::{BufRead, Write};
 
 use serde::Serialize;
 
-use super::{Format, list};
+use super::{Format, list, read_piece};
 use crate::domain::rule::severity::Severity;
 use crate::domain::rule::{Client, Rule};
 use crate::domain::ruleset::{Line, RuleSet, pack};
@@ -63,8 +63,7 @@ pub(super) fn explain(
 ) -> std::io::Result<()> {
     let mut bytes = Vec::new();
     loop {
-        bytes.clear();
-        if input.read_until(b'\n', &mut bytes)? == 0 {
+        if !read_piece(&mut input, &mut bytes)? {
             return output.flush();
         }
         let text = String::from_utf8_lossy(&bytes);

@@ -6,6 +6,7 @@ use miette::{IntoDiagnostic, miette};
 use serde::Serialize;
 
 use super::{Format, count};
+use crate::cli::output::{note, print};
 use crate::domain::rule::error::RuleError;
 use crate::domain::rule::lint;
 use crate::domain::ruleset::pack::Base;
@@ -28,7 +29,7 @@ pub(super) fn lint(path: &Path, base: Base, format: Format, deny_warnings: bool)
         Ok(loaded) => loaded,
         Err(RuleFilesError::Rules(errors)) => {
             for error in &errors {
-                tell(format, "error", "error", error);
+                tell(format, "error", "error", error)?;
             }
             return Err(miette!("{} in the rule files; nothing was loaded", count(errors.len(), "error")));
         }
@@ -36,7 +37,7 @@ pub(super) fn lint(path: &Path, base: Base, format: Format, deny_warnings: bool)
     };
     let warnings = lint::lint(&loaded.rules, &loaded.files);
     for warning in &warnings {
-        tell(format, "warning", warning.code, &warning.at);
+        tell(format, "warning", warning.code, &warning.at)?;
     }
     if format == Format::Text {
         let rules = count(loaded.users().count(), "rule");
@@ -51,7 +52,7 @@ pub(super) fn lint(path: &Path, base: Base, format: Format, deny_warnings: bool)
         } else {
             format!("no errors, {}", count(warnings.len(), "warning"))
         };
-        println!("{rules}{off} in {files}: {found}");
+        print(&format!("{rules}{off} in {files}: {found}\n"))?;
     }
     if deny_warnings && !warnings.is_empty() {
         return Err(miette!("{} denied", count(warnings.len(), "warning")));
@@ -59,17 +60,21 @@ pub(super) fn lint(path: &Path, base: Base, format: Format, deny_warnings: bool)
     Ok(())
 }
 
-fn tell(format: Format, level: &'static str, code: &str, at: &RuleError) {
+fn tell(format: Format, level: &'static str, code: &str, at: &RuleError) -> miette::Result<()> {
     match format {
         Format::Json => {
             let RuleError { file, line, column, width, message, .. } = at;
             let finding = Finding { level, code, file, line: *line, column: *column, width: *width, message };
-            println!("{}", serde_json::to_string(&finding).expect("should serialize: it is plain text"));
+            let finding = serde_json::to_string(&finding).into_diagnostic()?;
+            print(&(finding + "\n"))
         }
-        Format::Text if level == "error" => eprintln!("{at}\n{}", at.marked()),
+        Format::Text if level == "error" => {
+            note(&format!("{at}\n{}", at.marked()));
+            Ok(())
+        }
         Format::Text => {
             let RuleError { file, line, column, message, .. } = at;
-            println!("{file}:{line}:{column}: {level}: {message} [{code}]\n{}", at.marked());
+            print(&format!("{file}:{line}:{column}: {level}: {message} [{code}]\n{}\n", at.marked()))
         }
     }
 }

@@ -1,21 +1,29 @@
 //! `hopkeeper rules list`: all rules in a table, for people, programs and docs/rules.md.
 
-use std::io::Write;
+use std::fmt::Write;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use miette::IntoDiagnostic;
 use serde::Serialize;
 
+use crate::cli::output::{json, yaml};
 use crate::domain::rule::severity::Severity;
 use crate::domain::rule::{Client, Rule};
 use crate::domain::types::{Evidence, Verdict};
 use crate::rule_files::Loaded;
 
 /// How the list looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
+    /// For people.
+    #[default]
     Text,
+    /// For programs.
     Json,
+    /// The same as YAML.
+    Yaml,
+    /// For docs/rules.md.
     Markdown,
 }
 
@@ -39,23 +47,18 @@ struct Row<'a> {
     enabled: bool,
 }
 
-pub(super) fn list(loaded: &Loaded, format: Format, mut output: impl Write) -> std::io::Result<()> {
+pub(super) fn list(loaded: &Loaded, format: Format) -> miette::Result<String> {
+    let (rules, disabled) = (loaded.rules.rules().iter(), loaded.disabled.iter());
+    let rows: Vec<Row<'_>> = rules.map(|rule| row(rule, true)).chain(disabled.map(|rule| row(rule, false))).collect();
+    let mut output = String::new();
     match format {
-        Format::Text => text(loaded, &mut output)?,
-        Format::Json => {
-            let rows: Vec<Row<'_>> = loaded
-                .rules
-                .rules()
-                .iter()
-                .map(|rule| row(rule, true))
-                .chain(loaded.disabled.iter().map(|rule| row(rule, false)))
-                .collect();
-            serde_json::to_writer_pretty(&mut output, &rows)?;
-            writeln!(output)?;
-        }
-        Format::Markdown => markdown(loaded, &mut output)?,
+        Format::Text => text(loaded, &mut output),
+        Format::Json => return json(&rows),
+        Format::Yaml => return yaml(&rows),
+        Format::Markdown => markdown(loaded, &mut output),
     }
-    output.flush()
+    .into_diagnostic()?;
+    Ok(output)
 }
 
 fn row(rule: &Rule, enabled: bool) -> Row<'_> {
@@ -91,7 +94,7 @@ pub(super) fn threshold(rule: &Rule) -> String {
     }
 }
 
-fn text(loaded: &Loaded, output: &mut impl Write) -> std::io::Result<()> {
+fn text(loaded: &Loaded, output: &mut impl Write) -> std::fmt::Result {
     let rules = loaded.rules.rules();
     let width = rules.iter().chain(&loaded.disabled).map(|rule| rule.id.as_str().len()).max().unwrap_or(0);
     let line = |rule: &Rule| {
@@ -116,7 +119,7 @@ fn text(loaded: &Loaded, output: &mut impl Write) -> std::io::Result<()> {
     Ok(())
 }
 
-fn markdown(loaded: &Loaded, output: &mut impl Write) -> std::io::Result<()> {
+fn markdown(loaded: &Loaded, output: &mut impl Write) -> std::fmt::Result {
     const CLIENTS: [(Client, &str); 6] = [
         (Client::Openvpn, "OpenVPN"),
         (Client::Boringtun, "boringtun"),
@@ -127,7 +130,7 @@ fn markdown(loaded: &Loaded, output: &mut impl Write) -> std::io::Result<()> {
     ];
     writeln!(
         output,
-        "<!-- Generated: `hopkeeper rules list --format markdown > docs/rules.md`, or `make generate`. -->\n\
+        "<!-- Generated: `hopkeeper rules list -o markdown > docs/rules.md`, or `make generate`. -->\n\
          # The rules\n\n\
          What each rule proves about a hop. How to write one, change one or switch one off: [writing-rules.md](writing-rules.md).\n\
          Within a client the first rule that matches decides a line. *Evidence* `own`: the hop's own server answered, or the\n\
@@ -166,9 +169,7 @@ mod tests {
     use crate::domain::ruleset::pack::Base;
 
     fn listed(format: Format) -> String {
-        let mut output = Vec::new();
-        list(&Loaded::without_files(Base::Shipped), format, &mut output).expect("should write");
-        String::from_utf8(output).expect("should be text")
+        list(&Loaded::without_files(Base::Shipped), format).expect("should be listed")
     }
 
     #[test]

@@ -1,16 +1,16 @@
 //! `hopkeeper rules suggest`: drafts of rules for the lines of a log that no rule knows.
 
-use std::io::{BufRead, Read, Write};
+use std::io::BufRead;
 use std::path::Path;
 
 use miette::{IntoDiagnostic, WrapErr, miette};
 
+use super::read_piece;
+use crate::cli::output::{note, print};
 use crate::domain::rule::Client;
 use crate::domain::ruleset::RuleSet;
 use crate::domain::suggest::{Miner, Summary, Wanted, client_of};
 
-/// A line longer than this is read in pieces, so that memory stays bounded whatever comes in.
-const MAX_RECORD_BYTES: u64 = 64 * 1024;
 /// So much of the log decides which client wrote it.
 const FIRST_LINES: usize = 2000;
 const FIRST_BYTES: usize = 1024 * 1024;
@@ -24,14 +24,10 @@ pub(super) fn suggest(rules: &RuleSet, file: &Path, client: Option<Client>, want
             .wrap_err_with(|| format!("failed to open {}; name a log file, or - for standard input", file.display()))?;
         Box::new(std::io::BufReader::new(opened))
     };
-    let (yaml, summary, client) = mine(rules, input, client, wanted)?;
-    let mut output = std::io::stdout().lock();
-    match output.write_all(yaml.as_bytes()).and_then(|()| output.flush()) {
-        // The reader of our output had enough, as `head` does.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
-        result => result.into_diagnostic().wrap_err("failed to write the rule file")?,
-    }
-    eprintln!("{}", told(&summary, client));
+    let (yaml, summary, client) = mine(rules, input, client, wanted)
+        .wrap_err_with(|| format!("failed to draft rules from {}", file.display()))?;
+    print(&yaml)?;
+    note(&told(&summary, client));
     Ok(())
 }
 
@@ -45,7 +41,7 @@ fn mine(
     let mut bytes = Vec::new();
     let mut size = 0;
     if client.is_none() {
-        while first.len() < FIRST_LINES && size < FIRST_BYTES && read_record(&mut input, &mut bytes)? {
+        while first.len() < FIRST_LINES && size < FIRST_BYTES && read_piece(&mut input, &mut bytes).into_diagnostic()? {
             size += bytes.len();
             first.push(text(&bytes));
         }
@@ -61,7 +57,7 @@ fn mine(
     }
     let mut miner = Miner::new(rules, client);
     first.iter().for_each(|record| miner.take(record));
-    while read_record(&mut input, &mut bytes)? {
+    while read_piece(&mut input, &mut bytes).into_diagnostic()? {
         miner.take(&text(&bytes));
     }
     let (yaml, summary) = miner.finish(wanted);
@@ -69,18 +65,13 @@ fn mine(
 }
 
 fn unknown_client(lines: usize) -> miette::Report {
+    if lines == 0 {
+        return miette!("no line in it");
+    }
     miette!(
         "failed to tell which program wrote this log: of its first {lines} lines no rule knows any, or two programs' rules know \
          as many; name it with --client openvpn, wireguard-go, boringtun or wireguard"
     )
-}
-
-/// One line, or a piece of one that is too long.
-fn read_record(input: &mut impl BufRead, bytes: &mut Vec<u8>) -> miette::Result<bool> {
-    bytes.clear();
-    let read =
-        input.take(MAX_RECORD_BYTES).read_until(b'\n', bytes).into_diagnostic().wrap_err("failed to read the log")?;
-    Ok(read > 0)
 }
 
 fn text(bytes: &[u8]) -> String {

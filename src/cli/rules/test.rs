@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use miette::{IntoDiagnostic, WrapErr, miette};
 
-use super::load;
+use super::{count, load};
+use crate::cli::output::{note, print};
 use crate::cli::replay::{chain, policy};
 use crate::domain::rule::{Client, Rule};
 use crate::domain::ruleset::RuleSet;
@@ -32,7 +33,7 @@ pub(super) fn test(path: &Path, base: Base) -> miette::Result<()> {
     };
     let wrong = loaded.rules.check_samples_of(|rule| tried.iter().any(|tried| tried.id == rule.id));
     for sample in &wrong {
-        eprintln!("{sample}");
+        note(&sample.to_string());
     }
     let samples: usize = tried.iter().map(|r| r.samples.fires.len() + r.samples.silent.len()).sum();
     let (untried, number) = (tried.iter().filter(|r| r.samples.fires.is_empty()).count(), tried.len());
@@ -45,10 +46,10 @@ pub(super) fn test(path: &Path, base: Base) -> miette::Result<()> {
         let of_cases = if cases.is_empty() { String::new() } else { format!(", {failed} of {} logs", cases.len()) };
         return Err(miette!("{} of {samples} samples{of_cases} came out wrong", wrong.len()));
     }
-    let logs = if cases.is_empty() { String::new() } else { format!(", {} logs", cases.len()) };
-    print!("{} rules, {samples} samples{logs}: all as their authors say", number);
-    println!("{}", if untried > 0 { format!("; {untried} rules have none that fires") } else { String::new() });
-    Ok(())
+    let logs = if cases.is_empty() { String::new() } else { format!(", {}", count(cases.len(), "log")) };
+    let none = if untried > 0 { format!("; {untried} without one that fires") } else { String::new() };
+    let (rules, samples) = (count(number, "rule"), count(samples, "sample"));
+    print(&format!("{rules}, {samples}{logs}: all as their authors say{none}\n"))
 }
 
 /// The directory's own rules over the base; the base alone where it holds nothing but logs.
@@ -98,7 +99,7 @@ fn run(rules: &Arc<RuleSet>, case: &Path) -> miette::Result<bool> {
     let replayed = replay::replay(&chain, rules, &logs.records, |_| {});
     let differences = expected.differences(&replayed.decisions);
     for difference in &differences {
-        eprintln!("{file}:{}: {difference}", difference.line);
+        note(&format!("{file}:{}: {difference}", difference.line));
     }
     Ok(differences.is_empty())
 }

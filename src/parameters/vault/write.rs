@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use secrecy::{ExposeSecret, SecretString};
 use vaultrs::api::kv2::requests::SetSecretRequestOptions;
 
-use super::{Newest, Vault, VaultError, code, failure};
+use super::{Newest, Vault, VaultError, code};
 
 const TO_WRITE: &str = "create and update on the path's data";
 const TO_REMOVE: &str = "delete on the path's data";
@@ -39,7 +39,7 @@ impl Vault {
         match written.await? {
             Ok(written) => Ok(Some(written.version)),
             Err(error) if code(&error) == Some(400) => Err(VaultError::Changed { action: action() }),
-            Err(error) => Err(failure(action(), error).needing(TO_WRITE)),
+            Err(error) => Err(self.failure(action(), error).needing(TO_WRITE)),
         }
     }
 
@@ -51,7 +51,7 @@ impl Vault {
     pub async fn remove(&self, mount: &str, path: &str, name: &str) -> Result<(), VaultError> {
         let removed = self
             .ask(|client| async move { vaultrs::kv2::delete_latest(&*client, mount, &format!("{path}/{name}")).await });
-        let refused = |error| failure(format!("remove {mount}/{path}/{name}"), error).needing(TO_REMOVE);
+        let refused = |error| self.failure(format!("remove {mount}/{path}/{name}"), error).needing(TO_REMOVE);
         removed.await?.map_err(refused)
     }
 }
