@@ -1,6 +1,7 @@
 //! Chains whose links are on one interface of the nodes: there their addresses must differ, which no chain's own spec can tell.
 //!
-//! Bridges are each chain's own. What other operators, or namespaces that this one does not see, have on the interface is not known here.
+//! Bridges are each chain's own. The others are listed and not taken from the controller's watch, which has metadata alone and may lag
+//! behind: of two chains that are made together, both could find the interface free. What other operators, or namespaces that this one does not see, have on the interface is not known here.
 
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
