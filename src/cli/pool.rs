@@ -216,10 +216,13 @@ async fn candidates(store: &Store) -> miette::Result<Vec<RawCandidate>> {
 async fn store(pool: &Location, PlaceArgs { vault, cluster }: &PlaceArgs) -> miette::Result<Store> {
     match pool {
         Location::Vault { mount, path } => {
-            let vault = vault.vault_by(login(vault)?).map_err(|error| miette!("{}", error_chain(&error)))?;
-            let vault = vault.ok_or_else(|| {
+            let nowhere = || {
                 miette!("{pool} is in Vault: say where that is, with VAULT_ADDR or --vault-address https://vault:8200")
-            })?;
+            };
+            // Who has no address needs no token yet.
+            vault.address.as_ref().ok_or_else(nowhere)?;
+            let vault = vault.vault_by(login(vault)?).map_err(|error| miette!("{}", error_chain(&error)))?;
+            let vault = vault.ok_or_else(nowhere)?;
             Ok(Store::Vault { vault: Box::new(vault), mount: mount.clone(), path: path.clone() })
         }
         Location::Secret { namespace, name } => {
