@@ -1,6 +1,10 @@
 //! Incidents as objects: `create` of a `HopIncident`, the only thing that the pipeline does to the cluster, and the list of
 //! those that are there.
 
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference};
 use kube::api::{ListParams, PostParams};
@@ -18,19 +22,27 @@ use crate::domain::incident::{Finding, incident_name};
 use crate::domain::types::HopId;
 use crate::pipeline::{Created, FindingsError, IncidentSink, SinkError};
 
+/// An API server that has just started refuses everybody until it has read its roles: 30 s were seen on a busy machine. So for this
+/// long a refusal is nothing that may not pass, and what would have been created waits.
+const ROLES_ARE_READ: Duration = Duration::from_secs(90);
+
 /// Creates incidents in the namespace of their chain.
 pub struct KubernetesSink {
     client: Client,
     /// That of all chains, or none where they may be anywhere.
     namespace: Option<String>,
     chains: ChainUids,
+    /// Since when each namespace refuses, where the last answer was that.
+    forbidden: Mutex<HashMap<String, Instant>>,
+    /// [`ROLES_ARE_READ`].
+    patience: Duration,
 }
 
 impl KubernetesSink {
     /// A sink that finds the incidents' owners in `chains`.
     #[must_use]
     pub fn new(client: Client, namespace: Option<String>, chains: ChainUids) -> Self {
-        Self { client, namespace, chains }
+        Self { client, namespace, chains, forbidden: Mutex::default(), patience: ROLES_ARE_READ }
     }
 
     /// The UID of a chain that the watch does not know (yet): the watch on pods may be ahead of the one on chains.
@@ -42,8 +54,25 @@ impl KubernetesSink {
     }
 }
 
-impl IncidentSink for KubernetesSink {
-    async fn create(&self, detection: &Detection) -> Result<Created, SinkError> {
+impl KubernetesSink {
+    /// Tells a right that is missing from one that is not known yet.
+    fn judged(&self, namespace: &str, result: Result<Created, SinkError>) -> Result<Created, SinkError> {
+        let mut forbidden = self.forbidden.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match result {
+            Err(SinkError::Forbidden(error)) => {
+                let since = *forbidden.entry(namespace.to_owned()).or_insert_with(Instant::now);
+                let known = since.elapsed() >= self.patience;
+                Err(if known { SinkError::Forbidden(error) } else { SinkError::Unavailable(error) })
+            }
+            Err(SinkError::Unavailable(error)) => Err(SinkError::Unavailable(error)),
+            answered => {
+                forbidden.remove(namespace);
+                answered
+            }
+        }
+    }
+
+    async fn ask(&self, detection: &Detection) -> Result<Created, SinkError> {
         let hop = &detection.hop.id;
         let uid = match self.chains.get(&hop.namespace, &hop.chain) {
             Some(uid) => uid,
@@ -56,6 +85,12 @@ impl IncidentSink for KubernetesSink {
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(Created::AlreadyThere),
             Err(error) => Err(sink_error(error)),
         }
+    }
+}
+
+impl IncidentSink for KubernetesSink {
+    async fn create(&self, detection: &Detection) -> Result<Created, SinkError> {
+        self.judged(&detection.hop.id.namespace, self.ask(detection).await)
     }
 
     async fn findings(&self) -> Result<Vec<Finding>, FindingsError> {

@@ -22,7 +22,7 @@ pub enum SinkError {
     /// Try again: the pipeline does, for as long as the pod is there, and stores no place meanwhile.
     #[error("failed to create the incident")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The operator lacks a right, which may be given at any moment: tried a few times, since a namespace without it must
+    /// The operator has lacked a right for a while; it may be given at any moment: tried a few times, since a namespace without it must
     /// not hold up the others.
     #[error("failed to create the incident: not allowed")]
     Forbidden(#[source] Box<dyn std::error::Error + Send + Sync>),

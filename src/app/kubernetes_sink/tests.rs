@@ -119,9 +119,16 @@ async fn what_may_pass_later_is_tried_again() {
     assert!(is_unavailable(&create(ResponseTemplate::new(201).set_body_string("cut o")).await));
 }
 
+/// An API server that has just started says the same of every right.
 #[tokio::test]
-async fn a_missing_right_is_told_as_such() {
-    assert!(matches!(create(refusal(403, "Forbidden")).await, Err(SinkError::Forbidden(_))));
+async fn a_missing_right_is_told_as_such_once_it_has_been_missing_for_a_while() {
+    let server = MockServer::start().await;
+    Mock::given(method("GET")).and(path(CHAIN)).respond_with(refusal(403, "Forbidden")).mount(&server).await;
+    let mut sink = sink(&server.uri());
+    assert!(is_unavailable(&sink.create(&detection()).await));
+    assert!(is_unavailable(&sink.create(&detection()).await));
+    sink.patience = Duration::ZERO;
+    assert!(matches!(sink.create(&detection()).await, Err(SinkError::Forbidden(_))));
 }
 
 #[tokio::test]
