@@ -52,9 +52,7 @@ impl KubernetesSink {
         let gone = || SinkError::Refused(format!("chain {}/{} is gone", hop.namespace, hop.chain).into());
         found.and_then(|chain| chain.metadata.uid).ok_or_else(gone)
     }
-}
 
-impl KubernetesSink {
     /// Tells a right that is missing from one that is not known yet.
     fn judged(&self, namespace: &str, result: Result<Created, SinkError>) -> Result<Created, SinkError> {
         let mut forbidden = self.forbidden.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -64,7 +62,7 @@ impl KubernetesSink {
                 let known = since.elapsed() >= self.patience;
                 Err(if known { SinkError::Forbidden(error) } else { SinkError::Unavailable(error) })
             }
-            Err(SinkError::Unavailable(error)) => Err(SinkError::Unavailable(error)),
+            Err(error @ SinkError::Unavailable(_)) => Err(error),
             answered => {
                 forbidden.remove(namespace);
                 answered

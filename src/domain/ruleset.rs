@@ -3,6 +3,7 @@
 //! `matcher` finds the few rules that can match; only they meet the line. The first rule in order decides. Leaves
 //! counting to `window` and `engine`.
 
+mod avx512;
 mod combined;
 mod frequency;
 mod line;

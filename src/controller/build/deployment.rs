@@ -65,12 +65,14 @@ pub fn hop_deployment(chain: &ValidChain<'_>, network: &HopNetwork, recreate: u6
     Deployment { metadata: metadata(chain, hop, Some(hop)), spec: Some(spec), status: None }
 }
 
-/// Multus' annotation: which networks, under which interface names, with which addresses.
-/// What Multus attaches. An interface that had its addresses from the beginning would take packets before there is a kill switch:
-/// `net init` gives them.
+/// Multus' annotation: which networks, under which interface names. An interface that had its addresses from the beginning would
+/// take packets before there is a kill switch: `net init` gives them.
 fn networks(chain: &ValidChain<'_>, network: &HopNetwork) -> String {
     let inner = if network.inner.is_gateway { EXIT_SUFFIX.to_owned() } else { link_suffix(network.index) };
-    let attach = |suffix: &str, interface: &str| json!({"name": object_name(&chain.name(), suffix), "namespace": chain.namespace, "interface": interface});
+    let attach = |suffix: &str, interface: &str| {
+        let name = object_name(&chain.name(), suffix);
+        json!({"name": name, "namespace": chain.namespace, "interface": interface})
+    };
     let mut wanted = vec![attach(&inner, INNER_INTERFACE)];
     if network.outer.is_some() {
         wanted.push(attach(&link_suffix(network.index - 1), OUTER_INTERFACE));

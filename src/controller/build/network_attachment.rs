@@ -1,8 +1,8 @@
 //! NetworkAttachmentDefinitions: one per link between two hops, and two views of the gateway network.
 //!
 //! A bridge has no address on the node: it only joins the pods. A hop's interface comes without an address, which `net init` gives
-//! it behind the kill switch, and `tuning` switches off the forwarding that the pod has from its node. The gateway network is a bridge whatever the links are: applications get their
-//! addresses from a record that each node keeps for itself.
+//! it behind the kill switch, and `tuning` switches off the forwarding that the pod has from its node. The gateway network is a
+//! bridge whatever the links are: applications get their addresses from a record that each node keeps for itself.
 
 use std::collections::BTreeMap;
 

@@ -29,6 +29,18 @@ impl Client {
     }
 }
 
+/// It leaves its hold and is signalled.
+async fn signalled(hop: &mut OpenVpn, client: &mut Client) {
+    assert_eq!(client.says(hop, &[RELEASED]).await, None);
+    client.hears("signal SIGHUP").await;
+}
+
+/// It obeys, and holds when it has read its files; what came of that.
+async fn reread(hop: &mut OpenVpn, client: &mut Client) -> Option<Event> {
+    assert_eq!(client.says(hop, &[THROWN, REREADS]).await, Some(Event::Lost));
+    client.says(hop, &[HOLD]).await
+}
+
 /// A client that holds after its server has refused it, and whose files have changed since.
 async fn refused(directory: &Path) -> (OpenVpn, Client) {
     let socket = directory.join("mgmt");
@@ -61,10 +73,8 @@ const REREADS: &str = ">STATE:1796050258,RECONNECTING,init_instance,,,,,";
 async fn a_holding_client_is_released_to_be_signalled_and_has_reloaded_when_it_holds_again() {
     let directory = tempfile::tempdir().expect("should be made");
     let (mut hop, mut client) = refused(directory.path()).await;
-    assert_eq!(client.says(&mut hop, &[RELEASED]).await, None);
-    client.hears("signal SIGHUP").await;
-    assert_eq!(client.says(&mut hop, &[THROWN, REREADS]).await, Some(Event::Lost));
-    assert_eq!(client.says(&mut hop, &[HOLD]).await, Some(Event::Reloaded));
+    signalled(&mut hop, &mut client).await;
+    assert_eq!(reread(&mut hop, &mut client).await, Some(Event::Reloaded));
 }
 
 /// Or what its server says of the old parameters would be taken for an answer to the new ones.
@@ -72,15 +82,12 @@ async fn a_holding_client_is_released_to_be_signalled_and_has_reloaded_when_it_h
 async fn a_client_that_is_refused_before_it_hears_the_signal_has_not_reloaded() {
     let directory = tempfile::tempdir().expect("should be made");
     let (mut hop, mut client) = refused(directory.path()).await;
-    client.says(&mut hop, &[RELEASED]).await;
-    client.hears("signal SIGHUP").await;
+    signalled(&mut hop, &mut client).await;
     assert_eq!(client.says(&mut hop, &[REFUSED, HOLD]).await, None, "it holds with what it had");
     assert_eq!(client.says(&mut hop, &[IGNORED]).await, None);
     client.hears("hold release").await;
-    client.says(&mut hop, &[RELEASED]).await;
-    client.hears("signal SIGHUP").await;
-    client.says(&mut hop, &[THROWN, REREADS]).await;
-    assert_eq!(client.says(&mut hop, &[HOLD]).await, Some(Event::Reloaded));
+    signalled(&mut hop, &mut client).await;
+    assert_eq!(reread(&mut hop, &mut client).await, Some(Event::Reloaded));
 }
 
 #[tokio::test]
@@ -93,22 +100,18 @@ async fn a_client_that_has_no_socket_yet_is_signalled_again() {
         assert_eq!(client.says(&mut hop, &[IGNORED]).await, None);
     }
     client.hears("signal SIGHUP").await;
-    client.says(&mut hop, &[THROWN, REREADS]).await;
-    assert_eq!(client.says(&mut hop, &[HOLD]).await, Some(Event::Reloaded));
+    assert_eq!(reread(&mut hop, &mut client).await, Some(Event::Reloaded));
 }
 
 #[tokio::test]
 async fn files_that_change_while_they_are_read_are_read_once_more() {
     let directory = tempfile::tempdir().expect("should be made");
     let (mut hop, mut client) = refused(directory.path()).await;
-    client.says(&mut hop, &[RELEASED]).await;
-    client.hears("signal SIGHUP").await;
+    signalled(&mut hop, &mut client).await;
     client.says(&mut hop, &[THROWN, REREADS]).await;
     hop.reload().await;
     assert_eq!(client.says(&mut hop, &[HOLD]).await, None);
     client.hears("hold release").await;
-    client.says(&mut hop, &[RELEASED]).await;
-    client.hears("signal SIGHUP").await;
-    client.says(&mut hop, &[THROWN, REREADS]).await;
-    assert_eq!(client.says(&mut hop, &[HOLD]).await, Some(Event::Reloaded));
+    signalled(&mut hop, &mut client).await;
+    assert_eq!(reread(&mut hop, &mut client).await, Some(Event::Reloaded));
 }

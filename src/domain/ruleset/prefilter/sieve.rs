@@ -5,6 +5,7 @@ use fearless_simd::prelude::*;
 use fearless_simd::{Level, Simd, dispatch, u8x16, u8x64, u32x16};
 
 use super::bitmap::{FOLD_WORD, WIDE, word_at};
+use crate::domain::ruleset::avx512;
 use crate::domain::ruleset::frequency::FOLD;
 
 /// Text is looked at in blocks of this size, and one block beyond.
@@ -39,15 +40,6 @@ pub(super) struct Sieve {
     narrow: Option<Box<[u32; NARROW_WORDS]>>,
 }
 
-/// The processor's vectors, where they collect chosen places by themselves: AVX-512. With AVX2 and SSE 4.2 that takes three
-/// times as long as to look at all places one by one.
-fn level() -> Option<Level> {
-    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-    return Some(Level::new()).filter(|level| level.as_avx512().is_some());
-    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
-    return None;
-}
-
 /// Places of a section that are left, with the hashes of their grams. Those of one block more have room.
 struct Places {
     places: [u32; ROOM],
@@ -62,7 +54,7 @@ impl Sieve {
     /// None for a processor on which that is no quicker, and where so many places are looked at that most would be left.
     /// The grams are folded, and of four bytes or eight.
     pub(super) fn new(stride: usize, grams: &[(usize, u64)]) -> Option<Self> {
-        Self::with(level()?, stride, grams)
+        Self::with(avx512::level()?, stride, grams)
     }
 
     fn with(level: Level, stride: usize, grams: &[(usize, u64)]) -> Option<Self> {

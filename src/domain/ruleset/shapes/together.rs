@@ -9,6 +9,7 @@ use fearless_simd::prelude::*;
 use fearless_simd::{Level, Simd, dispatch, u8x64, u16x32};
 
 use super::{GRAM, GRAMS, KINDS, LENGTH};
+use crate::domain::ruleset::avx512;
 
 /// Text is looked at in blocks of this size, and one block beyond.
 const BLOCK: usize = 64;
@@ -55,19 +56,10 @@ impl Left {
     }
 }
 
-/// The processor's vectors, where a look-up in a table of 128 bytes is one instruction: AVX-512. Elsewhere it takes longer
-/// than to look at the places one by one.
-fn level() -> Option<Level> {
-    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-    return Some(Level::new()).filter(|level| level.as_avx512().is_some());
-    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
-    return None;
-}
-
 impl Together {
     /// None for a processor on which that is no quicker.
     pub(super) fn new(grams: &[Kinds], kind_of: &[u8; 256]) -> Option<Self> {
-        Some(Self::with(level()?, grams, kind_of))
+        Some(Self::with(avx512::level()?, grams, kind_of))
     }
 
     pub(super) fn with(level: Level, grams: &[Kinds], kind_of: &[u8; 256]) -> Self {
