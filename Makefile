@@ -15,6 +15,8 @@ export HOPKEEPER_TEST_BAO ?= $(LAB_DIR)/bin/bao
 export HOPKEEPER_TEST_OTELCOL ?= $(LAB_DIR)/bin/otelcol
 # The crash tests stop the operator at named places; a release never has them.
 CARGO_FLAGS := --features failpoints
+SOURCES ?= kafka elasticsearch pod-logs
+OUTAGE ?= 300
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +68,17 @@ lab-deps:
 lab-down: ## stops all of it and leaves nothing behind
 	$(LAB) down all
 
+test-sources: lab-up ## the scenarios on each log source in turn, with outages of OUTAGE seconds (300): about an hour
+	$(LAB) build es
+	$(LAB) up es shipper_es
+	for source in $(SOURCES); do \
+	  HOPKEEPER_E2E_SOURCE=$$source HOPKEEPER_E2E_OUTAGE_SECONDS=$(OUTAGE) cargo test $(CARGO_FLAGS) --test e2e -- --show-output --test-threads=32 || exit; done
+
+soak: lab-up ## an hour of failures and repairs without Elasticsearch, which takes the chain-state documents
+	$(LAB) build es
+	$(LAB) up es
+	cargo test $(CARGO_FLAGS) --test e2e -- --ignored --nocapture an_hour
+
 test-elasticsearch8: lab-deps ## the suite of Elasticsearch on version 8 instead, with security and TLS
 	$(LAB) build es8
 	$(LAB) up es8
@@ -101,4 +114,4 @@ generate: build lab-tests ## the generated files that are committed: CRDs, rule 
 	HOPKEEPER_GENERATE=1 cargo test $(CARGO_FLAGS) --test helm generated
 	HOPKEEPER_GENERATE=1 cargo test $(CARGO_FLAGS) --test helm readme
 
-.PHONY: help demo test test-elasticsearch8 unit lint build lab-up lab-core lab-tests lab-deps lab-down images-test cluster-test bench bench-engine generate
+.PHONY: help demo test test-sources soak test-elasticsearch8 unit lint build lab-up lab-core lab-tests lab-deps lab-down images-test cluster-test bench bench-engine generate

@@ -13,6 +13,8 @@ mod cluster_of_helm;
 #[path = "../shared/collector.rs"]
 mod collector;
 mod document;
+mod documents;
+mod door;
 #[path = "../shared/elasticsearch.rs"]
 mod elasticsearch;
 mod identity;

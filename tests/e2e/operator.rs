@@ -50,6 +50,24 @@ impl LogSource {
     }
 }
 
+/// Where an operator writes chain-state documents.
+#[derive(Clone)]
+pub struct Documents {
+    pub url: String,
+    pub namespace: &'static str,
+    pub buffer_mib: usize,
+}
+
+impl Documents {
+    fn arguments(&self) -> Vec<String> {
+        let Self { url, namespace, buffer_mib } = self;
+        let text = format!(
+            "--documents --documents-namespace {namespace} --documents-buffer {buffer_mib} --elasticsearch-url {url}"
+        );
+        text.split(' ').map(str::to_owned).collect()
+    }
+}
+
 /// How to start one.
 #[derive(Clone)]
 pub struct Start {
@@ -73,6 +91,8 @@ pub struct Start {
     pub silent_after: &'static str,
     /// Where it sends traces, if anywhere.
     pub otlp_endpoint: Option<String>,
+    /// Where it writes documents, if anywhere; its lines do not come from Elasticsearch then.
+    pub documents: Option<Documents>,
 }
 
 impl Start {
@@ -90,6 +110,7 @@ impl Start {
             lease_namespace: namespace.to_owned(),
             silent_after: "60s",
             otlp_endpoint: None,
+            documents: None,
         }
     }
 
@@ -114,6 +135,7 @@ impl Start {
             .args(["--listen", &listen, "--log", &self.log, "--lease-duration", "5s", "--parameters-poll", "3s"])
             .args(self.source.arguments(self))
             .args(["--silent-after", self.silent_after])
+            .args(self.documents.iter().flat_map(Documents::arguments))
             .args(["--vault-address", "http://127.0.0.1:8200", "--vault-auth", "token"])
             .arg("--vault-credential-file")
             .arg(token)

@@ -28,6 +28,7 @@ mod refusal;
 mod rights;
 mod rotation;
 mod silence;
+mod soak;
 mod terminal;
 mod tutorial;
 
@@ -139,6 +140,19 @@ pub async fn until_repaired(world: &impl AsRef<Chain>, hop: &str, began: Timesta
         phase(i) == IncidentPhase::Recovered && steps > 0 && i.spec.last.time.0 > began
     };
     world.as_ref().until_incident(hop, "is Recovered by a step", LIMIT, repaired).await
+}
+
+/// Prints what times, in seconds, were seen.
+pub fn percentiles(name: &str, mut times: Vec<f64>) {
+    times.sort_by(f64::total_cmp);
+    let at = |share: f64| times[((times.len() - 1) as f64 * share).round() as usize];
+    println!(
+        "{name}: p50 {:.3} s, p99 {:.3} s, max {:.3} s (n = {})",
+        at(0.5),
+        at(0.99),
+        times[times.len() - 1],
+        times.len()
+    );
 }
 
 /// From one time to another, in seconds.

@@ -13,25 +13,13 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::runtime::watcher::{self, Event, watcher};
 use serde_json::json;
 
-use super::{LIMIT, World, refuse, seconds, until_repaired};
+use super::{LIMIT, World, percentiles, refuse, seconds, until_repaired};
 use crate::app;
 use crate::stream::{Shipped, ship};
 use crate::wait::until;
 
 /// Hops that exist on paper only, for incidents that nobody acts on.
 const PAPER_HOPS: usize = 200;
-
-fn percentiles(name: &str, mut times: Vec<f64>) {
-    times.sort_by(f64::total_cmp);
-    let at = |share: f64| times[((times.len() - 1) as f64 * share).round() as usize];
-    println!(
-        "{name}: p50 {:.3} s, p99 {:.3} s, max {:.3} s (n = {})",
-        at(0.5),
-        at(0.99),
-        times[times.len() - 1],
-        times.len()
-    );
-}
 
 #[tokio::test]
 #[ignore = "a benchmark: make bench"]

@@ -3,18 +3,17 @@
 
 use hopkeeper::crd::incident::StepAction;
 use jiff::Timestamp;
-use reqwest::Method;
 use serde_json::json;
 
 use super::rotation::heals;
 use super::{LIMIT, seconds};
 use crate::app;
-use crate::chain::{Chain, berlin, hopkeeper};
+use crate::chain::{Chain, berlin};
+use crate::documents;
 use crate::elasticsearch::Server;
 use crate::lab::LANES;
 use crate::release::{Release, chart, values};
 use crate::turn::{Need, turn};
-use crate::wait::until;
 
 /// How pods reach the host's programs.
 const HOST: &str = "10.200.0.1";
@@ -27,7 +26,7 @@ async fn an_installed_chart_works_with_kafka_elasticsearch_and_openbao_that_are_
     let turn = turn("external", Need::ThisLane(LANES[0])).await;
     turn.lane.mend();
     let Some(elasticsearch) = Server::start(false) else { return };
-    prepare(&elasticsearch).await;
+    documents::prepare(&elasticsearch, DOCUMENTS).await;
     let chain = Chain::vacant(turn.lane, "external").await;
     let release = Release::new("e2e-external-operator");
     let mut values = values(&chain);
@@ -50,8 +49,10 @@ async fn an_installed_chart_works_with_kafka_elasticsearch_and_openbao_that_are_
     let page = app::until_page(&chain, began, LIMIT).await;
     println!("    first page {:.1} s after `helm install` began", seconds(began, page));
     heals(&chain, "entry", &["revoke-password", "entry", "a"], StepAction::RotateInPlace).await;
-    until_documents(&elasticsearch, "the chain, three hops", |states, transitions| states == 4 && transitions > 0)
-        .await;
+    documents::until(&elasticsearch, DOCUMENTS, "the chain, three hops", |states, transitions| {
+        states.len() == 4 && transitions > 0
+    })
+    .await;
 
     let before = chain.state().await;
     values["stack"]["transport"] = json!("elasticsearch");
@@ -60,27 +61,5 @@ async fn an_installed_chart_works_with_kafka_elasticsearch_and_openbao_that_are_
     heals(&chain, "exit", &["revoke-cert", "exit", "a"], StepAction::RotateInPlace).await;
 
     release.uninstall();
-    until_documents(&elasticsearch, "nothing is so any more", |states, _| states == 0).await;
-}
-
-/// An empty home for the documents.
-async fn prepare(elasticsearch: &Server) {
-    for old in [format!("_data_stream/logs-hopkeeper.transition-{DOCUMENTS}"), format!("hopkeeper-state-{DOCUMENTS}")] {
-        elasticsearch.try_to(Method::DELETE, &old, None).await; // There may be none.
-    }
-    hopkeeper(&["setup", "--elasticsearch", &elasticsearch.url, "--documents-namespace", DOCUMENTS]);
-}
-
-/// Waits until the numbers of current states and of transitions fit.
-async fn until_documents(elasticsearch: &Server, what: &str, fit: impl Fn(u64, u64) -> bool) {
-    let count = async |index: String| {
-        elasticsearch.ask(Method::POST, &format!("{index}/_refresh"), None).await;
-        elasticsearch.ask(Method::GET, &format!("{index}/_count"), None).await["count"].as_u64().unwrap_or_default()
-    };
-    until(&format!("Elasticsearch has documents: {what}"), LIMIT, || async {
-        let states = count(format!("hopkeeper-state-{DOCUMENTS}")).await;
-        let transitions = count(format!("logs-hopkeeper.transition-{DOCUMENTS}")).await;
-        if fit(states, transitions) { Ok(()) } else { Err(format!("{states} states, {transitions} transitions")) }
-    })
-    .await;
+    documents::until(&elasticsearch, DOCUMENTS, "nothing is so any more", |states, _| states.is_empty()).await;
 }
