@@ -16,7 +16,7 @@ use crate::turn::{Need, turn};
 use crate::wait::until;
 
 /// The end of the documents' names.
-const DOCUMENTS: &str = "e2e-soak";
+const DOCUMENTS: &str = "e2e_soak";
 /// The least that may wait: an hour's documents are more.
 const BUFFER_MIB: usize = 1;
 /// What the operator's memory may grow by beside it: what an allocator keeps.
