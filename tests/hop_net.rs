@@ -7,6 +7,8 @@
 //! Each test runs itself again in namespaces of its own, with the paths of a real pod; whatever happens to it, the
 //! kernel removes all of it with the first process.
 
+#[path = "hop_net/bridges.rs"]
+mod bridges;
 #[path = "hop_net/chain.rs"]
 mod chain;
 #[path = "hop_net/cni.rs"]

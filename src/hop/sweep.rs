@@ -37,13 +37,21 @@ pub async fn sweep(bridges: &[String]) -> Result<(), HopError> {
     Ok(())
 }
 
-/// How many interfaces a bridge joins; none when there is no such bridge.
+/// How many interfaces a bridge joins: its ports, and macvlan interfaces on it, which are in their pods and can be told by their
+/// having it take frames for all addresses only (they count as one). None when there is no such bridge.
 async fn ports(bridge: &str) -> Result<Option<usize>, HopError> {
-    match command::run(&ip(&["-o", "link", "show", "master", bridge])).await {
-        Ok(ports) => Ok(Some(ports.lines().count())),
+    let is_there = |answer: Result<String, HopError>| match answer {
+        Ok(text) => Ok(Some(text)),
         Err(HopError::Command { .. }) => Ok(None),
         Err(error) => Err(error),
-    }
+    };
+    let Some(ports) = is_there(command::run(&ip(&["-o", "link", "show", "master", bridge])).await)? else {
+        return Ok(None);
+    };
+    let Some(itself) = is_there(command::run(&ip(&["-o", "-d", "link", "show", "dev", bridge])).await)? else {
+        return Ok(None);
+    };
+    Ok(Some(ports.lines().count() + usize::from(!itself.contains(" promiscuity 0 "))))
 }
 
 fn ip(arguments: &[&str]) -> Vec<String> {

@@ -35,6 +35,7 @@ mod scenarios;
 mod shown;
 mod stand_in;
 mod stream;
+mod trap;
 mod turn;
 mod wait;
 mod walls;

@@ -21,8 +21,9 @@ pub(crate) fn berlin(links: Value) -> VpnChain {
         serde_saphyr::from_str(include_str!("../../examples/berlin.yaml")).expect("should be YAML");
     manifest["metadata"]["namespace"] = "demo".into();
     manifest["metadata"]["uid"] = "11111111-2222-3333-4444-555555555555".into();
+    let placement = if links["type"] == "bridge" { "SameNode" } else { "Spread" };
+    manifest["spec"]["placement"] = placement.into();
     manifest["spec"]["links"] = links;
-    manifest["spec"]["placement"] = "Spread".into();
     hopkeeper::manifest::check(&manifest).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
@@ -62,6 +63,11 @@ pub(crate) fn links(chain: &ValidChain<'_>, hop: usize, node: Place, pod: Place)
 }
 
 impl Attachment {
+    /// Its name in the pod.
+    pub(crate) fn interface(&self) -> &str {
+        &self.interface
+    }
+
     /// Runs the definition's plugins one after the other.
     pub(crate) fn add(&self) -> Result<(), String> {
         let mut previous = Value::Null;

@@ -25,12 +25,16 @@ fn nodes(lab: &Lab) -> [Node; 3] {
     [0, 1, 2].map(|node| lab.pod(&format!("node{node}"), &address(node)))
 }
 
-fn attach(attachments: &[Attachment]) {
+pub(crate) fn attach(attachments: &[Attachment]) {
     attachments.iter().for_each(|attachment| attachment.add().unwrap_or_else(|why| panic!("{why}")));
 }
 
+pub(crate) fn detach(attachments: &[Attachment]) {
+    attachments.iter().for_each(|attachment| attachment.delete().unwrap_or_else(|why| panic!("{why}")));
+}
+
 /// Whether the end of a link at `place` reaches an address, with a packet of `size` bytes.
-fn reaches(place: Place, address: &str, size: u16) -> bool {
+pub(crate) fn reaches(place: Place, address: &str, size: u16) -> bool {
     place.sh(&format!("busybox ping -c 3 -i 0.2 -W 1 -s {} {address} >/dev/null && echo yes || echo no", size - 28))
         == "yes"
 }
@@ -92,9 +96,7 @@ fn a_chain_over_three_nodes(lab: &mut Lab) {
 
     fs::write(LIST, format!("{}\n{}\n", address(0), address(1))).expect("should write");
     until("a node that has left is no destination", Duration::from_secs(20), || destinations(nodes[0].at) == 1);
-    for attachment in &attachments {
-        attachment.delete().unwrap_or_else(|why| panic!("{why}"));
-    }
+    detach(&attachments);
     assert_eq!(middle.sh("ls /sys/class/net"), "eth0\nlo\ntun0", "nothing of a link should stay");
     kept.iter_mut().for_each(end);
     assert_eq!(destinations(nodes[0].at), 1, "the device should outlive its keeper");
@@ -142,7 +144,7 @@ fn two_nodes_on_one_wire(lab: &mut Lab) {
     assert_eq!(pods[0].sh("ls /sys/class/net"), "eth0\nlo", "nothing of a link should stay");
 }
 
-fn with_plugins(name: &str, test: fn(&mut Lab)) {
+pub(crate) fn with_plugins(name: &str, test: fn(&mut Lab)) {
     let plugin = format!("{PLUGINS}/macvlan");
     if !fs::exists(&plugin).is_ok_and(|there| there) {
         assert!(std::env::var_os("CI").is_none(), "this test needs {plugin}, and CI must not skip it");

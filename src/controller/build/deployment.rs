@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde_json::json;
 
-use super::network_attachment::{EXIT_SUFFIX, link_suffix};
+use super::network_attachment::Network;
 use super::{Images, PodSettings, ValidChain, labels, metadata, object_name};
 use crate::controller::validate::Medium;
 use crate::crd::names;
@@ -68,14 +68,18 @@ pub fn hop_deployment(chain: &ValidChain<'_>, network: &HopNetwork, recreate: u6
 /// Multus' annotation: which networks, under which interface names. An interface that had its addresses from the beginning would
 /// take packets before there is a kill switch: `net init` gives them.
 fn networks(chain: &ValidChain<'_>, network: &HopNetwork) -> String {
-    let inner = if network.inner.is_gateway { EXIT_SUFFIX.to_owned() } else { link_suffix(network.index) };
     let attach = |suffix: &str, interface: &str| {
         let name = object_name(&chain.name(), suffix);
         json!({"name": name, "namespace": chain.namespace, "interface": interface})
     };
-    let mut wanted = vec![attach(&inner, INNER_INTERFACE)];
-    if network.outer.is_some() {
-        wanted.push(attach(&link_suffix(network.index - 1), OUTER_INTERFACE));
+    let inner = if network.inner.is_gateway { Network::Gateway } else { Network::Link(network.index) };
+    let outer = network.outer.as_ref().map(|_| Network::Link(network.index - 1));
+    let mut wanted = Vec::new();
+    for (network, interface) in [(Some(inner), INNER_INTERFACE), (outer, OUTER_INTERFACE)] {
+        let Some(network) = network else { continue };
+        // The port comes first: it makes the bridge.
+        wanted.extend(network.port_suffix(chain).map(|port| attach(&port, &format!("{interface}port"))));
+        wanted.push(attach(&network.suffix(), interface));
     }
     json!(wanted).to_string()
 }

@@ -1,8 +1,14 @@
-//! NetworkAttachmentDefinitions: one per link between two hops, and two views of the gateway network.
+//! NetworkAttachmentDefinitions: of each link between two hops, and of the gateway network.
 //!
-//! A bridge has no address on the node: it only joins the pods. A hop's interface comes without an address, which `net init` gives
-//! it behind the kill switch, and `tuning` switches off the forwarding that the pod has from its node. The gateway network is a
-//! bridge whatever the links are: applications get their addresses from a record that each node keeps for itself.
+//! An end of a network is a macvlan interface: on one of the node's, or on a bridge that is there for this network alone. What
+//! crosses a bridge from port to port is shown to the node's iptables where `net.bridge.bridge-nf-call-iptables` is 1, as on
+//! most nodes: a packet to the address of a Service, or to the node's own, would be sent on by the node, beside the tunnels.
+//! Macvlan interfaces hand frames to one another, and the node does not see them. Each hop has a port of the bridge beside: it
+//! makes the bridge, and a bridge without one has no carrier. Nothing is sent by it.
+//!
+//! A hop's interface comes without an address, which `net init` gives it behind the kill switch, and `tuning` switches off the
+//! forwarding that the pod has from its node. The gateway network is on a bridge whatever the links are: applications get their
+//! addresses from a record that each node keeps for itself.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +23,8 @@ use crate::crd::chain::MAX_HOPS;
 const ETHERNET_MTU: u16 = 1500;
 
 const NO_FORWARDING: (&str, &str) = ("net.ipv4.ip_forward", "0");
-/// Both ends that a hop has are on one segment, where the kernel would answer ARP for the one by the other: the neighbour's packets
-/// would come in on the wrong side, and the kill switch drops them there.
+/// Two interfaces that a hop has are on one segment, where the kernel would answer ARP for the one by the other: the neighbour's
+/// packets would come in on the wrong side, and the kill switch drops them there.
 const OWN_ADDRESSES: (&str, &str) = ("net.ipv4.conf.all.arp_ignore", "1");
 
 /// The kind, which Multus defines.
@@ -35,21 +41,59 @@ pub fn api_resource() -> ApiResource {
 
 /// The suffix of the definition that applications name.
 pub const GATEWAY_SUFFIX: &str = "gateway";
-/// The suffix of the exit hop's definition: the same bridge.
-pub const EXIT_SUFFIX: &str = "exit-gateway";
+/// The suffix of the exit hop's definition: the same network.
+const EXIT_SUFFIX: &str = "exit-gateway";
 
-/// The suffix of the definition of link `k`, between hop `k` and hop `k + 1`.
-#[must_use]
-pub fn link_suffix(link: usize) -> String {
-    format!("link-{link}")
+/// A network that a hop has an end of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// Link `k`, between hop `k` and hop `k + 1`.
+    Link(usize),
+    /// That of the exit hop and the applications.
+    Gateway,
+}
+
+impl Network {
+    /// The suffix of the definition of a hop's end.
+    #[must_use]
+    pub fn suffix(self) -> String {
+        match self {
+            Self::Link(link) => format!("link-{link}"),
+            Self::Gateway => EXIT_SUFFIX.to_owned(),
+        }
+    }
+
+    /// The suffix of the definition of a hop's port, where the network is on a bridge.
+    #[must_use]
+    pub fn port_suffix(self, chain: &ValidChain<'_>) -> Option<String> {
+        matches!(self.segment(chain), Segment::Bridge(_)).then(|| format!("{}-port", self.suffix()))
+    }
+
+    fn segment(self, chain: &ValidChain<'_>) -> Segment {
+        match (self, &chain.medium) {
+            (Self::Gateway, _) => Segment::Bridge(gateway_bridge(chain)),
+            (Self::Link(link), Medium::Bridge) => Segment::Bridge(link_bridge(chain, link)),
+            (Self::Link(_), Medium::Macvlan { master }) => Segment::Interface(master.clone()),
+        }
+    }
+}
+
+/// What the ends of a network are on.
+enum Segment {
+    /// A bridge of its own, by its name.
+    Bridge(String),
+    /// An interface of the node, by its name.
+    Interface(String),
 }
 
 /// Every definition of the chain.
 #[must_use]
 pub fn network_attachments(chain: &ValidChain<'_>) -> Vec<DynamicObject> {
-    let gateway = gateway_bridge(chain);
     let plan = &chain.plan;
-    let applications = json!({
+    let links = plan.links.iter().map(|link| Network::Link(link.index));
+    let mut all: Vec<_> = links.chain([Network::Gateway]).flat_map(|network| of_hops(chain, network)).collect();
+    let mut applications = macvlan(&gateway_bridge(chain));
+    applications["ipam"] = json!({
         "type": "host-local",
         "ranges": [[{
             "subnet": plan.gateway.to_string(),
@@ -60,15 +104,36 @@ pub fn network_attachments(chain: &ValidChain<'_>) -> Vec<DynamicObject> {
         // Two halves beat the default route by eth0 without having to replace it.
         "routes": [{"dst": "0.0.0.0/1"}, {"dst": "128.0.0.0/1"}],
     });
-    let mut all: Vec<_> = plan
-        .links
-        .iter()
-        .map(|link| definition(chain, &link_suffix(link.index), link_plugins(chain, link.index)))
-        .collect();
-    all.push(definition(chain, EXIT_SUFFIX, with_sysctls(bridge(&gateway), &[NO_FORWARDING])));
-    let application_side = json!([{"type": "bridge", "bridge": gateway, "isGateway": false, "ipam": applications}]);
-    all.push(definition(chain, GATEWAY_SUFFIX, application_side));
+    all.push(definition(chain, GATEWAY_SUFFIX, json!([applications])));
     all
+}
+
+/// What hops attach to a network by: their end of it, and on a bridge their port.
+fn of_hops(chain: &ValidChain<'_>, network: Network) -> Vec<DynamicObject> {
+    let (mut end, port) = match network.segment(chain) {
+        Segment::Bridge(bridge) => {
+            (macvlan(&bridge), Some(json!({"type": "bridge", "bridge": bridge, "isGateway": false})))
+        }
+        Segment::Interface(master) => (macvlan(&master), None),
+    };
+    let mut ports = Vec::new();
+    if let (Some(mut port), Some(suffix)) = (port, network.port_suffix(chain)) {
+        // That of an interface of the node is the interface's, and the gateway's is no tunnel's.
+        if chain.chain.spec.mtu > ETHERNET_MTU && network != Network::Gateway {
+            (port["mtu"], end["mtu"]) = (json!(chain.chain.spec.mtu), json!(chain.chain.spec.mtu));
+        }
+        ports.push(definition(chain, &suffix, with_sysctls(port)));
+    }
+    ports.into_iter().chain([definition(chain, &network.suffix(), with_sysctls(end))]).collect()
+}
+
+fn with_sysctls(plugin: Value) -> Value {
+    let sysctls: BTreeMap<_, _> = [NO_FORWARDING, OWN_ADDRESSES].into();
+    json!([plugin, {"type": "tuning", "sysctl": sysctls}])
+}
+
+fn macvlan(master: &str) -> Value {
+    json!({"type": "macvlan", "master": master, "mode": "bridge"})
 }
 
 /// The bridges that the chain may have on a node: of every link that it could have had before its spec changed.
@@ -84,36 +149,6 @@ fn link_bridge(chain: &ValidChain<'_>, link: usize) -> String {
 
 fn gateway_bridge(chain: &ValidChain<'_>) -> String {
     bridge_name(chain, "gw")
-}
-
-/// The plugins that make one end of a link. Its MTU is that of the interface which it is on.
-fn link_plugins(chain: &ValidChain<'_>, link: usize) -> Value {
-    match &chain.medium {
-        Medium::Bridge => {
-            let mut plugin = bridge(&link_bridge(chain, link));
-            let mtu = chain.chain.spec.mtu;
-            if mtu > ETHERNET_MTU {
-                plugin["mtu"] = json!(mtu);
-            }
-            with_sysctls(plugin, &[NO_FORWARDING])
-        }
-        // Two pods on one node reach each other, as two on different nodes do.
-        Medium::Macvlan { master } => {
-            let plugin = json!({
-                "type": "macvlan", "master": master, "mode": "bridge",
-            });
-            with_sysctls(plugin, &[NO_FORWARDING, OWN_ADDRESSES])
-        }
-    }
-}
-
-fn bridge(name: &str) -> Value {
-    json!({"type": "bridge", "bridge": name, "isGateway": false})
-}
-
-fn with_sysctls(plugin: Value, sysctls: &[(&str, &str)]) -> Value {
-    let sysctls: BTreeMap<_, _> = sysctls.iter().copied().collect();
-    json!([plugin, {"type": "tuning", "sysctl": sysctls}])
 }
 
 fn definition(chain: &ValidChain<'_>, suffix: &str, plugins: Value) -> DynamicObject {

@@ -136,6 +136,33 @@ fn the_links_and_the_gateway_network() {
     });
 }
 
+/// What crosses a bridge from port to port is shown to the node's iptables.
+#[test]
+fn nothing_is_sent_by_a_port_of_a_bridge() {
+    with_berlin(|chain| {
+        let kind = |name: &str| {
+            let all = network_attachment::network_attachments(chain);
+            let network = all.iter().find(|network| network.name_any() == name).unwrap();
+            let config: Value = serde_json::from_str(network.data["spec"]["config"].as_str().unwrap()).unwrap();
+            config["plugins"][0]["type"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(kind("berlin-gateway"), "macvlan", "the applications'");
+        for hop in &chain.plan.hops {
+            let template = deployment::hop_deployment(chain, hop, 0, &pods()).spec.unwrap().template;
+            let asked = &template.metadata.unwrap().annotations.unwrap()[names::NETWORKS];
+            let asked: Vec<Value> = serde_json::from_str(asked).unwrap();
+            let mut made = false;
+            for network in &asked {
+                let interface = network["interface"].as_str().unwrap();
+                let is_port = kind(network["name"].as_str().unwrap()) == "bridge";
+                assert!(!is_port || interface.ends_with("port"), "{network}");
+                assert!(is_port || made, "its bridge comes first: {asked:?}");
+                made = is_port;
+            }
+        }
+    });
+}
+
 /// A pod forwards what its node does when it begins, and its kill switch comes with its first container.
 #[test]
 fn nobody_can_send_to_a_hop_before_its_kill_switch() {
@@ -164,7 +191,9 @@ fn links_that_cross_nodes() {
             let config = |n: &DynamicObject| serde_json::from_str(n.data["spec"]["config"].as_str().unwrap()).unwrap();
             let all: BTreeMap<String, Value> = networks.iter().map(|n| (n.name_any(), config(n))).collect();
             let gateway = all["berlin-gateway"]["plugins"][0]["type"].clone();
-            assert_eq!(gateway, "bridge", "applications stay on the exit hop's node");
+            assert_eq!(gateway, "macvlan", "{all:?}");
+            let port = &all["berlin-exit-gateway-port"]["plugins"][0];
+            assert_eq!(port["bridge"], all["berlin-gateway"]["plugins"][0]["master"], "on the exit hop's node");
             let template = deployment::hop_deployment(chain, &chain.plan.hops[2], 0, &pods()).spec.unwrap().template;
             let metadata = template.metadata.unwrap();
             let networks: Value =
@@ -197,13 +226,16 @@ fn only_hops_that_are_spread_carry_the_label_that_keeps_the_others_from_followin
 fn bridges_let_through_what_a_larger_cluster_network_carries() {
     let mut chain = berlin();
     let mtu = |chain: &VpnChain| {
-        let link = network_attachment::network_attachments(&validate(chain).unwrap()).swap_remove(0);
-        serde_json::from_str::<Value>(link.data["spec"]["config"].as_str().unwrap()).unwrap()["plugins"][0]["mtu"]
-            .clone()
+        let all = network_attachment::network_attachments(&validate(chain).unwrap());
+        ["berlin-link-0", "berlin-link-0-port", "berlin-gateway"].map(|name| {
+            let network = all.iter().find(|network| network.name_any() == name).unwrap();
+            let config: Value = serde_json::from_str(network.data["spec"]["config"].as_str().unwrap()).unwrap();
+            config["plugins"][0]["mtu"].clone()
+        })
     };
-    assert_eq!(mtu(&chain), Value::Null, "the kernel's own 1500");
+    assert_eq!(mtu(&chain), [Value::Null, Value::Null, Value::Null], "the kernel's own 1500");
     chain.spec.mtu = 8950;
-    assert_eq!(mtu(&chain), 8950);
+    assert_eq!(mtu(&chain), [json!(8950), json!(8950), Value::Null]);
 }
 
 #[test]

@@ -201,7 +201,11 @@ fn networks(chain: &Chain) -> BTreeMap<String, (Value, Value)> {
         .iter_mut()
         .map(|n| (n["metadata"]["name"].to_string(), (n["metadata"]["uid"].take(), n["spec"].take())))
         .collect();
-    assert_eq!(networks.len(), 4, "two links, and a gateway for applications and for the exit: {networks:?}");
+    assert_eq!(
+        networks.len(),
+        7,
+        "an end and a port of two links and of the gateway, and what applications name: {networks:?}"
+    );
     networks
 }
 

@@ -61,8 +61,8 @@ async fn a_chain_on_a_vxlan_carries_pages_and_lets_nothing_out_beside_its_tunnel
         chain.lane.link_prefix()
     );
     let interfaces = lab(&["node", "bash", "-c", &of_pods]);
-    // Two links, with two ends each.
-    assert_eq!(interfaces.matches("macvlan mode bridge").count(), 4, "{interfaces}");
+    // Two links with two ends each, and the exit hop's of the gateway.
+    assert_eq!(interfaces.matches("macvlan mode bridge").count(), 5, "{interfaces}");
 
     let captures = ["entry", "middle", "exit"].map(|hop| async move {
         let pod = chain.pod(hop).await.name_any();

@@ -16,6 +16,7 @@ use crate::chain::{berlin, kubectl};
 use crate::collector::{Collector, Place};
 use crate::lab::{Capture, LANES, Lane, lab};
 use crate::leaks::{Leaker, outside};
+use crate::trap::Trap;
 use crate::turn::{Need, turn};
 use crate::wait::until;
 use crate::walls::{Neighbour, everything, inside};
@@ -37,6 +38,8 @@ async fn no_packet_leaves_beside_the_tunnels() {
     drop(fault);
     let leaked = capture.stop();
     assert_eq!(leaked.len(), 0, "in a rotation: {leaked:#?}");
+
+    services_are_no_way_out(&world).await;
 
     // The hops inside of one that is made anew go on sending by it. Then all of them at once.
     for hops in [&HOPS[..1], &HOPS[1..2], &HOPS[2..], &HOPS] {
@@ -60,6 +63,18 @@ async fn no_packet_leaves_beside_the_tunnels() {
     let leaked = capture.stop();
     println!("    packets beside the tunnels: 0 with the kill switch, {} without it", leaked.len());
     policies_are_a_second_wall(&mut world).await;
+}
+
+/// What an application, or a hop by its inner side, sends to the address of a Service goes into the tunnel as all does.
+async fn services_are_no_way_out(world: &World) {
+    let trap = Trap::set(&world.chain).await;
+    let app = world.chain.api::<Pod>().get("app").await.expect("the application should be there");
+    let capture = outside("leak-service");
+    for _ in 0..5 {
+        inside(&app, &trap.attempts());
+    }
+    let leaked = capture.stop();
+    assert_eq!(leaked.len(), 0, "to a Service: {leaked:#?}");
 }
 
 /// Deletes the hops' pods and waits for their successors.
@@ -114,13 +129,12 @@ async fn policies_are_a_second_wall(world: &mut World) {
 #[tokio::test]
 async fn each_segment_carries_only_its_outer_tunnel_and_the_web_server_sees_the_exit() {
     let world = World::up("segments", |_| ()).await;
-    let bridge = |definition: &str| bridge(&world.chain.namespace, definition);
     let server = |last, port| format!("{}.{port}", world.chain.lane.address(last));
-    let entry = format!("pod:{}/{}", world.chain.namespace, world.chain.pod("entry").await.name_any());
+    let pod = async |hop| format!("pod:{}/{}", world.chain.namespace, world.chain.pod(hop).await.name_any());
     let segments = [
-        ("exit to middle", bridge("berlin-link-1"), server(13, 1194)),
-        ("middle to entry", bridge("berlin-link-0"), server(12, 51820)),
-        ("entry to the internet", entry, server(11, 1194)),
+        ("exit to middle", pod("middle").await + "/in0", server(13, 1194)),
+        ("middle to entry", pod("entry").await + "/in0", server(12, 51820)),
+        ("entry to the internet", pod("entry").await, server(11, 1194)),
     ];
     for (name, place, server) in segments {
         // Neighbours on a link look each other up by ARP; nothing else may be there.
@@ -244,7 +258,7 @@ async fn a_deleted_chain_leaves_nothing_behind() {
     let world = World::up("deleted", |_| ()).await;
     let namespace = &world.chain.namespace;
     kubectl(&["-n", namespace, "delete", "pod", "app", "--wait=true"]);
-    let definitions = ["berlin-link-0", "berlin-link-1", "berlin-gateway"];
+    let definitions = ["berlin-link-0-port", "berlin-link-1-port", "berlin-exit-gateway-port"];
     let bridges: Vec<_> = definitions.iter().map(|d| bridge(namespace, d)).collect();
     let on_node = |name: &String| lab(&["node", "sh", "-c", "/usr/sbin/ip -o link"]).contains(name.as_str());
     assert!(bridges.iter().all(on_node), "the bridges should be there before: {bridges:?}");

@@ -17,6 +17,6 @@
 {{- $range := dict "subnet" .cidr "gateway" (include "hopkeeper.intToIp" (add $base 1))
       "rangeStart" (include "hopkeeper.intToIp" (add $base 16)) "rangeEnd" (include "hopkeeper.intToIp" (add $base $size -2)) -}}
 {{- $ipam := dict "type" "host-local" "ranges" (list (list $range)) "routes" (list (dict "dst" "0.0.0.0/1") (dict "dst" "128.0.0.0/1")) -}}
-{{- $plugin := dict "type" "bridge" "bridge" $bridge "isGateway" false "ipam" $ipam -}}
+{{- $plugin := dict "type" "macvlan" "master" $bridge "mode" "bridge" "ipam" $ipam -}}
 {{- dict "cniVersion" "0.4.0" "name" (printf "%s-%s-gateway" .namespace .name) "plugins" (list $plugin) | toJson -}}
 {{- end -}}

@@ -1,0 +1,81 @@
+//! Links on bridges, on a node that has iptables look at what its bridges carry: what the operator renders, by the real CNI plugins.
+
+use serde_json::json;
+
+use super::cni::{Attachment, berlin, links, planned};
+use super::hop::{HOPKEEPER, NET_RIGHTS};
+use super::lab::{Lab, Place};
+use super::links::{attach, detach, reaches, with_plugins};
+
+/// The address of a Service. The node sends on what it sees of it, to a server beyond the cluster.
+const SERVICE: &str = "10.96.0.10";
+
+/// As nodes are: forwarding, with rules for Services; and as Docker leaves them: what is not expected is not forwarded.
+const NODE: &str = "echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables
+    nft 'table ip node {
+        chain services { type nat hook prerouting priority dstnat; ip daddr 10.96.0.10 counter dnat to 203.0.113.80; }
+        chain forward { type filter hook forward priority filter; policy drop; }
+    }'";
+
+fn two_hops_on_one_node(lab: &mut Lab) {
+    let node = lab.pod("node", "203.0.113.200");
+    node.sh(NODE);
+    let chain = berlin(json!({"type": "bridge"}));
+    let chain = planned(&chain);
+    let pods = [lab.pod("outer", "203.0.113.101"), lab.pod("inner", "203.0.113.102")];
+    let (ports, ends): (Vec<Attachment>, Vec<_>) = (0..2)
+        .flat_map(|hop| links(&chain, hop, node.at, pods[hop].at))
+        .partition(|attachment| attachment.interface().ends_with("port"));
+    assert_eq!((ports.len(), ends.len()), (3, 3), "an end of link 0, and of link 1 and the other of link 0");
+    attach(&ports);
+    attach(&ends);
+    let bridge = node.sh("ip -o link show type bridge | grep -o 'hk[0-9a-f]*l0'");
+
+    let link = &chain.plan.links[0];
+    let (outer, inner) = (link.outer_hop.addr().to_string(), link.inner_hop.addr().to_string());
+    // As `net init` does.
+    pods[0].sh(&format!("ip addr replace {} dev in0", link.outer_hop));
+    pods[1].sh(&format!("ip addr replace {} dev out0; ip route add {SERVICE} via {outer}", link.inner_hop));
+    assert!(reaches(pods[1].at, &outer, 1500) && reaches(pods[0].at, &inner, 1500), "both ways");
+
+    pods[0].sh("nft 'table ip seen {
+        chain packets { type filter hook prerouting priority raw; ip daddr 10.96.0.10 counter; }
+    }'");
+    let seen_by = |place: Place| -> u32 {
+        let packets =
+            place.sh(&format!("nft list ruleset | grep 'daddr {SERVICE}' | sed 's/.*packets \\([0-9]*\\).*/\\1/'"));
+        packets.parse().unwrap_or_else(|_| panic!("should count: {packets}"))
+    };
+    let ask = format!("for i in 1 2 3; do echo query >/dev/udp/{SERVICE}/53; done");
+    pods[1].sh(&ask);
+    assert_eq!((seen_by(pods[0].at), seen_by(node.at)), (3, 0), "the outer hop gets it, and the node sees nothing");
+
+    // From port to port it would be otherwise: the test can fail.
+    pods[0].sh(&format!("ip addr flush dev in0; ip addr add {} dev in0port", link.outer_hop));
+    pods[1].sh(&format!(
+        "ip addr flush dev out0; ip addr add {} dev out0port; ip route add {SERVICE} via {outer}",
+        link.inner_hop
+    ));
+    assert!(!reaches(pods[1].at, &outer, 1500), "the node's rules are asked");
+    pods[1].sh(&ask);
+    assert!(seen_by(node.at) > 0 && seen_by(pods[0].at) == 3, "and send it elsewhere");
+
+    swept(node.at, &bridge, &ports, &ends);
+}
+
+/// A bridge is removed once no interface is on it.
+fn swept(node: Place, bridge: &str, ports: &[Attachment], ends: &[Attachment]) {
+    let is_left = || {
+        node.sh(&format!("{NET_RIGHTS} {HOPKEEPER} hop net sweep {bridge}"));
+        node.sh(&format!("ip -o link show {bridge} 2>/dev/null || :")).contains(bridge)
+    };
+    detach(ports);
+    assert!(is_left(), "the ends are on it, in pods that nobody here sees");
+    detach(ends);
+    assert!(!is_left());
+}
+
+#[test]
+fn what_links_on_bridges_carry_is_not_the_nodes_affair() {
+    with_plugins("bridges::what_links_on_bridges_carry_is_not_the_nodes_affair", two_hops_on_one_node);
+}
