@@ -9,9 +9,7 @@ use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
 use kube_lease_manager::LeaseManagerBuilder;
 use prometheus::Registry;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::RunConfig;
@@ -30,6 +28,7 @@ use crate::parameters::vault::Vault;
 use crate::pipeline::{HopDirectory, Pipeline};
 use crate::traces::{self, TraceSink};
 use fallback::Fallback;
+use tasks::Tasks;
 
 pub mod cursor_store;
 pub mod documents;
@@ -45,10 +44,9 @@ pub mod rule_events;
 pub mod rule_watch;
 pub mod silence;
 pub mod status_page;
+mod tasks;
 
 const LEASE: &str = "hopkeeper";
-/// Tasks get this long to finish what they do.
-const SHUTDOWN: Duration = Duration::from_secs(10);
 
 /// Runs the operator until SIGTERM or SIGINT.
 ///
@@ -76,16 +74,16 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
     let directory = HopDirectory::new();
     let listening = silence::Listening::prepare(&config, &client, &directory, &registry)?;
 
-    let mut tasks = JoinSet::new();
+    let mut tasks = Tasks::default();
     let chains = hop_watch::ChainUids::default();
     let ready = Arc::new(watch::Sender::new(false));
 
     let watches =
         hop_watch::run(client.clone(), config.namespace.clone(), directory.clone(), chains.clone(), stop.clone());
-    tasks.spawn(named("hop watch", async {
+    tasks.spawn("hop watch", async {
         watches.await;
         Ok(())
-    }));
+    });
 
     let sink = kubernetes_sink::KubernetesSink::new(client.clone(), config.namespace.clone(), chains.clone());
     let state = RulesState { rules: rules.rules().len(), problem: None };
@@ -106,10 +104,10 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
             after: config.silent_after,
         };
         let stop = stop.clone();
-        tasks.spawn(named("fallback", async {
+        tasks.spawn("fallback", async {
             fallback.run(stop).await;
             Ok(())
-        }));
+        });
     }
     let pipeline = pipeline.following(rules_in_use).noting(listening.as_ref().map(|l| l.hearing.clone()));
     let (pipeline_stop, leads) = (stop.clone(), watch::Sender::new(false));
@@ -123,9 +121,9 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
         };
         let (namespace, auth) = (config.namespace.clone(), config.status_page.auth);
         let served = status_page::run(listener, client.clone(), namespace, auth, replica, stop.clone());
-        tasks.spawn(named("status page", served));
+        tasks.spawn("status page", served);
     }
-    tasks.spawn(named("pipeline", async move {
+    tasks.spawn("pipeline", async move {
         // Readers of Kafka share the work; of another source one is enough, and two would move one cursor.
         let may_read = async { source.is_shared() || led.wait_for(|leads| *leads).await.is_ok() };
         if pipeline_stop.run_until_cancelled(may_read).await == Some(true) {
@@ -133,56 +131,56 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
         }
         pipeline_stop.cancelled().await;
         Ok(())
-    }));
+    });
 
     if let Some(path) = config.rules.clone() {
         let watches = rule_watch::RuleWatch::new(path, config.base(), rules, state, rule_metrics).run(stop.clone());
-        tasks.spawn(named("rule watch", async {
+        tasks.spawn("rule watch", async {
             watches.await;
             Ok(())
-        }));
+        });
         if let Some(pod) = own_pod::OwnPod::of(&config) {
             let recorder = recorder(&client, config.pod_name.clone());
             let events = rule_events::run(client.clone(), recorder, pod, rules_state.clone(), stop.clone());
-            tasks.spawn(named("rule events", async {
+            tasks.spawn("rule events", async {
                 events.await;
                 Ok(())
-            }));
+            });
         }
     }
 
     let logs = listening.as_ref().map(|listening| listening.logs.clone());
     if let Some(listening) = listening {
         let (identity, leads, stop) = (identity.clone(), leads.subscribe(), stop.clone());
-        tasks.spawn(named("silence", async move {
+        tasks.spawn("silence", async move {
             listening.run(&identity, leads, stop).await;
             Ok(())
-        }));
+        });
     }
 
     if let Some(writer) = writer {
         let stop = stop.clone();
-        tasks.spawn(named("documents", async move {
+        tasks.spawn("documents", async move {
             // Ends after the leader's part, which it takes the last documents from.
             writer.run().await;
             stop.cancelled().await;
             Ok(())
-        }));
+        });
     }
 
     if let Some(exporter) = exporter {
         let stop = stop.clone();
-        tasks.spawn(named("traces", async move {
+        tasks.spawn("traces", async move {
             // Ends after the leader's part too.
             exporter.run().await;
             stop.cancelled().await;
             Ok(())
-        }));
+        });
     }
 
     let endpoints = Endpoints { registry, ready: ready.clone() };
     let serve = http::serve(listener, endpoints, stop.clone());
-    tasks.spawn(named("http", async { Ok(serve.await?) }));
+    tasks.spawn("http", async { Ok(serve.await?) });
     let means = Means {
         identity,
         vault,
@@ -193,48 +191,16 @@ pub async fn run(config: RunConfig, rules: RuleSet) -> anyhow::Result<()> {
         documents: documents.map(|sink| sink.naming_traces(traces.is_some())),
         traces,
     };
-    tasks.spawn(named("leader", lead(client, config, means, leads, stop.clone())));
-    let synced = stop.clone();
-    tasks.spawn(named("readiness", async move {
-        directory.synced().await;
-        ready.send_replace(true);
-        synced.cancelled().await;
+    tasks.spawn("leader", lead(client, config, means, leads, stop.clone()));
+    let stopped = stop.clone();
+    tasks.spawn("readiness", async move {
+        if stopped.run_until_cancelled(directory.synced()).await.is_some() {
+            ready.send_replace(true);
+            stopped.cancelled().await;
+        }
         Ok(())
-    }));
-    supervise(tasks, stop).await
-}
-
-async fn named(
-    name: &'static str,
-    task: impl Future<Output = anyhow::Result<()>>,
-) -> (&'static str, anyhow::Result<()>) {
-    (name, task.await)
-}
-
-/// Waits for a signal or for the first task that ends, then lets the others finish.
-async fn supervise(
-    mut tasks: JoinSet<(&'static str, anyhow::Result<()>)>,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let outcome = tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
-        ended = tasks.join_next() => Err(match ended {
-            Some(Ok((name, Ok(())))) => anyhow!("task {name:?} ended, which it never should"),
-            Some(Ok((name, Err(error)))) => error.context(format!("task {name:?} failed")),
-            Some(Err(panicked)) => anyhow!(panicked).context("a task panicked"),
-            None => anyhow!("there were no tasks"),
-        }),
-    };
-    tracing::info!("Stopping.");
-    stop.cancel();
-    let finish = async { while tasks.join_next().await.is_some() {} };
-    if tokio::time::timeout(SHUTDOWN, finish).await.is_err() {
-        tracing::warn!(seconds = SHUTDOWN.as_secs(), "Some tasks did not finish in time; leaving them.");
-    }
-    outcome
+    });
+    tasks.supervise(stop).await
 }
 
 /// What the leader works with, besides Kubernetes.
@@ -262,14 +228,14 @@ async fn lead(
 ) -> anyhow::Result<()> {
     let Means { identity, vault, process, metrics, rules, logs, documents, traces } = means;
     let seconds = config.lease_duration.as_secs().max(3);
-    let manager = LeaseManagerBuilder::new(client.clone(), LEASE)
+    let election = LeaseManagerBuilder::new(client.clone(), LEASE)
         .with_namespace(&config.lease_namespace)
         .with_identity(&identity)
         .with_duration(seconds)
-        .with_grace((seconds / 3).max(1))
-        .build()
-        .await
-        .context("failed to prepare leader election")?;
+        .with_grace((seconds / 3).max(1));
+    // It asks for the Lease at once.
+    let Some(manager) = stop.run_until_cancelled(election.build()).await else { return Ok(()) };
+    let manager = manager.context("failed to prepare leader election")?;
     let (mut leading, election) = manager.watch().await;
     let recorder = recorder(&client, Some(identity));
     let settings = Settings {

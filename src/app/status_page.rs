@@ -50,7 +50,7 @@ pub async fn run(
         tracing::warn!(%address, "Whoever reaches this address sees chains and incidents with their log lines.");
     }
     let (publisher, shown) = channel(&replica.identity);
-    let access = (auth == Auth::Kubernetes).then(|| Arc::new(Access::new(client.clone())));
+    let access = (auth == Auth::Kubernetes).then(|| Arc::new(Access::new(client.clone(), stop.clone())));
     let settings = Settings { local_only: is_local(address), access, stop: stop.clone() };
     let serve = axum::serve(listener, router(shown, settings)).with_graceful_shutdown(stop.cancelled_owned());
     let live = Live::new(&client, namespace.as_deref(), None);

@@ -37,8 +37,9 @@ impl Run {
         };
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().into_diagnostic()?;
-        runtime
-            .block_on(app::run(self.config, rules))
-            .map_err(|error| miette!("{}", telemetry::error_chain(error.as_ref())))
+        let ended = runtime.block_on(app::run(self.config, rules));
+        // What was left behind may hang in a thread of its own: a look-up of a name, a client of Kafka.
+        runtime.shutdown_background();
+        ended.map_err(|error| miette!("{}", telemetry::error_chain(error.as_ref())))
     }
 }

@@ -18,6 +18,7 @@ use kube::{Api, Client};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use super::api::problem;
 use crate::telemetry::error_chain;
@@ -49,13 +50,15 @@ pub struct Access {
     /// By the tokens' hashes: a token is not kept.
     remembered: Mutex<HashMap<[u8; 32], (Instant, Verdict)>>,
     asking: Semaphore,
+    /// Ends the wait for an answer.
+    stop: CancellationToken,
 }
 
 impl Access {
-    /// Nothing is asked yet.
+    /// Nothing is asked yet; from `stop` on no answer is waited for.
     #[must_use]
-    pub fn new(client: Client) -> Self {
-        Self { client, remembered: Mutex::default(), asking: Semaphore::new(AT_ONCE) }
+    pub fn new(client: Client, stop: CancellationToken) -> Self {
+        Self { client, remembered: Mutex::default(), asking: Semaphore::new(AT_ONCE), stop }
     }
 
     async fn verdict(&self, token: &SecretString) -> Result<Verdict, kube::Error> {
@@ -123,17 +126,18 @@ impl Access {
 /// Lets through whom Kubernetes lets through.
 pub(super) async fn require(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
     let Some(token) = token(request.headers()) else { return unauthorized("a token of Kubernetes is needed") };
-    match access.verdict(&token).await {
-        Ok(Verdict::Allowed) => next.run(request).await,
-        Ok(Verdict::Unknown) => unauthorized("Kubernetes does not know this token"),
-        Ok(Verdict::Forbidden(user)) => {
+    // A server that has gone silent must not keep the operator from stopping.
+    match access.stop.run_until_cancelled(access.verdict(&token)).await {
+        None => unavailable("the operator is stopping"),
+        Some(Ok(Verdict::Allowed)) => next.run(request).await,
+        Some(Ok(Verdict::Unknown)) => unauthorized("Kubernetes does not know this token"),
+        Some(Ok(Verdict::Forbidden(user))) => {
             let why = format!("user {user:?} may not get {PATH}: bind a ClusterRole with this nonResourceURL");
             problem(StatusCode::FORBIDDEN, why).into_response()
         }
-        Err(error) => {
+        Some(Err(error)) => {
             tracing::warn!(error = %error_chain(&error), "Kubernetes did not say who may see the status page.");
-            let why = "Kubernetes did not say whether you may look; the operator's log says why";
-            ([(header::RETRY_AFTER, "5")], problem(StatusCode::SERVICE_UNAVAILABLE, why)).into_response()
+            unavailable("Kubernetes did not say whether you may look; the operator's log says why")
         }
     }
 }
@@ -150,6 +154,10 @@ fn token(headers: &HeaderMap) -> Option<SecretString> {
         return None;
     };
     (!token.is_empty()).then(|| token.into())
+}
+
+fn unavailable(why: &str) -> Response {
+    ([(header::RETRY_AFTER, "5")], problem(StatusCode::SERVICE_UNAVAILABLE, why)).into_response()
 }
 
 fn unauthorized(why: &str) -> Response {

@@ -329,7 +329,7 @@ async fn who_is_not_let_in_sees_nothing_of_the_page_and_is_answered_under_the_sa
     let _ = rustls::crypto::ring::default_provider().install_default();
     let (_publisher, shown) = channel("a");
     let client = kube::Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
-    let access = Some(Arc::new(Access::new(client)));
+    let access = Some(Arc::new(Access::new(client, CancellationToken::new())));
     let router = router(shown, Settings { local_only: true, access, stop: CancellationToken::new() });
     for path in ["/", "/live", "/chains/vpn/berlin", "/assets/page.js", "/api/v1/operator", "/api/v1/openapi.json"] {
         let request = Request::get(path).header("host", "localhost").body(Body::empty()).unwrap();

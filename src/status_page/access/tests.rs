@@ -67,7 +67,8 @@ fn review(version: &str, kind: &str, status: &Value) -> ResponseTemplate {
 
 fn access(api: &str) -> Arc<Access> {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Arc::new(Access::new(Client::try_from(kube::Config::new(api.parse().unwrap())).unwrap()))
+    let client = Client::try_from(kube::Config::new(api.parse().unwrap())).unwrap();
+    Arc::new(Access::new(client, CancellationToken::new()))
 }
 
 /// As if all that is remembered had been asked so long ago that it holds no more.
@@ -140,6 +141,26 @@ async fn nobody_is_let_in_while_kubernetes_does_not_answer() {
     let (status, headers, text) = ask(&router, Some("Bearer anna-token")).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(headers.contains_key("retry-after") && !text.contains("anna-token"), "{text}");
+}
+
+#[tokio::test]
+async fn who_waits_for_kubernetes_does_not_keep_the_operator_from_stopping() {
+    let server = MockServer::start().await;
+    let silent = ResponseTemplate::new(201).set_delay(Duration::from_secs(3600));
+    Mock::given(method("POST")).and(path(TOKENS)).respond_with(silent).mount(&server).await;
+    let access = access(&server.uri());
+    let stop = access.stop.clone();
+    let router = router(access);
+    let stops = async {
+        while server.received_requests().await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        stop.cancel();
+    };
+    let both = async { tokio::join!(ask(&router, Some("Bearer anna-token")), stops) };
+    let ((status, _, text), ()) = tokio::time::timeout(Duration::from_secs(20), both).await.expect("should end");
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(text.contains("stopping"), "{text}");
 }
 
 #[tokio::test]
