@@ -19,11 +19,11 @@ pub enum Created {
 /// Why an incident was not created.
 #[derive(Debug, Error)]
 pub enum SinkError {
-    /// Try again: the pipeline does, for as long as the pod is there, and stores no place meanwhile.
+    /// Try again: the pipeline does, for as long as the pod is there, and stores no place meanwhile. A right that is missing may
+    /// only not be known yet: that is for the sink to tell.
     #[error("failed to create the incident")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The operator has lacked a right for a while; it may be given at any moment: tried a few times, since a namespace without it must
-    /// not hold up the others.
+    /// The operator has lacked a right for a while: counted and left, since a namespace without it must not hold up the others.
     #[error("failed to create the incident: not allowed")]
     Forbidden(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Trying again is no use (the chain is gone, the object was refused): counted and left.
@@ -36,17 +36,10 @@ pub enum SinkError {
 #[error("failed to list the incidents")]
 pub struct FindingsError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
-/// A create that is not allowed is tried so often.
-const TRIES_WHEN_FORBIDDEN: u32 = 3;
-
 impl SinkError {
-    /// Whether another try is of use, after `tries` of them; evidence about a pod that is gone is of none.
-    pub(super) fn is_final(&self, tries: u32, pod_is_there: bool) -> bool {
-        match self {
-            Self::Refused(_) => true,
-            Self::Forbidden(_) => tries >= TRIES_WHEN_FORBIDDEN || !pod_is_there,
-            Self::Unavailable(_) => !pod_is_there,
-        }
+    /// Whether another try is of no use; evidence about a pod that is gone is of none.
+    pub(super) fn is_final(&self, pod_is_there: bool) -> bool {
+        !matches!(self, Self::Unavailable(_)) || !pod_is_there
     }
 }
 
@@ -67,21 +60,14 @@ mod tests {
     fn a_create_is_tried_until_it_is_of_no_use() {
         let (refused, forbidden, away) =
             (SinkError::Refused("x".into()), SinkError::Forbidden("x".into()), SinkError::Unavailable("x".into()));
-        for (error, tries, pod_is_there, is_final) in [
-            (&refused, 1, true, true),
-            (&away, 1, true, false),
-            (&away, 10_000, true, false),
-            (&away, 1, false, true),
-            (&forbidden, 1, true, false),
-            (&forbidden, 2, true, false),
-            (&forbidden, 3, true, true),
-            (&forbidden, 1, false, true),
+        for (error, pod_is_there, is_final) in [
+            (&refused, true, true),
+            (&forbidden, true, true),
+            (&forbidden, false, true),
+            (&away, true, false),
+            (&away, false, true),
         ] {
-            assert_eq!(
-                error.is_final(tries, pod_is_there),
-                is_final,
-                "{error} after {tries}, pod there: {pod_is_there}"
-            );
+            assert_eq!(error.is_final(pod_is_there), is_final, "{error}, pod there: {pod_is_there}");
         }
     }
 }

@@ -401,7 +401,7 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
     async fn create(&self, detection: &Detection, entry: &Entry, stop: &CancellationToken) -> Outcome {
         let _busy = self.hearing.as_ref().map(Hearing::busy);
         let mut pauses = pauses();
-        for tries in 1.. {
+        loop {
             let Some(result) = stop.run_until_cancelled(self.sink.create(detection)).await else {
                 return Outcome::Abandoned;
             };
@@ -410,7 +410,7 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
                     IncidentCreated { detection, created, received: entry.received }.emit(self.metrics);
                     return Outcome::Done;
                 }
-                Err(error) if error.is_final(tries, self.directory.knows(&detection.hop.pod_uid)) => {
+                Err(error) if error.is_final(self.directory.knows(&detection.hop.pod_uid)) => {
                     IncidentRefused { detection, error: &error }.emit(self.metrics);
                     return Outcome::Done;
                 }
@@ -421,10 +421,9 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
                 }
             }
             if stop.is_cancelled() || entry.shard.is_lost() {
-                break;
+                return Outcome::Abandoned;
             }
         }
-        Outcome::Abandoned
     }
 
     /// Expires windows, forgets lost shards and pods that are gone, and stores for each shard the oldest record still needed.
