@@ -9,6 +9,8 @@
 
 #[path = "shared/labelled_lines.rs"]
 mod labelled_lines;
+#[path = "shared/rules_test.rs"]
+mod rules_test;
 #[path = "corpus/sessions.rs"]
 mod sessions;
 #[path = "corpus/threads.rs"]

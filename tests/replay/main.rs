@@ -10,6 +10,8 @@ mod lab_dir;
 #[path = "../shared/lab_lock.rs"]
 mod lab_lock;
 mod recombined;
+#[path = "../shared/rules_test.rs"]
+mod rules_test;
 mod scenarios;
 #[path = "../shared/elasticsearch.rs"]
 mod server;
