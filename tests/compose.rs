@@ -17,6 +17,8 @@ mod lab_dir;
 mod markdown;
 #[path = "hop_net/namespaces.rs"]
 mod namespaces;
+#[path = "shared/needs.rs"]
+mod needs;
 #[path = "shared/programs.rs"]
 mod programs;
 #[path = "shared/shown.rs"]

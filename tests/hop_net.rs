@@ -21,6 +21,8 @@ mod lab;
 mod links;
 #[path = "hop_net/namespaces.rs"]
 mod namespaces;
+#[path = "shared/needs.rs"]
+mod needs;
 #[path = "hop_net/openvpn.rs"]
 mod openvpn;
 #[path = "shared/programs.rs"]

@@ -1,5 +1,8 @@
 //! The health scripts by busybox's shell, as in a hop's `health` container; needs `busybox`.
 
+#[path = "shared/needs.rs"]
+mod needs;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -8,9 +11,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 fn has_busybox() -> bool {
     let found = Command::new("busybox").arg("true").status().is_ok_and(|status| status.success());
-    assert!(found || std::env::var_os("CI").is_none(), "this test needs busybox, and CI must not skip it");
     if !found {
-        eprintln!("SKIPPED: this test needs busybox");
+        needs::pass_over("busybox");
     }
     found
 }

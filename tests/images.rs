@@ -9,6 +9,8 @@
 mod contents;
 #[path = "shared/images.rs"]
 mod images;
+#[path = "shared/needs.rs"]
+mod needs;
 #[path = "shared/programs.rs"]
 mod programs;
 #[path = "images/store.rs"]

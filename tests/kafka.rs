@@ -10,6 +10,8 @@ mod counted;
 mod harness;
 #[path = "shared/lab_dir.rs"]
 mod lab_dir;
+#[path = "shared/needs.rs"]
+mod needs;
 #[path = "shared/refusal.rs"]
 mod refusal;
 #[path = "shared/running.rs"]

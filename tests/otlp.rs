@@ -10,6 +10,8 @@ mod collector;
 mod counted;
 #[path = "shared/lab_dir.rs"]
 mod lab_dir;
+#[path = "shared/needs.rs"]
+mod needs;
 
 use clap::Parser;
 use collector::{Collector, Place};

@@ -19,6 +19,8 @@ mod api_server;
 mod browser;
 #[path = "status_page/installation.rs"]
 mod installation;
+#[path = "shared/needs.rs"]
+mod needs;
 
 use api_server::ApiServer;
 use browser::{Browser, Tab};

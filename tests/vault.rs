@@ -8,6 +8,8 @@
 mod bao;
 #[path = "shared/lab_dir.rs"]
 mod lab_dir;
+#[path = "shared/needs.rs"]
+mod needs;
 #[path = "vault/pool.rs"]
 mod pool;
 #[path = "vault/token_review.rs"]

@@ -9,12 +9,12 @@ use hopkeeper::domain::types::Implementation;
 use serde_json::Value;
 
 use super::engine::{compose, missing_compose, root};
+use super::needs::pass_over;
 
 /// The file as the engine gets it: merged, checked against the schema; none where `docker compose` is not here.
 fn file() -> Option<Value> {
     if let Some(missing) = missing_compose() {
-        assert!(std::env::var_os("CI").is_none(), "this test needs {missing}, and CI must not skip it");
-        eprintln!("SKIPPED: this test needs {missing}");
+        pass_over(&missing);
         return None;
     }
     let output = compose(&["config", "--format", "json"]);

@@ -26,6 +26,8 @@ mod lab_lock;
 mod leaks;
 #[path = "../shared/markdown.rs"]
 mod markdown;
+#[path = "../shared/needs.rs"]
+mod needs;
 mod operator;
 mod processes;
 mod reader;

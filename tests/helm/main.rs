@@ -15,6 +15,8 @@ mod filebeat;
 mod generated;
 #[path = "../shared/lab_dir.rs"]
 mod lab_dir;
+#[path = "../shared/needs.rs"]
+mod needs;
 mod promql;
 mod readme;
 mod rights;

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::cluster_of_helm::{KNOWN_KINDS, KUBERNETES};
 pub use crate::lab_dir::lab_dir as lab;
+use crate::needs::pass_over;
 pub use crate::yaml::documents;
 
 /// The repository.
@@ -26,9 +27,7 @@ pub fn tool(name: &str) -> Option<PathBuf> {
     if program.exists() {
         return Some(program);
     }
-    let needs = format!("{} is missing: run tests/helm/tools.sh", program.display());
-    assert!(std::env::var_os("CI").is_none(), "{needs}");
-    eprintln!("skipped: {needs}");
+    pass_over(&format!("{}: run tests/helm/tools.sh", program.display()));
     None
 }
 

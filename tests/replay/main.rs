@@ -9,6 +9,8 @@ mod kafka;
 mod lab_dir;
 #[path = "../shared/lab_lock.rs"]
 mod lab_lock;
+#[path = "../shared/needs.rs"]
+mod needs;
 mod recombined;
 #[path = "../shared/rules_test.rs"]
 mod rules_test;

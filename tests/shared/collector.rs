@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::lab_dir::lab_program;
+use crate::needs::pass_over;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -26,9 +27,7 @@ impl Place {
     pub(crate) fn new() -> Option<Self> {
         let binary = lab_program("HOPKEEPER_TEST_OTELCOL", "otelcol");
         if !binary.exists() {
-            let needs = format!("needs the collector at {} (tests/lab/otelcol/build.sh makes it)", binary.display());
-            assert!(std::env::var_os("CI").is_none(), "{needs}");
-            println!("skipped: {needs}");
+            pass_over(&format!("the collector at {} (tests/lab/otelcol/build.sh makes it)", binary.display()));
             return None;
         }
         let address = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("should find a free port");

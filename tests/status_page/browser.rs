@@ -9,6 +9,8 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
+use crate::needs::pass_over;
+
 /// A machine that is busy with everything else as well is slow, not broken.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -95,9 +97,7 @@ impl Browser {
         let from = BufReader::new(child.stdout.take().expect("it is piped"));
         let mut browser = Self { child, to, from, calls: 0, events: Vec::new(), _profile: profile };
         if browser.try_call("Browser.getVersion", json!({}), None).await.is_none() {
-            let needs = "these tests need chromium: run tests/lab/lab.sh deps";
-            assert!(std::env::var_os("CI").is_none(), "{needs}");
-            eprintln!("skipped: {needs}");
+            pass_over("chromium: run tests/lab/lab.sh deps");
             return None;
         }
         Some(browser)

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::lab_dir::lab_program;
+use crate::needs::pass_over;
 
 const ROOT_TOKEN: &str = "root-CANARY-token";
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -39,9 +40,7 @@ impl Bao {
         });
         let binary = lab_program("HOPKEEPER_TEST_BAO", "bao");
         if !binary.exists() {
-            let needs = format!("needs OpenBao at {} (HOPKEEPER_TEST_BAO=FILE, or make lab-up)", binary.display());
-            assert!(std::env::var_os("CI").is_none(), "{needs}");
-            println!("skipped: {needs}");
+            pass_over(&format!("OpenBao at {} (HOPKEEPER_TEST_BAO=FILE, or make lab-up)", binary.display()));
             return None;
         }
         let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("should find a free port");

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::needs::{is_root, pass_over};
 use crate::tool::{lab, root, tool};
 
 /// On a machine with other work.
@@ -30,9 +31,8 @@ impl Node {
     /// No Filebeat runs yet. None where there is none, or no right to give it a `/var/log/pods` of its own.
     pub fn new(configuration: &'static str) -> Option<Self> {
         let program = tool("filebeat")?;
-        if !rustix::process::geteuid().is_root() {
-            assert!(std::env::var_os("CI").is_none(), "needs root");
-            eprintln!("skipped: needs root");
+        if !is_root() {
+            pass_over("root");
             return None;
         }
         let directory = tempfile::tempdir_in(lab()).unwrap();
