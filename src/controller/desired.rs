@@ -254,14 +254,23 @@ pub async fn write(
     Ok(HopSecret { object, plan, stamp })
 }
 
-/// Touches the hop's pod, so that the kubelet refreshes the mounted Secret at once (measured: 0.2–0.8 s, else up to 60 s).
+/// How long after a nudge the next one may come.
+pub(super) const NUDGE_AGAIN: Duration = Duration::from_secs(10);
+
+/// Touches the hop's pod, so that the kubelet refreshes the mounted Secret at once (measured: 0.2–0.8 s, else up to 60 s). Called
+/// again it does so every [`NUDGE_AGAIN`].
 ///
 /// # Errors
 /// When Kubernetes refuses; a pod that is gone is no error, its successor reads the Secret at its start.
 pub async fn nudge(ctx: &Context, pod: &Pod, secret: &HopSecret) -> Result<(), Error> {
     let Some(namespace) = pod.namespace() else { return Ok(()) };
     let version = secret.object.resource_version().unwrap_or_default();
-    let patch = json!({"metadata": {"uid": pod.uid(), "annotations": {names::NUDGE: version}}});
+    let waits = ctx.now().duration_since(secret.stamp.applied_at).as_secs().max(0);
+    let nudge = format!("{version}.{}", waits.unsigned_abs() / NUDGE_AGAIN.as_secs());
+    if pod.annotations().get(names::NUDGE) == Some(&nudge) {
+        return Ok(());
+    }
+    let patch = json!({"metadata": {"uid": pod.uid(), "annotations": {names::NUDGE: nudge}}});
     let api = Api::<Pod>::namespaced(ctx.client.clone(), &namespace);
     match api.patch_metadata(&pod.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await {
         Ok(_) => Ok(()),

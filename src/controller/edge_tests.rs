@@ -10,6 +10,7 @@ use kube::runtime::events::{Recorder, Reporter};
 use serde_json::{Value, json};
 
 use self::api_server::{ApiServer, Fault};
+use super::desired::NUDGE_AGAIN;
 use super::testing::{berlin, closed, incident, pod, pool, profile};
 use super::validate::validate;
 use super::*;
@@ -24,6 +25,7 @@ mod times;
 #[cfg(feature = "otlp")]
 mod traces;
 
+const POD: &str = "/api/v1/namespaces/demo/pods/berlin-entry-0";
 const SECRET: &str = "/api/v1/namespaces/demo/secrets/berlin-entry-parameters";
 const INCIDENT: &str = "/apis/hopkeeper.io/v1alpha1/namespaces/demo/hopincidents/x";
 const CHAIN: &str = "/apis/hopkeeper.io/v1alpha1/namespaces/demo/vpnchains/berlin";
@@ -68,7 +70,7 @@ impl Scene {
         let scene = Self { ctx: context(server.client(), &registry), server, registry };
         scene.pass().await.unwrap();
         let long_ago = Timestamp::now() - SignedDuration::from_hours(1);
-        scene.server.put("/api/v1/namespaces/demo/pods/berlin-entry-0", &pod("entry", true, long_ago));
+        scene.server.put(POD, &pod("entry", true, long_ago));
         scene.pass().await.unwrap();
         let mut refused = incident("x", "entry", Timestamp::now());
         refused.spec.candidate = serde_json::from_value(scene.plan()["candidate"].clone()).unwrap();
@@ -132,6 +134,32 @@ async fn a_refused_candidate_is_rotated_once_and_a_second_pass_writes_nothing() 
         scene.pass().await.unwrap();
     }
     assert_eq!(scene.server.written(), [""; 0]);
+}
+
+#[tokio::test]
+async fn the_kubelet_is_reminded_of_a_secret_every_ten_seconds_until_the_hop_is_up() {
+    let scene = Scene::two_candidates().await;
+    scene.pass().await.unwrap();
+    // The last nudge, when the next look is, and how many a second look makes.
+    let nudged_after = async |seconds: i64| {
+        let mut secret: Secret = serde_json::from_value(scene.server.get(SECRET)).unwrap();
+        let written = Timestamp::now() - SignedDuration::from_secs(seconds);
+        secret.annotations_mut().insert(names::APPLIED_AT.into(), written.to_string());
+        scene.server.put(SECRET, &secret);
+        let woken = scene.pass().await.unwrap();
+        scene.server.forget_requests();
+        scene.pass().await.unwrap();
+        let again = scene.server.written().iter().filter(|line| line.contains("/pods/")).count();
+        let nudge =
+            scene.server.get(POD)["metadata"]["annotations"][names::NUDGE].as_str().unwrap_or_default().to_owned();
+        (nudge.split_once('.').map(|(_, number)| number.to_owned()), woken == Action::requeue(NUDGE_AGAIN), again)
+    };
+    assert_eq!(nudged_after(0).await, (Some("0".into()), true, 0));
+    assert_eq!(nudged_after(12).await, (Some("1".into()), true, 0));
+    assert_eq!(nudged_after(23).await, (Some("2".into()), true, 0));
+    let since = Timestamp::now() - SignedDuration::from_secs(20);
+    scene.server.put(POD, &pod("entry", true, since));
+    assert_eq!(nudged_after(33).await, (None, false, 0), "it has come up");
 }
 
 #[tokio::test]

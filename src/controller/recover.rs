@@ -11,7 +11,7 @@ use kube::ResourceExt;
 
 use super::build::secret::Stamp;
 use super::candidates::{ChoiceError, Chosen, Skipped, choose, newest};
-use super::desired::{self, nudge};
+use super::desired::{self, NUDGE_AGAIN, nudge};
 use super::observe::{HopSecret, Observed, pod_view};
 use super::order::Answered;
 use super::validate::ValidChain;
@@ -114,6 +114,7 @@ impl Repair<'_> {
                     outcome.wake = Some(outcome.wake.map_or(wait, |w| w.min(wait)));
                 }
                 if status.phase == IncidentPhase::Verifying {
+                    self.remind(observed, outcome).await?;
                     return Ok(None);
                 }
                 if status.phase != IncidentPhase::Held {
@@ -263,6 +264,21 @@ impl Repair<'_> {
         let recorded = self.record(status).await;
         fail::fail_point!("recover::verifying");
         recorded
+    }
+
+    /// Reminds the kubelet of the Secret that it may not have carried into the pod yet. After an outage of the API server it asks for pods
+    /// and for Secrets anew at times of its own: where it sees the nudge first it looks again only a minute or more later.
+    async fn remind(&self, observed: &Observed, outcome: &mut Outcome) -> Result<(), Error> {
+        let hop = &self.incident.spec.hop;
+        let (Some((_, secret)), Some(pod)) = (self.hop(observed), observed.pods.get(hop)) else { return Ok(()) };
+        let (made, written) = (pod.creation_timestamp().map(|time| time.0), secret.stamp.applied_at);
+        let is_up = self.ready_since(observed).is_some_and(|since| since.0 > written);
+        // A pod that was made since has the Secret from its start.
+        if is_up || made.is_some_and(|made| made > written) {
+            return Ok(());
+        }
+        outcome.wake = Some(outcome.wake.map_or(NUDGE_AGAIN, |wake| wake.min(NUDGE_AGAIN)));
+        nudge(self.ctx, pod, secret).await
     }
 
     /// The candidate that the step recorded, or a newer version of it.
