@@ -1,11 +1,15 @@
 //! Links on bridges, on a node that has iptables look at what its bridges carry: what the operator renders, by the real CNI plugins.
 
+use std::time::Duration;
+
+use hopkeeper::controller::validate::ValidChain;
 use serde_json::json;
 
-use super::cni::{Attachment, berlin, links, planned};
+use super::cni::{Attachment, berlin, gateway, links, planned};
 use super::hop::{HOPKEEPER, NET_RIGHTS};
 use super::lab::{Lab, Place};
 use super::links::{attach, detach, reaches, with_plugins};
+use super::namespaces::{sh, until};
 
 /// The address of a Service. The node sends on what it sees of it, to a server beyond the cluster.
 const SERVICE: &str = "10.96.0.10";
@@ -61,6 +65,27 @@ fn two_hops_on_one_node(lab: &mut Lab) {
     assert!(seen_by(node.at) > 0 && seen_by(pods[0].at) == 3, "and send it elsewhere");
 
     swept(node.at, &bridge, &ports, &ends);
+    an_application_keeps_its_routes(lab, node.at, &chain);
+}
+
+/// Where nodes, and so pods, pass over routes by an interface without a carrier: the exit hop is made anew, and the application waits for it.
+fn an_application_keeps_its_routes(lab: &Lab, node: Place, chain: &ValidChain<'_>) {
+    sh("mkdir -p /var/lib/cni; mount -t tmpfs tmpfs /var/lib/cni"); // The plugin host-local's record.
+    let (exit, application) = (lab.pod("exit", "203.0.113.103"), lab.pod("application", "203.0.113.104"));
+    application.sh("for of in all default; do echo 1 >/proc/sys/net/ipv4/conf/$of/ignore_routes_with_linkdown; done");
+    let (of_exit, of_application) = gateway(chain, node, exit.at, application.at);
+    assert!(of_application.add().is_err(), "there is no bridge before the exit hop's");
+    attach(&of_exit);
+    attach(std::slice::from_ref(&of_application));
+    let way_out = || application.sh("ip -o route get 198.51.100.80 | grep -o 'dev [^ ]*'");
+    assert_eq!(way_out(), "dev vpn0");
+    detach(&of_exit);
+    until("the application's end has no carrier", Duration::from_secs(5), || {
+        application.sh("cat /sys/class/net/vpn0/carrier") == "0"
+    });
+    assert_eq!(way_out(), "dev vpn0", "nowhere, rather than by the cluster's network");
+    application.sh("echo 1 >/proc/sys/net/ipv4/conf/vpn0/ignore_routes_with_linkdown");
+    assert_eq!(way_out(), "dev eth0", "without the definition's setting: the test can fail");
 }
 
 /// A bridge is removed once no interface is on it.

@@ -8,6 +8,7 @@ use hopkeeper::controller::build::network_attachment::network_attachments;
 use hopkeeper::controller::build::{Images, PodSettings, TunDevice};
 use hopkeeper::controller::validate::{ValidChain, validate};
 use hopkeeper::crd::{VpnChain, names};
+use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
 use super::lab::Place;
@@ -43,6 +44,23 @@ pub(crate) struct Attachment {
 
 /// The links that the pod of a hop asks for; its gateway network is left out.
 pub(crate) fn links(chain: &ValidChain<'_>, hop: usize, node: Place, pod: Place) -> Vec<Attachment> {
+    of_hop(chain, hop, node, pod).into_iter().filter(|attachment| attachment.name().contains("-link-")).collect()
+}
+
+/// What the pod of the exit hop asks for beside its link, and an application's.
+pub(crate) fn gateway(
+    chain: &ValidChain<'_>,
+    node: Place,
+    exit: Place,
+    application: Place,
+) -> (Vec<Attachment>, Attachment) {
+    let of_exit = of_hop(chain, chain.plan.hops.len() - 1, node, exit).into_iter();
+    let request = json!({"name": "berlin-gateway", "interface": "vpn0"});
+    let of_application = attachment(&network_attachments(chain), node, application, request);
+    (of_exit.filter(|attachment| !attachment.name().contains("-link-")).collect(), of_application)
+}
+
+fn of_hop(chain: &ValidChain<'_>, hop: usize, node: Place, pod: Place) -> Vec<Attachment> {
     let image = || "example/image:1".to_owned();
     let images =
         Images { hopkeeper: image(), openvpn: image(), boringtun: image(), wireguard_go: image(), health: image() };
@@ -51,18 +69,23 @@ pub(crate) fn links(chain: &ValidChain<'_>, hop: usize, node: Place, pod: Place)
     let annotations = template.metadata.and_then(|metadata| metadata.annotations).expect("should be annotated");
     let requests: Vec<Value> = serde_json::from_str(&annotations[names::NETWORKS]).expect("should be JSON");
     let definitions = network_attachments(chain);
-    let attachment = |request: Value| {
-        let name = request["name"].as_str().expect("should name a network").to_owned();
-        let definition = definitions.iter().find(|d| d.metadata.name.as_deref() == Some(&name))?;
-        let config = definition.data["spec"]["config"].as_str().expect("should have a configuration");
-        let interface = request["interface"].as_str().expect("should name an interface").to_owned();
-        let config = serde_json::from_str(config).expect("should be JSON");
-        name.contains("-link-").then_some(Attachment { node, pod, interface, request, config })
-    };
-    requests.into_iter().filter_map(attachment).collect()
+    requests.into_iter().map(|request| attachment(&definitions, node, pod, request)).collect()
+}
+
+fn attachment(definitions: &[DynamicObject], node: Place, pod: Place, request: Value) -> Attachment {
+    let name = request["name"].as_str().expect("should name a network");
+    let definition = definitions.iter().find(|definition| definition.metadata.name.as_deref() == Some(name));
+    let config = definition.and_then(|definition| definition.data["spec"]["config"].as_str());
+    let config = serde_json::from_str(config.expect("should be defined")).expect("should be JSON");
+    let interface = request["interface"].as_str().expect("should name an interface").to_owned();
+    Attachment { node, pod, interface, request, config }
 }
 
 impl Attachment {
+    fn name(&self) -> &str {
+        self.request["name"].as_str().unwrap_or_default()
+    }
+
     /// Its name in the pod.
     pub(crate) fn interface(&self) -> &str {
         &self.interface

@@ -22,10 +22,13 @@ use crate::crd::chain::MAX_HOPS;
 /// The MTU in bytes of an interface that nobody has set one for.
 const ETHERNET_MTU: u16 = 1500;
 
-const NO_FORWARDING: (&str, &str) = ("net.ipv4.ip_forward", "0");
-/// Two interfaces that a hop has are on one segment, where the kernel would answer ARP for the one by the other: the neighbour's
-/// packets would come in on the wrong side, and the kill switch drops them there.
-const OWN_ADDRESSES: (&str, &str) = ("net.ipv4.conf.all.arp_ignore", "1");
+/// A pod forwards when it begins, as its node does. And two interfaces that a hop has are on one segment, where the kernel would answer
+/// ARP for the one by the other: the neighbour's packets would come in on the wrong side, and the kill switch drops them there.
+const OF_HOPS: [(&str, &str); 2] = [("net.ipv4.ip_forward", "0"), ("net.ipv4.conf.all.arp_ignore", "1")];
+/// Without a hop on its bridge an application's end has no carrier. Where the node has routes by such an interface passed over, its pods have it
+/// too, and the application's own way out, by eth0, would take their place.
+const ROUTES_STAY: [(&str, &str); 2] =
+    [("net.ipv4.conf.all.ignore_routes_with_linkdown", "0"), ("net.ipv4.conf.IFNAME.ignore_routes_with_linkdown", "0")];
 
 /// The kind, which Multus defines.
 #[must_use]
@@ -104,7 +107,7 @@ pub fn network_attachments(chain: &ValidChain<'_>) -> Vec<DynamicObject> {
         // Two halves beat the default route by eth0 without having to replace it.
         "routes": [{"dst": "0.0.0.0/1"}, {"dst": "128.0.0.0/1"}],
     });
-    all.push(definition(chain, GATEWAY_SUFFIX, json!([applications])));
+    all.push(definition(chain, GATEWAY_SUFFIX, with_sysctls(applications, ROUTES_STAY)));
     all
 }
 
@@ -122,13 +125,13 @@ fn of_hops(chain: &ValidChain<'_>, network: Network) -> Vec<DynamicObject> {
         if chain.chain.spec.mtu > ETHERNET_MTU && network != Network::Gateway {
             (port["mtu"], end["mtu"]) = (json!(chain.chain.spec.mtu), json!(chain.chain.spec.mtu));
         }
-        ports.push(definition(chain, &suffix, with_sysctls(port)));
+        ports.push(definition(chain, &suffix, with_sysctls(port, OF_HOPS)));
     }
-    ports.into_iter().chain([definition(chain, &network.suffix(), with_sysctls(end))]).collect()
+    ports.into_iter().chain([definition(chain, &network.suffix(), with_sysctls(end, OF_HOPS))]).collect()
 }
 
-fn with_sysctls(plugin: Value) -> Value {
-    let sysctls: BTreeMap<_, _> = [NO_FORWARDING, OWN_ADDRESSES].into();
+fn with_sysctls(plugin: Value, sysctls: [(&str, &str); 2]) -> Value {
+    let sysctls: BTreeMap<_, _> = sysctls.into();
     json!([plugin, {"type": "tuning", "sysctl": sysctls}])
 }
 

@@ -172,7 +172,10 @@ fn nobody_can_send_to_a_hop_before_its_kill_switch() {
             let is_hops = definition.name_any() != "berlin-gateway";
             let interface = &config["plugins"][0];
             assert_eq!(interface["ipam"].is_null() && interface["capabilities"].is_null(), is_hops, "{config}");
-            assert_eq!(config["plugins"][1]["sysctl"]["net.ipv4.ip_forward"] == "0", is_hops, "{config}");
+            let sysctls = &config["plugins"][1]["sysctl"];
+            assert_eq!(sysctls["net.ipv4.ip_forward"] == "0", is_hops, "{config}");
+            let routes_stay = "net.ipv4.conf.IFNAME.ignore_routes_with_linkdown";
+            assert_eq!(sysctls[routes_stay] == "0", !is_hops, "{config}");
         }
         for hop in &chain.plan.hops {
             let template = deployment::hop_deployment(chain, hop, 0, &pods()).spec.unwrap().template;

@@ -18,5 +18,6 @@
       "rangeStart" (include "hopkeeper.intToIp" (add $base 16)) "rangeEnd" (include "hopkeeper.intToIp" (add $base $size -2)) -}}
 {{- $ipam := dict "type" "host-local" "ranges" (list (list $range)) "routes" (list (dict "dst" "0.0.0.0/1") (dict "dst" "128.0.0.0/1")) -}}
 {{- $plugin := dict "type" "macvlan" "master" $bridge "mode" "bridge" "ipam" $ipam -}}
-{{- dict "cniVersion" "0.4.0" "name" (printf "%s-%s-gateway" .namespace .name) "plugins" (list $plugin) | toJson -}}
+{{- $tuning := dict "type" "tuning" "sysctl" (dict "net.ipv4.conf.all.ignore_routes_with_linkdown" "0" "net.ipv4.conf.IFNAME.ignore_routes_with_linkdown" "0") -}}
+{{- dict "cniVersion" "0.4.0" "name" (printf "%s-%s-gateway" .namespace .name) "plugins" (list $plugin $tuning) | toJson -}}
 {{- end -}}
