@@ -2,14 +2,16 @@
 //!
 //! A file has a section a thread, `@ thread client`, and in it `labels | line`. Labels, any of which is right: R rotate,
 //! S restart, A alert, I ignore, V recovered, - no rule at all. `labels ! told | line` is a known error: what the rules say
-//! of it now. A line is judged alone, as `rules explain` shows it; thresholds are not counted.
+//! of it now. `labels own` and `labels path` say what the line is evidence of: what an outer hop may have caused must not be
+//! told as this hop's own; the other way round costs time, no candidate. A line is judged alone, as `rules explain` shows
+//! it; thresholds are not counted.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use hopkeeper::domain::rule::Client;
 use hopkeeper::domain::ruleset::RuleSet;
-use hopkeeper::domain::types::Verdict;
+use hopkeeper::domain::types::{Evidence, Verdict};
 
 /// What may be said of a line: one of the file's letters.
 pub(crate) type Letter = char;
@@ -20,6 +22,8 @@ pub(crate) struct Line {
     pub(crate) allowed: &'static str,
     /// What the rules are known to say, where that is wrong.
     error: Option<Letter>,
+    /// Whose fault it is, where the line tells.
+    pub(crate) evidence: Option<Evidence>,
     pub(crate) text: &'static str,
 }
 
@@ -61,10 +65,15 @@ pub(crate) fn lines(files: &[&'static str]) -> Vec<Line> {
         {
             let (allowed, error) =
                 labels.split_once(" ! ").map_or((labels, None), |(allowed, told)| (allowed, Some(told)));
+            let (allowed, evidence) = match allowed.split_once(' ') {
+                Some((allowed, "own")) => (allowed, Some(Evidence::Own)),
+                Some((allowed, "path")) => (allowed, Some(Evidence::Path)),
+                _ => (allowed, None),
+            };
             let error = error.map(|told| told.chars().next().expect("a known error should say what is told"));
             assert!(allowed.chars().chain(error).all(|letter| "RSAIV-".contains(letter)), "{labels} {text}");
             assert!(error.is_none_or(|told| !allowed.contains(told)), "{labels} {text}: no error");
-            lines.push(Line { thread, client, allowed, error, text });
+            lines.push(Line { thread, client, allowed, error, evidence, text });
         }
     }
     lines
@@ -73,6 +82,12 @@ pub(crate) fn lines(files: &[&'static str]) -> Vec<Line> {
 /// What the rules say of a line, and the rule's name.
 pub(crate) fn told(rules: &RuleSet, line: &Line) -> (Letter, String) {
     let rule = rules.decide_record(line.client, line.text).into_iter().find_map(|(_, rule)| rule);
+    if let Some(rule) = rule
+        && matches!(rule.verdict, Verdict::Rotate | Verdict::Restart | Verdict::Alert)
+    {
+        let may_be_an_outer_hops = line.evidence == Some(Evidence::Path);
+        assert!(!(may_be_an_outer_hops && rule.evidence == Evidence::Own), "{}: {}", rule.id, line.text);
+    }
     let letter = match rule.map(|rule| rule.verdict) {
         None => '-',
         Some(Verdict::Ignore) => 'I',

@@ -114,8 +114,12 @@ pub fn program_span(line: &str) -> Range<usize> {
             r"(?:FATAL|ERROR|WARN|INFO|DEBUG|TRACE)\[\d{4,8}\]",
             r"(?:ERRO|DEBG|CRIT)",
             r"\[(?:openvpn|wireguard|vpn)\]:?",
-            // wireguard-go's logger: `DEBUG: (wg0) `; in other programs without the name, but with the time after it.
-            r"(?:DEBUG|ERROR|INFO): (?:\([\w.@-]{1,15}\)|\d{4}/\d\d/\d\d \d\d:\d\d:\d\d)",
+            // wireguard-go's logger: `DEBUG: (wg0) `; programs that carry it put names of their own there, or none, and
+            // Go's logger the time after it.
+            concat!(
+                r"(?:DEBUG|ERROR|INFO): (?:\([\w.@-]{1,15}\)",
+                r"|(?:[\w-]{1,20}\([\w.@-]{1,15}\) ?|\[[\w-]{1,20}\] ?)?\d{4}/\d\d/\d\d \d\d:\d\d:\d\d)"
+            ),
         ]
         .join("|");
         // What no space needs to follow: viewers of a container's log, a quote in a thread.
@@ -243,6 +247,8 @@ mod tests {
             "+0000 2025-07-24 08:03:37 ERROR endpoint/wireguard[warp-out]: ",
             "DEBUG: 2025/02/05 14:38:48 ",
             "ERROR: (wg0) 2025/02/05 14:38:48 ",
+            "ERROR: wg-tunnel(utun01) 2025/02/05 14:38:48 ",
+            "DEBUG: [userspace-wg]2025/02/05 14:38:48 ",
             "11-22 16:25:43.123  1234  5678 D WireGuard/GoBackend/wg0: ",
         ] {
             assert_eq!(texts(&format!("{prefix}peer(a…b) - x")), ["peer(a…b) - x"], "after {prefix:?}");
