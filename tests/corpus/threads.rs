@@ -6,7 +6,7 @@ use hopkeeper::domain::ruleset::RuleSet;
 
 use crate::labelled_lines::{Line, confusion, lines, told};
 
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 10] = [
     ("threads-first.txt", include_str!("threads-first.txt")),
     ("threads-second.txt", include_str!("threads-second.txt")),
     ("threads-third.txt", include_str!("threads-third.txt")),
@@ -16,6 +16,7 @@ const FILES: [(&str, &str); 9] = [
     ("threads-seventh.txt", include_str!("threads-seventh.txt")),
     ("threads-eighth.txt", include_str!("threads-eighth.txt")),
     ("threads-ninth.txt", include_str!("threads-ninth.txt")),
+    ("threads-tenth.txt", include_str!("threads-tenth.txt")),
 ];
 
 /// Fails unless each line is told what its labels allow, or is a known error and told just that.
