@@ -21,27 +21,9 @@ use std::process::Command;
 
 use hopkeeper::domain::rule::keys;
 
-use markdown::{Block, blocks};
+use markdown::blocks;
 
 const GUIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/writing-rules.md");
-
-/// The commands of a console block, each with the output that it must have; a shell shows that it waits for more by `> `.
-fn commands(block: &str) -> Vec<(String, String)> {
-    let mut commands: Vec<(String, String)> = Vec::new();
-    for line in block.lines() {
-        if let Some(command) = line.strip_prefix("$ ") {
-            commands.push((command.to_owned(), String::new()));
-            continue;
-        }
-        let (command, output) = commands.last_mut().expect("a console block should begin with a command");
-        let (text, line) = match line.strip_prefix("> ") {
-            Some(more) if output.is_empty() => (command, format!("\n{more}")),
-            _ => (output, format!("{line}\n")),
-        };
-        text.push_str(&line);
-    }
-    commands
-}
 
 fn run(command: &str, directory: &Path) -> String {
     let program = Path::new(env!("CARGO_BIN_EXE_hopkeeper")).parent().expect("should be in a directory");
@@ -63,16 +45,16 @@ fn tried(document: &str) -> usize {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(document)).expect("it should be readable");
     let directory = tempfile::tempdir().expect("should make a directory");
     let mut tried = 0;
-    for Block { language, text: block, line, .. } in blocks(&text) {
-        let name = block.lines().next().and_then(|first| first.strip_prefix("# "));
-        match (language, name) {
+    for block in blocks(&text) {
+        let (line, name) = (block.line, block.text.lines().next().and_then(|first| first.strip_prefix("# ")));
+        match (block.language, name) {
             ("yaml" | "text", Some(name)) => {
                 let file = directory.path().join(name);
                 fs::create_dir_all(file.parent().expect("should have a directory")).expect("should make it");
-                fs::write(file, block).expect("should write the file");
+                fs::write(file, &block.text).expect("should write the file");
             }
             ("console", _) => {
-                for (command, expected) in commands(&block) {
+                for (command, expected) in block.session() {
                     let shown = run(&command, directory.path());
                     assert_eq!(shown, expected.trim_end(), "{document}:{line}: $ {command}");
                     tried += 1;

@@ -13,6 +13,27 @@ pub struct Block<'a> {
     pub note: Option<&'a str>,
 }
 
+impl Block<'_> {
+    /// The commands of a `console` block, each with the output that it shows; a shell shows that it waits for more by `> `.
+    #[allow(dead_code)] // Not every document shows a terminal.
+    pub fn session(&self) -> Vec<(String, String)> {
+        let mut commands: Vec<(String, String)> = Vec::new();
+        for line in self.text.lines() {
+            if let Some(command) = line.strip_prefix("$ ") {
+                commands.push((command.to_owned(), String::new()));
+                continue;
+            }
+            let (command, output) = commands.last_mut().expect("a console block should begin with a command");
+            let (text, line) = match line.strip_prefix("> ") {
+                Some(more) if output.is_empty() => (command, format!("\n{more}")),
+                _ => (output, format!("{line}\n")),
+            };
+            text.push_str(&line);
+        }
+        commands
+    }
+}
+
 /// All blocks, in order.
 pub fn blocks(text: &str) -> Vec<Block<'_>> {
     let mut blocks: Vec<Block<'_>> = Vec::new();

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use super::LIMIT;
 use crate::chain::{Chain, berlin, kubectl};
+use crate::document::{Document, Step};
 use crate::lab::{self, Fault, LANES};
-use crate::markdown::{Block, blocks};
 use crate::reader::Reader;
 use crate::turn::{Need, turn};
 
@@ -59,20 +59,6 @@ impl Drop for Installed {
     }
 }
 
-/// A `bash` block's commands that change something, as one script, and those that look at the outcome.
-fn parted(block: &str) -> (String, Vec<&str>) {
-    let questions = ["kubectl get ", "kubectl -n hopkeeper get ", "kubectl -n hopkeeper logs "];
-    let looks = |line: &&str| questions.iter().any(|question| line.starts_with(question));
-    let (looks, acts): (Vec<_>, Vec<_>) = block.lines().partition(looks);
-    (acts.join("\n"), looks)
-}
-
-/// The blocks of the chapter.
-fn chapter(guide: &str) -> Vec<Block<'_>> {
-    let from = guide.split("## From one pasted line to a rule that runs").nth(1).expect("the chapter should be there");
-    blocks(from.split("\n## ").next().expect("it should have an end"))
-}
-
 #[tokio::test]
 async fn the_guide_leads_from_a_pasted_line_to_a_rule_that_fires_in_a_running_operator() {
     // The operator's pod is on the network on which the scenario of the leaks listens.
@@ -83,27 +69,20 @@ async fn the_guide_leads_from_a_pasted_line_to_a_rule_that_fires_in_a_running_op
     chain.apply(&berlin(turn.lane)).await.expect("the chain should be accepted");
     chain.until_up(LIMIT).await;
 
-    let reader = Reader::new();
-    let guide = std::fs::read_to_string(lab::root().join("docs/writing-rules.md")).expect("it should be readable");
-    let mut in_cluster = Vec::new();
+    let mut reader = Reader::new();
     let began = Instant::now();
-    for block in chapter(&guide) {
-        match block.language {
-            "yaml" => reader.write(&block.text),
-            "console" => {
-                for command in block.text.lines().filter_map(|line| line.strip_prefix("$ ")) {
-                    reader.run(command);
-                }
-            }
-            _ => in_cluster.push(block.text),
-        }
+    let mut guide = Document::open("docs/writing-rules.md", &mut reader, Vec::new())
+        .chapter("From one pasted line to a rule that runs");
+    let (in_cluster, before): (Vec<_>, Vec<_>) = guide.steps().into_iter().partition(Step::has_commands);
+    for step in &before {
+        guide.follow(step).await;
     }
     let [load, edit, broken, mended] = &in_cluster[..] else {
         panic!("the chapter has {} bash blocks", in_cluster.len())
     };
     println!("    written and tested after {:.1} s", began.elapsed().as_secs_f64());
 
-    let (acts, looks) = parted(load);
+    let (acts, looks) = load.parted();
     reader.run(&acts);
     println!("    loaded after {:.1} s", began.elapsed().as_secs_f64());
     let said = Instant::now();
@@ -123,7 +102,7 @@ async fn the_guide_leads_from_a_pasted_line_to_a_rule_that_fires_in_a_running_op
         .await;
 
     let edited = Instant::now();
-    let (acts, looks) = parted(edit);
+    let (acts, looks) = edit.parted();
     // The look at the start says so too.
     let loaded = |said: &str| said.matches("/etc/hopkeeper/rules").count();
     let before = loaded(&reader.run(looks[0]));
@@ -132,7 +111,7 @@ async fn the_guide_leads_from_a_pasted_line_to_a_rule_that_fires_in_a_running_op
     println!("    an edit is in use after {:.1} s", edited.elapsed().as_secs_f64());
 
     let edited = Instant::now();
-    let (acts, looks) = parted(broken);
+    let (acts, looks) = broken.parted();
     reader.run(&acts);
     let place = "provider.yaml:10:14";
     reader.until(looks[0], &["RulesReloadFailed", place]).await;
@@ -147,7 +126,7 @@ async fn the_guide_leads_from_a_pasted_line_to_a_rule_that_fires_in_a_running_op
         .await;
 
     let edited = Instant::now();
-    let (acts, looks) = parted(mended);
+    let (acts, looks) = mended.parted();
     reader.run(&acts);
     reader.until(looks[0], &["berlin", "\"status\":\"True\"", "rules are in use"]).await;
     println!("    the mended rules are in use after {:.1} s", edited.elapsed().as_secs_f64());
