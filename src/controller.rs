@@ -156,7 +156,7 @@ impl Context {
         if let Some(event) = event.event()
             && let Err(error) = self.recorder.publish(&event, &chain.object_ref(&())).await
         {
-            tracing::warn!(%error, "failed to publish a Kubernetes Event");
+            tracing::warn!(error = crate::telemetry::error_chain(&error), "failed to publish a Kubernetes Event");
         }
     }
 }

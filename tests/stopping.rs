@@ -237,6 +237,8 @@ fn an_operator_whose_api_server_has_gone_away_ends_soon() {
         operator.until_it_says("Reading the log source.");
         api.runtime.shutdown_background();
         operator.until_it_says("A watch on the Kubernetes API failed");
+        // And why: what the client's own words leave out.
+        operator.until_it_says("Connection refused");
         None
     });
 }

@@ -20,6 +20,7 @@ use crate::domain::event::HopIdentity;
 use crate::domain::plan::plan_id;
 use crate::domain::types::{CandidateRef, HopId, Implementation};
 use crate::pipeline::HopDirectory;
+use crate::telemetry::error_chain;
 
 /// The container that is never silent.
 const HEALTH: &str = "health";
@@ -89,7 +90,9 @@ pub async fn run(
             Ok(Change::Chain(event)) => chain_changed(&chains, &mut join, event),
             Ok(Change::Pod(event)) => join.pod_changed(*event),
             Ok(Change::Secret(event)) => join.secret_changed(event),
-            Err(error) => tracing::warn!(%error, "A watch on the Kubernetes API failed; it is tried again."),
+            Err(error) => {
+                tracing::warn!(error = error_chain(&error), "A watch on the Kubernetes API failed; it is tried again.");
+            }
         }
         if join.listed == [true; 3] {
             join.directory.set_synced();

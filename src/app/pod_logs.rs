@@ -30,6 +30,7 @@ use crate::source::cursor::CursorStore;
 use crate::source::progress::Progress;
 use crate::source::raw::Origin;
 use crate::source::{Record, Source, SourceError};
+use crate::telemetry::error_chain;
 use follow::Follower;
 use instance::{Instance, containers};
 
@@ -163,7 +164,7 @@ impl Reader {
                 event = pods.next() => match event {
                     Some(Ok(event)) => self.pod_changed(event),
                     Some(Err(error)) => {
-                        tracing::warn!(%error, "The watch on pods failed; it is tried again.");
+                        tracing::warn!(error = error_chain(&error), "The watch on pods failed; it is tried again.");
                     }
                     None => return,
                 },
@@ -276,8 +277,7 @@ impl Reader {
         match store.save(cursor.clone()).await {
             Ok(()) => self.saved = cursor,
             Err(error) => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                tracing::warn!(%error, cause, "The places were not stored; later ones make up for them.");
+                tracing::warn!(error = error_chain(&error), "The places were not stored; later ones make up for them.");
             }
         }
     }

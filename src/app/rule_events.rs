@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::own_pod::OwnPod;
 use crate::controller::rules_state::RulesState;
+use crate::telemetry::error_chain;
 
 /// Publishes an Event for each change until stopped.
 pub async fn run(
@@ -22,7 +23,7 @@ pub async fn run(
             let event = event(&state.borrow_and_update());
             let reference = reference(&client, &pod).await;
             if let Err(error) = recorder.publish(&event, &reference).await {
-                tracing::warn!(%error, "failed to publish a Kubernetes Event");
+                tracing::warn!(error = error_chain(&error), "failed to publish a Kubernetes Event");
             }
         }
         // Nobody changes the rules any more.

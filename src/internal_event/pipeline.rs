@@ -110,8 +110,11 @@ pub(crate) struct SourceFailed<'a> {
 
 impl SourceFailed<'_> {
     pub(crate) fn emit(self, metrics: &PipelineMetrics) {
-        let cause = std::error::Error::source(self.error).map(ToString::to_string).unwrap_or_default();
-        warn!(error = %self.error, cause, pause_seconds = self.pause.as_secs_f64(), "The log source failed; connecting again.");
+        warn!(
+            error = error_chain(self.error),
+            pause_seconds = self.pause.as_secs_f64(),
+            "The log source failed; connecting again."
+        );
         metrics.source_errors.of(&[self.error.category()]).inc();
     }
 }
@@ -138,7 +141,7 @@ pub(crate) struct PlaceStoreFailed<'a> {
 
 impl PlaceStoreFailed<'_> {
     pub(crate) fn emit(self, metrics: &PipelineMetrics) {
-        debug!(error = %self.error, shard = %self.shard, "The place reached was not stored.");
+        debug!(error = error_chain(self.error), shard = %self.shard, "The place reached was not stored.");
         metrics.source_errors.of(&[self.error.category()]).inc();
     }
 }
@@ -311,8 +314,7 @@ pub(crate) struct IncidentCreateFailed<'a> {
 
 impl IncidentCreateFailed<'_> {
     pub(crate) fn emit(self, metrics: &PipelineMetrics) {
-        let cause = std::error::Error::source(self.error).map(ToString::to_string).unwrap_or_default();
-        warn!(error = %self.error, cause, hop = %self.detection.hop.id, rule = %self.detection.rule,
+        warn!(error = error_chain(self.error), hop = %self.detection.hop.id, rule = %self.detection.rule,
             pause_seconds = self.pause.as_secs_f64(), "An incident was not created; trying again.");
         metrics.create_errors.inc();
     }
@@ -325,8 +327,10 @@ pub(crate) struct FindingsListFailed<'a> {
 
 impl FindingsListFailed<'_> {
     pub(crate) fn emit(self, metrics: &PipelineMetrics) {
-        let cause = std::error::Error::source(self.error).map(ToString::to_string).unwrap_or_default();
-        warn!(error = %self.error, cause, "Going on without: lines that are read again may make one more incident of an outage.");
+        warn!(
+            error = error_chain(self.error),
+            "Going on without: lines that are read again may make one more incident of an outage."
+        );
         metrics.list_errors.inc();
     }
 }
@@ -339,13 +343,12 @@ pub(crate) struct IncidentRefused<'a> {
 
 impl IncidentRefused<'_> {
     pub(crate) fn emit(self, metrics: &PipelineMetrics) {
-        let cause = std::error::Error::source(self.error).map(ToString::to_string).unwrap_or_default();
         let (hop, rule) = (&self.detection.hop.id, &self.detection.rule);
         if matches!(self.error, SinkError::Forbidden(_)) {
-            error!(error = %self.error, cause, %hop, %rule, namespace = hop.namespace, verb = "create", resource = "hopincidents.hopkeeper.io",
+            error!(error = error_chain(self.error), %hop, %rule, namespace = hop.namespace, verb = "create", resource = "hopincidents.hopkeeper.io",
                 "Not allowed to create incidents in this namespace: grant the verb on the resource. Left the incident.");
         } else {
-            error!(error = %self.error, cause, %hop, %rule, "An incident was refused, or its pod is gone; left it.");
+            error!(error = error_chain(self.error), %hop, %rule, "An incident was refused, or its pod is gone; left it.");
         }
         metrics.detected(self.detection, "refused");
     }

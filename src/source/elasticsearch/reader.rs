@@ -20,6 +20,7 @@ use crate::internal_event::pipeline::{PipelineMetrics, SourceRetried};
 use crate::source::cursor::CursorStore;
 use crate::source::progress::Progress;
 use crate::source::{Payload, Record, ShardHandle};
+use crate::telemetry::error_chain;
 
 const PAGE: usize = 1_000;
 /// Ids alone are short.
@@ -236,7 +237,7 @@ impl Reader {
         }
         let Some(pit) = &self.pit else { return };
         if let Err(error) = self.client.close_pit(pit).await {
-            tracing::debug!(%error, "A point in time was not given back; it ends by itself.");
+            tracing::debug!(error = error_chain(&error), "A point in time was not given back; it ends by itself.");
         }
         self.pit = None;
     }
@@ -256,8 +257,7 @@ impl Reader {
         match self.store.save(cursor).await {
             Ok(()) => self.saved.1 = place,
             Err(error) => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                tracing::warn!(%error, cause, "The place was not stored; a later one makes up for it.");
+                tracing::warn!(error = error_chain(&error), "The place was not stored; a later one makes up for it.");
             }
         }
     }
