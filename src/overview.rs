@@ -34,14 +34,6 @@ pub struct Overview {
     pub chains: Vec<ChainOverview>,
 }
 
-impl Overview {
-    /// Every hop of every chain carries traffic.
-    #[must_use]
-    pub fn is_up(&self) -> bool {
-        self.chains.iter().all(ChainOverview::is_up)
-    }
-}
-
 /// One chain.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -7,6 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::plan::mtu::DEFAULT_BASE_MTU;
 use crate::domain::types::{ClientKind, Implementation, Transport};
 pub use network::{Gateway, LinkType, Links, Placement, VXLAN_DEVICE};
 
@@ -74,7 +75,7 @@ pub struct VpnChainSpec {
 }
 
 fn default_mtu() -> u16 {
-    1450
+    DEFAULT_BASE_MTU
 }
 
 /// One VPN client and its own network namespace (a pod).

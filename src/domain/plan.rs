@@ -16,7 +16,7 @@ pub use chain::{ChainInput, ChainPlan, HopInput, HopNetwork, InnerSide, LinkNetw
 pub use client::{ClientProcess, client_process};
 pub use commands::{
     TunnelDevice, address_commands, close_endpoint_commands, hardware_address_command, init_commands,
-    open_endpoint_commands, route_command,
+    open_endpoint_commands,
 };
 pub use error::PlanError;
 pub use firewall::firewall;

@@ -6,10 +6,10 @@ use std::fs::File;
 use crate::lab_dir::lab_dir;
 
 /// Kafka, the Vault and the API server.
-#[allow(dead_code)]
+#[allow(dead_code)] // Not every suite uses them.
 pub const SHARED: &str = "shared";
 /// Elasticsearch.
-#[allow(dead_code)]
+#[allow(dead_code)] // Not every suite uses it.
 pub const ELASTICSEARCH: &str = "elasticsearch";
 
 /// Holds a lock, beside others or alone, until it is dropped; nothing where there is no lab, and so nobody else.

@@ -98,6 +98,6 @@ pub fn address_commands(plan: &HopPlan, address: Ipv4Addr) -> Vec<Vec<String>> {
 }
 
 /// The route of everything that comes from the inner side; it vanishes with the tunnel's last address.
-pub fn route_command() -> Vec<String> {
+fn route_command() -> Vec<String> {
     command(&format!("ip route replace default dev {TUNNEL_INTERFACE} table {TABLE}"))
 }

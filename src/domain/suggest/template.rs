@@ -125,11 +125,6 @@ impl Template {
         });
         words.max().unwrap_or(0)
     }
-
-    /// How many characters of it are the program's own.
-    pub fn own_chars(&self) -> usize {
-        self.0.iter().map(|piece| if let Piece::Text(text) = piece { text.chars().count() } else { 0 }).sum()
-    }
 }
 
 /// Words and the spaces between them as pieces of their own, so that a word can be found to change.
