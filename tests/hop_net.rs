@@ -2,7 +2,7 @@
 //! chains, on one node and on several.
 //!
 //! Needs root, `openvpn`, `boringtun-cli` (or its path in `HOPKEEPER_TEST_BORINGTUN`), `nft`, `iproute2`, `tcpdump`,
-//! `busybox`, `openssl`, `wg`, the CNI plugins and util-linux. Without them the tests say so and pass, except where `CI` is set.
+//! `busybox`, `openssl`, `wg`, util-linux, and the CNI plugins that the lab builds. Without them the tests say so and pass, except where `CI` is set.
 //!
 //! Each test runs itself again in namespaces of its own, with the paths of a real pod; whatever happens to it, the
 //! kernel removes all of it with the first process.
@@ -17,6 +17,8 @@ mod cni;
 mod hop;
 #[path = "hop_net/lab.rs"]
 mod lab;
+#[path = "shared/lab_dir.rs"]
+mod lab_dir;
 #[path = "hop_net/links.rs"]
 mod links;
 #[path = "hop_net/namespaces.rs"]

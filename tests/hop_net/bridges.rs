@@ -66,6 +66,21 @@ fn two_hops_on_one_node(lab: &mut Lab) {
 
     swept(node.at, &bridge, &ports, &ends);
     an_application_keeps_its_routes(lab, node.at, &chain);
+    a_larger_network_has_larger_links(node.at, [pods[0].at, pods[1].at]);
+}
+
+/// Where the cluster's network carries more, so do the links.
+fn a_larger_network_has_larger_links(node: Place, pods: [Place; 2]) {
+    let mut chain = berlin(json!({"type": "bridge"}));
+    chain.spec.mtu = 8950;
+    let chain = planned(&chain);
+    let all: Vec<_> = (0..2).flat_map(|hop| links(&chain, hop, node, pods[hop])).collect();
+    attach(&all);
+    let link = &chain.plan.links[0];
+    pods[0].sh(&format!("ip addr replace {} dev in0", link.outer_hop));
+    pods[1].sh(&format!("ip addr replace {} dev out0", link.inner_hop));
+    assert!(reaches(pods[1], &link.outer_hop.addr().to_string(), 8950));
+    detach(&all);
 }
 
 /// Where nodes, and so pods, pass over routes by an interface without a carrier: the exit hop is made anew, and the application waits for it.

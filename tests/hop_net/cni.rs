@@ -1,6 +1,7 @@
 //! A network plugin's calls as Multus makes them: what a pod's annotation asks for, on its node, by the real CNI plugins.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use hopkeeper::controller::build::deployment::hop_deployment;
@@ -12,9 +13,12 @@ use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
 use super::lab::Place;
+use super::lab_dir::lab_dir;
 
-/// Where Debian's package containernetworking-plugins has them.
-pub(crate) const PLUGINS: &str = "/usr/lib/cni";
+/// Where the lab has them, of the version in `tests/lab/cni/go.mod`.
+pub(crate) fn plugins() -> PathBuf {
+    lab_dir().join("bin/cni")
+}
 
 /// The README's chain with other links, as the API server would give it.
 pub(crate) fn berlin(links: Value) -> VpnChain {
@@ -125,12 +129,12 @@ impl Attachment {
         }
         let kind = plugin["type"].as_str().expect("should name its program");
         let mut command = Command::new("nsenter")
-            .args(["-t", &self.node.pid().to_string(), "-n", &format!("{PLUGINS}/{kind}")])
+            .args(["-t", &self.node.pid().to_string(), "-n", &plugins().join(kind).to_string_lossy()])
             .env("CNI_COMMAND", verb)
             .env("CNI_CONTAINERID", format!("pod{}", self.pod.pid()))
             .env("CNI_NETNS", format!("/proc/{}/ns/net", self.pod.pid()))
             .env("CNI_IFNAME", &self.interface)
-            .env("CNI_PATH", PLUGINS)
+            .env("CNI_PATH", plugins())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

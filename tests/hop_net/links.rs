@@ -8,7 +8,7 @@ use hopkeeper::crd::chain::VXLAN_DEVICE as DEVICE;
 use serde_json::json;
 
 use super::chain::{first_candidates, up};
-use super::cni::{Attachment, PLUGINS, berlin, links, planned};
+use super::cni::{Attachment, berlin, links, planned, plugins};
 use super::hop::{HOPKEEPER, NET_RIGHTS, refusal_in};
 use super::lab::{Lab, Node, Place, in_namespaces};
 use super::namespaces::{Capture, end, until};
@@ -30,8 +30,9 @@ pub(crate) fn attach(attachments: &[Attachment]) {
     attachments.iter().for_each(|attachment| attachment.add().unwrap_or_else(|why| panic!("{why}")));
 }
 
+/// The last one first, as Multus does.
 pub(crate) fn detach(attachments: &[Attachment]) {
-    attachments.iter().for_each(|attachment| attachment.delete().unwrap_or_else(|why| panic!("{why}")));
+    attachments.iter().rev().for_each(|attachment| attachment.delete().unwrap_or_else(|why| panic!("{why}")));
 }
 
 /// Whether the end of a link at `place` reaches an address, with a packet of `size` bytes.
@@ -146,9 +147,9 @@ fn two_nodes_on_one_wire(lab: &mut Lab) {
 }
 
 pub(crate) fn with_plugins(name: &str, test: fn(&mut Lab)) {
-    let plugin = format!("{PLUGINS}/macvlan");
-    if !fs::exists(&plugin).is_ok_and(|there| there) {
-        return pass_over(&format!("{plugin} (package containernetworking-plugins)"));
+    let plugin = plugins().join("macvlan");
+    if !plugin.exists() {
+        return pass_over(&format!("{} (tests/lab/lab.sh build core)", plugin.display()));
     }
     in_namespaces(name, test);
 }

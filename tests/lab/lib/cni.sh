@@ -5,19 +5,25 @@
 CNI_CONF=$NODE_FS/etc/cni/net.d CNI_BIN=$NODE_FS/opt/cni/bin MULTUS_RUN=/run/multus/daemon POLICY_QUEUE=100
 
 cni_build() {
-  local is m=gopkg.in/k8snetworkplumbingwg/multus-cni.v4/cmd go=(go build -C "$LAB_SRC/cni" -mod=readonly -buildvcs=false -trimpath -ldflags '-s -w' -o)
+  local is m=gopkg.in/k8snetworkplumbingwg/multus-cni.v4/cmd p=github.com/containernetworking/plugins
+  local go=(go build -C "$LAB_SRC/cni" -mod=readonly -buildvcs=false -trimpath -o) plain=(-ldflags '-s -w')
   is=$(cat "$LAB_SRC"/cni/go.{mod,sum} | sha256sum | cut -c -16)
   [ ! -e "$BIN/.cni-$is" ] || return 0
-  say "building Multus and kube-network-policies"
-  CGO_ENABLED=0 "${go[@]}" "$BIN/" $m/multus-daemon $m/multus-shim
-  CGO_ENABLED=0 "${go[@]}" "$BIN/kube-network-policies" sigs.k8s.io/kube-network-policies/cmd
+  say "building Multus, the CNI plugins and kube-network-policies"
+  export CGO_ENABLED=0
+  "${go[@]}" "$BIN/" "${plain[@]}" $m/multus-daemon $m/multus-shim
+  "${go[@]}" "$BIN/kube-network-policies" "${plain[@]}" sigs.k8s.io/kube-network-policies/cmd
+  mkdir -p "$BIN/cni"
+  "${go[@]}" "$BIN/cni/" -ldflags "-s -w -X $p/pkg/utils/buildversion.BuildVersion=$(cd "$LAB_SRC/cni" && go list -m -f '{{.Version}}' $p)" \
+    $p/plugins/{main/{bridge,macvlan,ptp,loopback},ipam/host-local,meta/{portmap,tuning}}
+  unset CGO_ENABLED
   rm -f "$BIN"/.cni-*; touch "$BIN/.cni-$is"
 }
 
 cni_configs() {
   local p; mkdir -p "$CNI_CONF" "$CNI_BIN"
-  for p in /usr/lib/cni/*; do ln -sf "$p" "$CNI_BIN/"; done
-  install -m 755 "$BIN/multus-shim" "$CNI_BIN/"
+  # Copies: the node may be up while they are built anew.
+  for p in "$BIN"/cni/* "$BIN/multus-shim"; do rm -f "$CNI_BIN/${p##*/}"; install -m 755 "$p" "$CNI_BIN/"; done
   cat >"$CNI_CONF/10-pod-network.conflist" <<T
 {"cniVersion":"0.4.0","name":"pod-network","plugins":[
  {"type":"ptp","ipMasq":true,"ipam":{"type":"host-local","ranges":[[{"subnet":"$POD_CIDR"}]],"routes":[{"dst":"0.0.0.0/0"}]}},
