@@ -1,4 +1,6 @@
-//! The pipeline's loop: one record after the other through decode, directory, engine and sink, and the places stored.
+//! The pipeline's loop: one record after the other through decode, directory, engine and sink. How far that came is kept by `places`.
+
+mod places;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,10 +22,10 @@ use crate::domain::rule::Client;
 use crate::domain::ruleset::RuleSet;
 use crate::internal_event::pipeline::{
     FindingsListFailed, HandshakeSeen, IncidentCreateFailed, IncidentCreated, IncidentRefused, LagSeen, LineClamped,
-    LinesCounted, PipelineMetrics, PlaceStoreFailed, PodsChanged, RecordDiscarded, RecordReceived, RecordsHeld,
-    RulesTaken,
+    LinesCounted, PipelineMetrics, PodsChanged, RecordDiscarded, RecordReceived, RecordsHeld, RulesTaken,
 };
-use crate::source::{Payload, Record, ShardHandle, SourceError};
+use crate::source::{Payload, Record, SourceError};
+use places::Places;
 
 /// How often places are stored and windows expired.
 const TICK: Duration = Duration::from_millis(200);
@@ -40,23 +42,8 @@ const AHEAD_OF_RECORD: SignedDuration = SignedDuration::from_secs(5);
 /// this bound is another one when the record is read again.
 const AHEAD_OF_NOW: SignedDuration = SignedDuration::from_secs(60);
 
-/// A shard in which nothing came for longer says nothing about how far behind the reader is.
-const LAG_STANDS: SignedDuration = SignedDuration::from_secs(60);
-
 /// Tells the time.
 pub(super) type Clock = fn() -> Timestamp;
-
-/// How far a shard is done.
-struct Progress {
-    handle: Arc<dyn ShardHandle>,
-    /// Every record below is through the engine and the sink, or held back.
-    next: u64,
-    stored: Option<u64>,
-    /// How old the last line was when it was read, and when that was.
-    lag: Option<(Timestamp, SignedDuration)>,
-    /// The newest line's time since it was last told who is heard.
-    newest: Option<Timestamp>,
-}
 
 /// What became of a record.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,7 +67,7 @@ pub(super) struct Worker<'a, K> {
     directory: &'a HopDirectory,
     sink: &'a K,
     metrics: &'a PipelineMetrics,
-    shards: HashMap<Shard, Progress>,
+    places: Places,
     held: Held,
     /// What was found before, and when that was asked.
     findings: Option<(Timestamp, Vec<Finding>)>,
@@ -103,9 +90,9 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
     ) -> Self {
         let engine = Engine::new(Arc::clone(&rules.borrow_and_update()));
         let changes = directory.changes();
-        let (shards, held, heard) = Default::default();
+        let (places, held, heard) = Default::default();
         let (findings, hearing) = (None, None);
-        Self { engine, directory, sink, metrics, shards, held, findings, changes, rules, hearing, heard, now }
+        Self { engine, directory, sink, metrics, places, held, findings, changes, rules, hearing, heard, now }
     }
 
     /// Keeps account of whom it hears.
@@ -181,24 +168,16 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
                 return;
             }
         }
-        if let Some(progress) = self.shards.get_mut(&position.shard) {
-            progress.next = position.sequence + 1;
-            progress.lag = time.map(|time| (now, now.duration_since(time).max(SignedDuration::ZERO))).or(progress.lag);
-            progress.newest = progress.newest.max(time);
-        }
+        self.places.pass(&position, time, now);
     }
 
     /// Makes sure that what is held about the record's shard is about this assignment of it.
     async fn enter(&mut self, record: &Record, stop: &CancellationToken) {
-        let shard = &record.position.shard;
-        if self.shards.get(shard).is_some_and(|held| Arc::ptr_eq(&held.handle, &record.shard)) {
+        if self.places.has(record) {
             return;
         }
-        self.engine.drop_shard(shard);
-        self.held.drop_shard(shard);
-        let (handle, next) = (Arc::clone(&record.shard), record.position.sequence);
-        let progress = Progress { handle, next, stored: None, lag: None, newest: None };
-        self.shards.insert(shard.clone(), progress);
+        self.drop_shard(&record.position.shard);
+        self.places.begin(record);
         self.remember(stop).await;
     }
 
@@ -428,12 +407,8 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
 
     /// Expires windows, forgets lost shards and pods that are gone, and stores for each shard the oldest record still needed.
     fn settle(&mut self) {
-        let lost: Vec<Shard> =
-            self.shards.iter().filter(|(_, held)| held.handle.is_lost()).map(|(shard, _)| shard.clone()).collect();
-        for shard in lost {
-            self.shards.remove(&shard);
-            self.engine.drop_shard(&shard);
-            self.held.drop_shard(&shard);
+        for shard in self.places.forget_lost() {
+            self.drop_shard(&shard);
         }
         if self.changes.has_changed().unwrap_or_default() {
             self.changes.mark_unchanged();
@@ -442,14 +417,13 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         }
         let now = (self.now)();
         if let Some(hearing) = &self.hearing {
-            let newest = |(shard, held): (&Shard, &mut Progress)| Some((shard.clone(), held.newest.take()?));
-            hearing.tell(&mut self.heard, self.shards.iter_mut().filter_map(newest), now);
+            hearing.tell(&mut self.heard, self.places.take_newest(), now);
         }
         self.engine.expire(now);
         for (hop, at) in self.engine.take_handshakes() {
             HandshakeSeen { hop: &hop, at }.emit(self.metrics);
         }
-        LagSeen { lag: self.lag(now) }.emit(self.metrics);
+        LagSeen { lag: self.places.lag(now) }.emit(self.metrics);
         let tally = self.engine.take_tally();
         let (open_windows, window_bytes) = (self.engine.open_windows(), self.engine.window_bytes());
         LinesCounted { tally, open_windows, window_bytes }.emit(self.metrics);
@@ -458,23 +432,14 @@ impl<'a, K: IncidentSink> Worker<'a, K> {
         }
         RecordsHeld { records: self.held.len() }.emit(self.metrics);
         let held = self.held.needed();
-        for (shard, progress) in &mut self.shards {
-            let needed = [self.engine.needed_from(shard), held.get(shard).copied()];
-            let place = needed.into_iter().flatten().fold(progress.next, u64::min);
-            if progress.stored == Some(place) {
-                continue;
-            }
-            match progress.handle.done_below(place) {
-                Ok(()) => progress.stored = Some(place),
-                Err(error) => PlaceStoreFailed { shard, error: &error }.emit(self.metrics),
-            }
-        }
+        let needed = |shard: &Shard| self.engine.needed_from(shard).into_iter().chain(held.get(shard).copied()).min();
+        self.places.store(needed, self.metrics);
     }
 
-    /// How old the lines are, in the shard that is furthest behind.
-    fn lag(&self, now: Timestamp) -> SignedDuration {
-        let stands = |(at, lag): (Timestamp, SignedDuration)| (now.duration_since(at) <= LAG_STANDS).then_some(lag);
-        self.shards.values().filter_map(|shard| stands(shard.lag?)).max().unwrap_or_default()
+    /// Forgets what is held of a shard.
+    fn drop_shard(&mut self, shard: &Shard) {
+        self.engine.drop_shard(shard);
+        self.held.drop_shard(shard);
     }
 }
 

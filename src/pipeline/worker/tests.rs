@@ -10,7 +10,7 @@ use prometheus::Registry;
 use super::*;
 use crate::domain::event::{HopIdentity, Position};
 use crate::pipeline::{Created, FindingsError, SinkError};
-use crate::source::MAX_RECORD_BYTES;
+use crate::source::{MAX_RECORD_BYTES, ShardHandle};
 
 mod hearing;
 mod lent;
