@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use secrecy::{ExposeSecret, SecretString};
 use vaultrs::api::kv2::requests::SetSecretRequestOptions;
 
-use super::{Newest, Vault, VaultError, code};
+use super::error::{VaultError, code};
+use super::{Newest, Vault};
 
 const TO_WRITE: &str = "create and update on the path's data";
 const TO_REMOVE: &str = "delete on the path's data";
