@@ -50,9 +50,10 @@ pub fn program_span(line: &str) -> Range<usize> {
             r"(?:Notice|Error|Warning|Informational)[ \t]+openvpn_\w+",
             // OpenVPN Connect, OpenVPN for Android, Kodi, DD-WRT, `--machine-readable-output`.
             concat!(
-                r"⏎?(?:\[(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{1,2}, \d{4}, \d\d:\d\d:\d\d\]",
+                r"⏎?(?:\[\p{L}{3,5}\.? \d{1,2}, \d{4}, \d\d:\d\d:\d\d\]",
                 r"|\d{1,2}/\d{1,2}/\d{4}, \d{1,2}:\d\d:\d\d [AP]M)"
             ),
+            r"\d{1,2}:\d\d\s[AP]M",
             r"\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?: --)?",
             r"T:\d+ +[A-Z]+:?(?: <\w+>:)?",
             r"\d{8} \d\d:\d\d:\d\d [A-Z]",
@@ -85,7 +86,7 @@ pub fn program_span(line: &str) -> Range<usize> {
             r"OpenVPN >",
             r"vopono(?:_core)?(?:::\w+)+ +>",
             r"netifd: [\w.-]+ \(\d+\):",
-            r"(?:endpoint|outbound)/wireguard\[[^\]]*\]:",
+            r"(?:[a-z_]{1,30}\.go:\d{1,5} )?(?:endpoint|outbound)/wireguard\[[^\]]*\]:",
             r">",
             // logfmt, up to its `msg="`.
             r#"time="?[\dT:.+Z-]+"?"#,
@@ -179,6 +180,8 @@ mod tests {
             "Thu Oct  8 19:48:19 2020 daemon.err openvpn(wan3)[12415]: ",
             "[ancient-meadow-7892] Wed Jun 15 11:47:19 2016 ",
             "23:22 ",
+            "9:50 PM ",
+            "12:50\u{202f}PM ",
             "17:14:28.969 -- ",
             "P:",
             "20200101 12:00:00 N ",
@@ -188,6 +191,7 @@ mod tests {
             "2023-05-01T10:00:00\tError\topenvpn_client1\t ",
             "<29>1 2023-05-01T10:00:00+02:00 OPNsense.localdomain openvpn_client1 12345 - [meta sequenceId=\"1\"] ",
             "⏎[Jan 3, 2023, 12:09:42] ",
+            "[nov 22, 2026, 16:25:43] ",
             "9/18/2020, 2:46:42 PM ",
             "[160724 07:45:44:586     40.215] [openvpn]\t \">LOG:1721115944,I,",
             "2019-01-16T03:24:20.387590746 [Trace] [openvpn-process] Stdout: Wed Jan 16 03:24:20 2019 ",
@@ -245,6 +249,7 @@ mod tests {
             "2019-11-24 18:44:00.872541: [NET] ",
             "2025/03/19 15:16:41.377751 [Debug] ",
             "+0000 2025-07-24 08:03:37 ERROR endpoint/wireguard[warp-out]: ",
+            "+0300 2026-11-22 16:25:43 ERROR  endpoint.go:176 outbound/wireguard[WARP]: ",
             "DEBUG: 2025/02/05 14:38:48 ",
             "ERROR: (wg0) 2025/02/05 14:38:48 ",
             "ERROR: wg-tunnel(utun01) 2025/02/05 14:38:48 ",
