@@ -66,7 +66,17 @@ fn two_hops_on_one_node(lab: &mut Lab) {
 
     swept(node.at, &bridge, &ports, &ends);
     an_application_keeps_its_routes(lab, node.at, &chain);
+    after_a_reboot_interfaces_are_taken_away_and_made_again(node.at, &[ports, ends].concat());
     a_larger_network_has_larger_links(node.at, [pods[0].at, pods[1].at]);
+}
+
+/// The node has come up without its bridges; the kubelet has the old pods' interfaces taken away before it makes new ones.
+fn after_a_reboot_interfaces_are_taken_away_and_made_again(node: Place, all: &[Attachment]) {
+    attach(all);
+    node.sh("for b in $(ip -o link show type bridge | grep -o 'hk[0-9a-f]*l[0-9]'); do ip link delete $b; done");
+    detach(all);
+    attach(all);
+    detach(all);
 }
 
 /// Where the cluster's network carries more, so do the links.

@@ -38,6 +38,7 @@ pub(crate) fn planned(chain: &VpnChain) -> ValidChain<'_> {
 }
 
 /// One network that a pod asks for.
+#[derive(Clone)]
 pub(crate) struct Attachment {
     node: Place,
     pod: Place,
