@@ -155,6 +155,12 @@ pub fn percentiles(name: &str, mut times: Vec<f64>) {
     );
 }
 
+/// The number that a variable of the environment is set to.
+pub fn number(variable: &str) -> Option<u64> {
+    let number = |text: String| text.parse().unwrap_or_else(|_| panic!("{variable} should be a number: {text}"));
+    std::env::var(variable).ok().map(number)
+}
+
 /// From one time to another, in seconds.
 pub fn seconds(from: Timestamp, to: Timestamp) -> f64 {
     to.duration_since(from).as_secs_f64()

@@ -3,6 +3,7 @@
 //! The template does not depend on the candidate, so that a rotation in place does not make a new pod.
 
 use std::collections::BTreeMap;
+use std::iter;
 
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy};
 use k8s_openapi::api::core::v1::{
@@ -73,10 +74,9 @@ fn networks(chain: &ValidChain<'_>, network: &HopNetwork) -> String {
         json!({"name": name, "namespace": chain.namespace, "interface": interface})
     };
     let inner = if network.inner.is_gateway { Network::Gateway } else { Network::Link(network.index) };
-    let outer = network.outer.as_ref().map(|_| Network::Link(network.index - 1));
+    let outer = network.outer.as_ref().map(|_| (Network::Link(network.index - 1), OUTER_INTERFACE));
     let mut wanted = Vec::new();
-    for (network, interface) in [(Some(inner), INNER_INTERFACE), (outer, OUTER_INTERFACE)] {
-        let Some(network) = network else { continue };
+    for (network, interface) in iter::once((inner, INNER_INTERFACE)).chain(outer) {
         // The port comes first: it makes the bridge.
         wanted.extend(network.port_suffix(chain).map(|port| attach(&port, &format!("{interface}port"))));
         wanted.push(attach(&network.suffix(), interface));

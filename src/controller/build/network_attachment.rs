@@ -69,7 +69,11 @@ impl Network {
     /// The suffix of the definition of a hop's port, where the network is on a bridge.
     #[must_use]
     pub fn port_suffix(self, chain: &ValidChain<'_>) -> Option<String> {
-        matches!(self.segment(chain), Segment::Bridge(_)).then(|| format!("{}-port", self.suffix()))
+        matches!(self.segment(chain), Segment::Bridge(_)).then(|| self.port())
+    }
+
+    fn port(self) -> String {
+        format!("{}-port", self.suffix())
     }
 
     fn segment(self, chain: &ValidChain<'_>) -> Segment {
@@ -111,23 +115,22 @@ pub fn network_attachments(chain: &ValidChain<'_>) -> Vec<DynamicObject> {
     all
 }
 
-/// What hops attach to a network by: their end of it, and on a bridge their port.
+/// What hops attach to a network by: on a bridge their port, and their end of it.
 fn of_hops(chain: &ValidChain<'_>, network: Network) -> Vec<DynamicObject> {
-    let (mut end, port) = match network.segment(chain) {
+    let of = |suffix: &str, plugin| definition(chain, suffix, with_sysctls(plugin, OF_HOPS));
+    match network.segment(chain) {
+        Segment::Interface(master) => vec![of(&network.suffix(), macvlan(&master))],
         Segment::Bridge(bridge) => {
-            (macvlan(&bridge), Some(json!({"type": "bridge", "bridge": bridge, "isGateway": false})))
+            let (mut port, mut end) =
+                (json!({"type": "bridge", "bridge": bridge, "isGateway": false}), macvlan(&bridge));
+            let mtu = chain.chain.spec.mtu;
+            // The gateway's packets are no tunnel's.
+            if mtu > ETHERNET_MTU && network != Network::Gateway {
+                (port["mtu"], end["mtu"]) = (json!(mtu), json!(mtu));
+            }
+            vec![of(&network.port(), port), of(&network.suffix(), end)]
         }
-        Segment::Interface(master) => (macvlan(&master), None),
-    };
-    let mut ports = Vec::new();
-    if let (Some(mut port), Some(suffix)) = (port, network.port_suffix(chain)) {
-        // That of an interface of the node is the interface's, and the gateway's is no tunnel's.
-        if chain.chain.spec.mtu > ETHERNET_MTU && network != Network::Gateway {
-            (port["mtu"], end["mtu"]) = (json!(chain.chain.spec.mtu), json!(chain.chain.spec.mtu));
-        }
-        ports.push(definition(chain, &suffix, with_sysctls(port, OF_HOPS)));
     }
-    ports.into_iter().chain([definition(chain, &network.suffix(), with_sysctls(end, OF_HOPS))]).collect()
 }
 
 fn with_sysctls(plugin: Value, sysctls: [(&str, &str); 2]) -> Value {

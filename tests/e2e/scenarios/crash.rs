@@ -12,7 +12,7 @@ use kube::api::{LogParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use super::{LIMIT, World, refuse, refuse_once, seconds, until_repaired};
+use super::{LIMIT, World, number, refuse, refuse_once, seconds, until_repaired};
 use crate::app;
 use crate::chain::{describe, phase};
 use crate::lab::{bao_seal, bao_unseal, lab};
@@ -175,10 +175,7 @@ async fn up_again((name, listens): Part) -> Timestamp {
 
 /// How long what all share is away: so long, or `HOPKEEPER_E2E_OUTAGE_SECONDS`.
 fn away(seconds: u64) -> Duration {
-    let wanted = std::env::var("HOPKEEPER_E2E_OUTAGE_SECONDS");
-    Duration::from_secs(
-        wanted.map_or(seconds, |text| text.parse().expect("HOPKEEPER_E2E_OUTAGE_SECONDS should be a number")),
-    )
+    Duration::from_secs(number("HOPKEEPER_E2E_OUTAGE_SECONDS").unwrap_or(seconds))
 }
 
 /// The part of the lab that the lines of this run come from, and who else uses it is kept out; none where that is Kubernetes.

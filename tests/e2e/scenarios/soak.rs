@@ -7,7 +7,7 @@ use hopkeeper::crd::chain::ChainPhase;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{LIMIT, World, percentiles, refuse, seconds, until_repaired};
+use super::{LIMIT, World, number, percentiles, refuse, seconds, until_repaired};
 use crate::documents;
 use crate::door::{Door, Way};
 use crate::elasticsearch::Server;
@@ -28,8 +28,7 @@ const BETWEEN: Duration = Duration::from_secs(16);
 
 /// How long it is away: an hour, or `HOPKEEPER_E2E_SOAK_MINUTES`.
 fn away() -> Duration {
-    let wanted = std::env::var("HOPKEEPER_E2E_SOAK_MINUTES");
-    Duration::from_mins(wanted.map_or(60, |text| text.parse().expect("HOPKEEPER_E2E_SOAK_MINUTES should be a number")))
+    Duration::from_mins(number("HOPKEEPER_E2E_SOAK_MINUTES").unwrap_or(60))
 }
 
 /// What was seen in some time.
