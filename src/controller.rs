@@ -33,6 +33,7 @@ pub mod apply;
 mod backoff;
 pub mod build;
 pub mod candidates;
+mod delivery;
 mod desired;
 #[cfg(test)]
 pub(crate) mod edge_tests;
@@ -243,10 +244,10 @@ fn changes<T: Send + Sync + 'static>(state: Option<watch::Receiver<T>>) -> impl 
     })
 }
 
-/// How long a watch that failed waits until it is tried again: up to 5 s, and as much again by chance. client-go's 30 s, made for
+/// How long a watch that failed waits until it is tried again: up to 2 s, and as much again by chance. client-go's 30 s, made for
 /// API servers with thousands of watchers, would have a repair wait for a minute after an outage.
 pub fn watch_pauses() -> watcher::ExponentialBackoff {
-    crate::pauses::growing(Duration::from_millis(500), Duration::from_secs(5)).into()
+    crate::pauses::growing(Duration::from_millis(500), Duration::from_secs(2)).into()
 }
 
 /// A namespaced API, or the whole cluster's.

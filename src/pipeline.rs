@@ -108,7 +108,7 @@ impl<K: IncidentSink> Pipeline<K> {
 }
 
 /// With what chance adds, twice as much: so long after an outage the first incident is created.
-const MAX_PAUSE: Duration = Duration::from_secs(5);
+const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 fn pauses() -> impl Iterator<Item = Duration> + Send {
     crate::pauses::pauses(Duration::from_millis(500), MAX_PAUSE)

@@ -78,7 +78,13 @@ fn health_lines_come_at_each_change_and_every_five_seconds_and_end_at_once() {
     }
     let directory = tempfile::tempdir().expect("should make a directory");
     let path = directory.path();
-    write_state(path, "connecting", "a@1#0", 0);
+    let mount = |id: &str| {
+        let plan = format!("{{\n  \"id\": \"{id}\",\n  \"network\": {{\n    \"id\": \"other\"\n  }}\n}}\n");
+        fs::write(path.join("plan"), plan).expect("should write");
+        fs::rename(path.join("plan"), path.join("hop.json")).expect("should swap");
+    };
+    mount("a%20b@1#0");
+    write_state(path, "connecting", "a%20b@1#0", 0);
     let start = Instant::now();
     let mut health = Killed(script("health.sh", path).stdout(Stdio::piped()).spawn().expect("should run"));
     let mut lines = BufReader::new(health.0.stdout.take().expect("should be piped")).lines();
@@ -89,17 +95,21 @@ fn health_lines_come_at_each_change_and_every_five_seconds_and_end_at_once() {
     let first = next();
     assert_eq!(
         first,
-        serde_json::json!({"hopkeeper": "health", "state": "connecting", "applied": "a@1#0",
+        serde_json::json!({"hopkeeper": "health", "state": "connecting", "mounted": "a%20b@1#0", "applied": "a%20b@1#0",
             "applied_since": "2026-11-22T16:00:00.123Z", "carrier": 1, "rx_bytes": 10, "tx_bytes": 20, "rx_age_seconds": 3, "handshake_age_seconds": -1, "probe": "answered"})
     );
+    mount("c@1#1");
+    let other = next();
+    assert_eq!((&other["mounted"], &other["applied"]), (&"c@1#1".into(), &"a%20b@1#0".into()), "not in use yet");
+    assert!(start.elapsed() < Duration::from_secs(2), "what is mounted should show at once");
     // Fresh for a minute, so that the line of every five seconds comes before the state is too old.
-    write_state(path, "up", "a@1#0", -60);
+    write_state(path, "up", "c@1#1", -60);
     assert_eq!(next()["state"], "up");
     assert!(start.elapsed() < Duration::from_secs(2), "a change should show at once");
     assert_eq!(next()["state"], "up");
     assert!(start.elapsed() > Duration::from_secs(4));
     // Nobody writes the state any more.
-    write_state(path, "up", "a@1#0", 30);
+    write_state(path, "up", "c@1#1", 30);
     assert_eq!(next()["state"], "down");
 
     let end = Instant::now();

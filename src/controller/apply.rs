@@ -39,7 +39,8 @@ pub async fn apply(chain: &ValidChain<'_>, observed: &mut Observed, ctx: &Contex
     object(&network_policy::applications_policy(chain), chain, ctx).await?;
     for (index, hop) in chain.hops().iter().enumerate() {
         let Some(secret) = observed.secrets.get(&hop.name) else { continue };
-        let (servers, recreate) = (secret.plan.endpoints.clone(), secret.stamp.recreate);
+        let servers = ctx.polls.reachable(&secret.plan, Some(&secret.object));
+        let recreate = secret.stamp.recreate;
         hop_policy(chain, index, &servers, &mut observed.policies, ctx).await?;
         hop_deployment(chain, index, recreate, &mut observed.deployments, ctx).await?;
     }

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::validate::ValidChain;
 use crate::domain::candidate::{CandidateError, NAME_RULE, Parameters, RawCandidate, Resolved, is_label, parse};
-use crate::domain::plan::{HopPlan, PlanError};
+use crate::domain::plan::{EndpointAddress, HopPlan, PlanError};
 use crate::domain::types::CandidateRef;
 use crate::parameters::{Pool, PoolError};
 
@@ -15,6 +15,9 @@ pub mod listing;
 
 /// A resolver that does not answer must not hold a repair up for longer.
 const LOOKUP: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// So many candidates' servers are open in the outer wall beforehand: enough for a rotation, and for the one after it.
+const AHEAD: usize = 2;
 
 /// A candidate that is ready to be written into a hop's Secret.
 pub struct Chosen {
@@ -105,6 +108,27 @@ pub async fn choose(
     }
     let hop = chain.hops()[hop].name.clone();
     Err(ChoiceError::Exhausted { hop, listed, burned: failed, skipped })
+}
+
+/// The servers of the candidates that a rotation would try next, a few of them; those that cannot be used have none.
+///
+/// # Errors
+/// When the pool cannot be read.
+pub async fn servers_ahead(
+    chain: &ValidChain<'_>,
+    hop: usize,
+    pool: &Pool<'_>,
+    current: &CandidateRef,
+    burned: &[CandidateRef],
+) -> Result<Vec<EndpointAddress>, PoolError> {
+    let names = in_turn(pool.list().await?, Some(&current.name)).into_iter();
+    let is_ahead = |name: &String| *name != current.name && burned.iter().all(|burned| burned.name != *name);
+    let mut servers = Vec::new();
+    for name in names.filter(is_ahead).take(AHEAD) {
+        let Some(Ok(chosen)) = newest(chain, hop, pool, &name).await? else { continue };
+        servers.extend(chosen.resolved.endpoints);
+    }
+    Ok(servers)
 }
 
 /// Reads and prepares the newest version of one candidate; none when it is gone.
@@ -210,6 +234,28 @@ mod tests {
         assert_eq!(name(Some("d"), &["d", "a"]).await, at("b"));
         // The current one is the last resort, not burned only by being in use.
         assert_eq!(name(Some("b"), &["a", "c", "d"]).await, at("b"));
+    }
+
+    #[tokio::test]
+    async fn the_servers_ahead_are_those_of_the_two_candidates_that_come_next() {
+        let ahead = async |current: &str, burned: &[&str]| -> Vec<u8> {
+            let profiles = [1, 2, 3, 4].map(|last| profile(&format!("203.0.113.{last}")));
+            let mut candidates: Vec<_> =
+                ["a", "b", "c", "d"].into_iter().zip(profiles.iter().map(String::as_str)).collect();
+            candidates.push(("e", "no profile"));
+            let at = |name: &&str| CandidateRef { name: (*name).into(), version: "7".into() };
+            let chain = berlin();
+            let chain = validate(&chain).unwrap();
+            let pool = Pool::Secret(Box::new(pool("entry-pool", "7", &candidates)));
+            let burned: Vec<_> = burned.iter().map(at).collect();
+            let servers = servers_ahead(&chain, 0, &pool, &at(&current), &burned).await.unwrap();
+            servers.into_iter().map(|server| server.ip.octets()[3]).collect()
+        };
+        assert_eq!(ahead("a", &[]).await, [2, 3]);
+        assert_eq!(ahead("a", &["b"]).await, [3, 4]);
+        assert_eq!(ahead("c", &["a"]).await, [4], "e has none");
+        assert_eq!(ahead("removed", &["e"]).await, [1, 2]);
+        assert_eq!(ahead("a", &["b", "c", "d", "e"]).await, [0; 0]);
     }
 
     #[tokio::test]

@@ -13,14 +13,14 @@ use serde_json::json;
 
 use super::build::secret::{Stamp, hop_secret};
 use super::candidates::listing::Listing;
-use super::candidates::{ChoiceError, Chosen, Skipped, choose, newest};
+use super::candidates::{ChoiceError, Chosen, Skipped, choose, newest, servers_ahead};
 use super::observe::{HopSecret, Observed, pod_view};
 use super::validate::ValidChain;
 use super::view::chain_view;
 use super::{Context, Error};
 use crate::crd::names;
 use crate::domain::burned::burned;
-use crate::domain::plan::{HopNetwork, HopPlan, PLAN_FILE, PlanError};
+use crate::domain::plan::{EndpointAddress, HopNetwork, HopPlan, PLAN_FILE, PlanError};
 use crate::internal_event::controller::{ParametersWritten, PoolUnread};
 use crate::parameters::{Pool, PoolError};
 
@@ -162,14 +162,20 @@ async fn follow(
         return Ok(None);
     }
     let current = secret.candidate();
+    let burned = burned(&chain_view(chain, observed, ctx.now()), hop);
     let asked = async {
         let pool = open(chain, index, ctx).await?;
         let listing = Listing::read(&pool, ctx.polls.listing(&key)).await?;
-        Ok::<_, PoolError>((listing, newest(chain, index, &pool, &current.name).await?))
+        // The other hops reach their servers through the chain: there is no wall to be opened.
+        let servers_ahead = match index {
+            0 => servers_ahead(chain, index, &pool, current, &burned).await?,
+            _ => Vec::new(),
+        };
+        Ok::<_, PoolError>((Answer { listing, servers_ahead }, newest(chain, index, &pool, &current.name).await?))
     };
     let found = match asked.await {
-        Ok((listing, newest)) => {
-            ctx.polls.remember(&key, Ok(listing));
+        Ok((answer, newest)) => {
+            ctx.polls.remember(&key, Ok(answer));
             Ok(newest)
         }
         Err(error) => {
@@ -241,7 +247,8 @@ pub async fn write(
     let plan = HopPlan::new(network, &chosen.resolved, chosen.candidate.clone(), revision)?;
     let mut object = hop_secret(chain, &plan, &chosen.resolved.files, stamp);
     // The wall around the entry hop must have its new opening before the client knows of it.
-    super::apply::hop_policy(chain, hop, &plan.endpoints, policies, ctx).await?;
+    let servers = ctx.polls.reachable(&plan, over);
+    super::apply::hop_policy(chain, hop, &servers, policies, ctx).await?;
     let api = Api::<Secret>::namespaced(ctx.client.clone(), &chain.namespace);
     let object = match over {
         None => api.create(&post(), &object).await?,
@@ -304,7 +311,15 @@ struct Poll {
     at: Instant,
     problem: Option<String>,
     /// The last one that it gave, also when it gave none since.
-    listing: Option<Listing>,
+    answer: Option<Answer>,
+}
+
+/// What a pool said.
+struct Answer {
+    listing: Listing,
+    /// Of the candidates that a rotation of the entry hop would try next. Who enforces NetworkPolicies takes a new one up in its own
+    /// time, after an outage of the API server a minute late; these need not wait for that.
+    servers_ahead: Vec<EndpointAddress>,
 }
 
 impl Polls {
@@ -316,13 +331,13 @@ impl Polls {
         last.get(key).is_none_or(|poll| now.duration_since(poll.at) >= every)
     }
 
-    fn remember(&self, key: &str, answer: Result<Listing, String>) {
+    fn remember(&self, key: &str, answer: Result<Answer, String>) {
         let mut polls = self.polls();
-        let (problem, listing) = match answer {
-            Ok(listing) => (None, Some(listing)),
-            Err(problem) => (Some(problem), polls.remove(key).and_then(|before| before.listing)),
+        let (problem, answer) = match answer {
+            Ok(answer) => (None, Some(answer)),
+            Err(problem) => (Some(problem), polls.remove(key).and_then(|before| before.answer)),
         };
-        polls.insert(key.to_owned(), Poll { at: Instant::now(), problem, listing });
+        polls.insert(key.to_owned(), Poll { at: Instant::now(), problem, answer });
     }
 
     /// What the last answer was, so that the status does not say otherwise until the next one.
@@ -332,7 +347,21 @@ impl Polls {
 
     /// What the pool held when it last gave an answer.
     fn listing(&self, key: &str) -> Option<Listing> {
-        self.polls().get(key)?.listing.clone()
+        Some(self.polls().get(key)?.answer.as_ref()?.listing.clone())
+    }
+
+    /// The servers that the outer wall lets a hop reach: those of its plan, and of the candidates that come next. The kill switch in the
+    /// pod lets its client reach the former alone.
+    pub(super) fn reachable(&self, plan: &HopPlan, secret: Option<&Secret>) -> Vec<EndpointAddress> {
+        let mut servers = plan.endpoints.clone();
+        let key = secret.and_then(ResourceExt::uid).unwrap_or_default();
+        let ahead = self.polls().get(&key).and_then(|poll| Some(poll.answer.as_ref()?.servers_ahead.clone()));
+        for server in ahead.unwrap_or_default() {
+            if !servers.contains(&server) {
+                servers.push(server);
+            }
+        }
+        servers
     }
 
     fn polls(&self) -> std::sync::MutexGuard<'_, std::collections::HashMap<String, Poll>> {

@@ -19,11 +19,13 @@ use crate::documents::{Buffer, Names};
 use crate::internal_event::documents::DocumentMetrics;
 
 pub(crate) mod api_server;
+mod delivery;
 mod metrics;
 mod orders;
 mod times;
 #[cfg(feature = "otlp")]
 mod traces;
+mod wall;
 
 const POD: &str = "/api/v1/namespaces/demo/pods/berlin-entry-0";
 const SECRET: &str = "/api/v1/namespaces/demo/secrets/berlin-entry-parameters";

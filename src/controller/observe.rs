@@ -17,7 +17,7 @@ use crate::crd::{HopIncident, names};
 use crate::domain::candidate::Resolved;
 use crate::domain::plan::{HopPlan, PLAN_FILE};
 use crate::domain::types::CandidateRef;
-use crate::domain::view::{Desired, PodView};
+use crate::domain::view::{Delivery, Desired, PodView};
 
 /// What there is of a chain.
 pub struct Observed {
@@ -33,6 +33,8 @@ pub struct Observed {
     pub policies: BTreeMap<String, String>,
     /// All incidents.
     pub incidents: Vec<HopIncident>,
+    /// Whether the pods have what their Secrets say, by hop; of those alone whose step is about to be given up.
+    pub deliveries: BTreeMap<String, Delivery>,
     /// What is known of the log stream, where it is listened for silence.
     pub logs: Option<LogsState>,
 }
@@ -116,6 +118,7 @@ pub async fn observe(client: &Client, namespace: &str, chain: &str) -> kube::Res
         incidents: incidents.items,
         deployments: versions(&deployments.items),
         policies: versions(&policies.items),
+        deliveries: BTreeMap::new(),
         logs: None,
     };
     for secret in secrets.items {

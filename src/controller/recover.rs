@@ -16,7 +16,7 @@ use super::observe::{HopSecret, Observed, pod_view};
 use super::order::Answered;
 use super::validate::ValidChain;
 use super::view::{action_of, chain_view, incident_view, outcome_of};
-use super::{Context, Error, incident_status, words};
+use super::{Context, Error, delivery, incident_status, words};
 use crate::crd::HopIncident;
 use crate::crd::incident::{HopIncidentStatus, IncidentPhase, Step};
 use crate::domain::burned::burned;
@@ -64,6 +64,7 @@ pub fn is_busy(observed: &Observed, hop: &str) -> bool {
 /// When Kubernetes refuses a write; the next reconcile continues from the objects.
 pub async fn recover(chain: &ValidChain<'_>, observed: &mut Observed, ctx: &Context) -> Result<Outcome, Error> {
     let mut outcome = Outcome::default();
+    observed.deliveries = delivery::of_overdue_steps(chain, observed, ctx).await;
     let place = |i: &HopIncident| {
         let hop = chain.hops().iter().position(|h| h.name == i.spec.hop).unwrap_or(usize::MAX);
         (hop, i.spec.last.time.clone(), i.name_any())
@@ -115,7 +116,11 @@ impl Repair<'_> {
                 }
                 if status.phase == IncidentPhase::Verifying {
                     self.remind(observed, outcome).await?;
-                    return Ok(None);
+                    let delivery = observed.deliveries.get(&self.incident.spec.hop).copied().unwrap_or_default();
+                    if !words::explain_late_kubelet(&mut status, delivery) {
+                        return Ok(None);
+                    }
+                    return self.record(status).await;
                 }
                 if status.phase != IncidentPhase::Held {
                     status.held_since.get_or_insert(MicroTime(self.view.now));

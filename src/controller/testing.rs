@@ -139,6 +139,7 @@ pub(super) fn working(chain: &ValidChain<'_>) -> Observed {
         deployments: BTreeMap::new(),
         policies: BTreeMap::new(),
         incidents: Vec::new(),
+        deliveries: BTreeMap::new(),
         logs: None,
     }
 }

@@ -18,6 +18,7 @@ pub fn chain_view(chain: &ValidChain<'_>, observed: &Observed, now: Timestamp) -
         name: name.clone(),
         pod: observed.pods.get(name).map(pod_view),
         desired: observed.secrets.get(name).map(super::observe::HopSecret::desired),
+        delivery: observed.deliveries.get(name).copied().unwrap_or_default(),
     };
     ChainView {
         now,

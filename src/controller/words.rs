@@ -3,7 +3,7 @@
 use crate::crd::incident::HopIncidentStatus;
 use crate::domain::decision::{Escalate, Hold, Suppress};
 use crate::domain::types::CandidateRef;
-use crate::domain::view::StepKind;
+use crate::domain::view::{Delivery, StepKind};
 
 /// The reason of incidents that blame the account.
 pub(super) const CORRELATED_FAILURE: &str = "CorrelatedFailure";
@@ -45,6 +45,17 @@ pub(super) fn explain_step(status: &mut HopIncidentStatus, kind: StepKind, candi
         StepKind::Recreate => ("Recreate", format!("making the pod anew with the same candidate {candidate}")),
     };
     (status.reason, status.message) = (Some(reason.to_owned()), Some(message));
+}
+
+/// Says where a step stands whose time is up and that is not given up; false where there is nothing to say.
+pub(super) fn explain_late_kubelet(status: &mut HopIncidentStatus, delivery: Delivery) -> bool {
+    let message = match delivery {
+        Delivery::Unknown | Delivery::Since(_) => return false,
+        Delivery::Pending => "written, but not yet carried into the pod by its node's kubelet",
+        Delivery::Working => "the hop says that it carries traffic; its node's kubelet has not told Kubernetes yet",
+    };
+    (status.reason, status.message) = (Some("KubeletLate".to_owned()), Some(message.to_owned()));
+    true
 }
 
 /// Why an incident needed no action.

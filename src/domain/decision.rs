@@ -8,12 +8,16 @@ use super::attribution::{Outer, outer_hops};
 use super::ladder::next_step;
 use super::limits::{cooldown_end, steps_within_budget};
 use super::types::{Evidence, Verdict};
-use super::view::{ChainView, HopView, IncidentView, Phase, StepEnd, StepKind, StepView};
+use super::view::{ChainView, Delivery, HopView, IncidentView, Phase, StepEnd, StepKind, StepView};
 
 /// A hop that stays Ready this long after `path` evidence was not at fault, or has healed.
 const STILL_READY: SignedDuration = SignedDuration::from_secs(10);
 /// Rejections on several hops within this time have one cause: the provider or the account.
 const CORRELATED: SignedDuration = SignedDuration::from_secs(60);
+
+/// A kubelet carries a Secret into a running pod, starts a new one, or says that a pod is Ready so late at most. After an outage of the API
+/// server it asks again after up to a minute, and after as long once more where the new server refuses it at first.
+const KUBELET_LATE: SignedDuration = SignedDuration::from_mins(4);
 
 /// A person who was called is not called again for the same trouble within this time.
 const CALL_AGAIN: SignedDuration = SignedDuration::from_mins(5);
@@ -109,6 +113,13 @@ pub fn decide(view: &ChainView, incident: &IncidentView) -> Decision {
         Phase::Verifying => verify(view, index, incident),
         Phase::Open | Phase::Closed | Phase::Escalated => judge(view, index, incident),
     }
+}
+
+/// Whether the incident's step is about to be given up, so that it matters how far its [delivery](Delivery) has come.
+#[must_use]
+pub fn is_overdue(view: &ChainView, incident: &IncidentView) -> bool {
+    let written = incident.steps.last().and_then(|step| step.applied_at).filter(|_| incident.phase == Phase::Verifying);
+    written.is_some_and(|written| view.now >= written + view.policy.verify_within)
 }
 
 fn judge(view: &ChainView, index: usize, incident: &IncidentView) -> Decision {
@@ -210,13 +221,24 @@ fn verify(view: &ChainView, index: usize, incident: &IncidentView) -> Decision {
     if refused(view, hop, incident, step, applied_at) {
         return end_without(StepEnd::Failed);
     }
+    let deadline = begins_to_count(hop, applied_at) + view.policy.verify_within;
     // While an outer hop is down this one cannot come up: its time begins when the outer one is back.
     let deadline = match outer_hops(view, index) {
         Outer::Suspect(cause) => return hold(Hold::Verifying, Some(cause), None),
-        Outer::JustRecovered(_, until) => (applied_at + view.policy.verify_within).max(until),
-        Outer::ProvenUp => applied_at + view.policy.verify_within,
+        Outer::JustRecovered(_, until) => deadline.max(until),
+        Outer::ProvenUp => deadline,
     };
     if view.now >= deadline { end_without(StepEnd::TimedOut) } else { hold(Hold::Verifying, None, Some(deadline)) }
+}
+
+/// When a step's time begins: what the hop has not been given yet has not failed, and what works has not either.
+fn begins_to_count(hop: &HopView, applied_at: Timestamp) -> Timestamp {
+    let latest = applied_at + KUBELET_LATE;
+    match hop.delivery {
+        Delivery::Unknown => applied_at,
+        Delivery::Since(given) => given.clamp(applied_at, latest),
+        Delivery::Pending | Delivery::Working => latest,
+    }
 }
 
 /// Ready, and not still so from before the step: `net` holds readiness back for 2 s after every change, so it visibly

@@ -3,7 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::types::{CandidateRef, Evidence, Verdict};
-use super::view::{ChainView, Desired, HopView, IncidentView, Phase, PodView, Policy, StepEnd, StepKind, StepView};
+use super::view::{
+    ChainView, Delivery, Desired, HopView, IncidentView, Phase, PodView, Policy, StepEnd, StepKind, StepView,
+};
 
 pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -43,6 +45,7 @@ pub(crate) fn view<const N: usize>(hops: [&str; N]) -> ChainView {
         name: name.into(),
         pod: Some(PodView { uid: format!("uid-{name}"), ready: true, ready_since: at(1_000), recreate: 0 }),
         desired: Some(Desired { candidate: candidate("a"), applied_at: at(900), revision: 0, recreate: 0 }),
+        delivery: Delivery::Unknown,
     };
     ChainView {
         now: at(10_000),

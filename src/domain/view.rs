@@ -49,6 +49,8 @@ pub struct HopView {
     pub pod: Option<PodView>,
     /// The desired state: what the hop's Secret says.
     pub desired: Option<Desired>,
+    /// Whether its pod has that too.
+    pub delivery: Delivery,
 }
 
 impl HopView {
@@ -70,6 +72,20 @@ pub struct PodView {
     pub ready_since: Timestamp,
     /// The template's `recreate` counter that it was made from.
     pub recreate: u64,
+}
+
+/// How far what a hop's Secret says has come on its way by the kubelet into the hop's pod, and word of that back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// Not known: it is taken to be there since it was written.
+    #[default]
+    Unknown,
+    /// The pod does not have it.
+    Pending,
+    /// The pod has it since that time.
+    Since(Timestamp),
+    /// The hop says that it carries traffic with it; its pod may not be Ready in Kubernetes yet.
+    Working,
 }
 
 /// What a hop's Secret says.

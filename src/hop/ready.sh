@@ -14,5 +14,8 @@ done <"$state_file"
 
 [ "$state" = up ] || exit 1
 [ $(($(date +%s) - ${seconds:-0})) -le 5 ] || exit 1
-mounted=$(sed -n 's/^ *"id": *"\([^"]*\)".*/\1/p' "$plan_file" | head -n 1)
+mounted=''
+while read -r line; do
+    case $line in '"id": "'*) mounted=${line#'"id": "'} mounted=${mounted%%'"'*} && break ;; esac
+done <"$plan_file"
 [ -n "$mounted" ] && [ "$applied" = "$mounted" ]

@@ -18,7 +18,7 @@ use crate::domain::event::{HopIdentity, LogEvent, Position, Shard};
 use crate::domain::incident::incident_name;
 use crate::domain::ruleset::RuleSet;
 use crate::domain::types::{CandidateRef, Evidence, HopId, Verdict};
-use crate::domain::view::{ChainView, Desired, HopView, IncidentView, Phase, PodView, StepEnd, StepView};
+use crate::domain::view::{ChainView, Delivery, Desired, HopView, IncidentView, Phase, PodView, StepEnd, StepView};
 
 /// An incident and what was told of it.
 struct Incident {
@@ -418,6 +418,7 @@ impl<'a> Judge<'a> {
                 revision: 0,
                 recreate: 0,
             }),
+            delivery: Delivery::Unknown,
         };
         ChainView {
             now: self.now,

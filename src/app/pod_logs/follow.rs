@@ -21,7 +21,7 @@ use crate::source::{MAX_RECORD_BYTES, Payload, Record, ShardHandle, append_line}
 /// A connection without a line for so long is made anew: older kubelets stop telling at a log's rotation
 /// (kubernetes/kubernetes#115702), and a dead peer tells nothing either.
 const SILENCE: Duration = Duration::from_secs(60);
-const MAX_PAUSE: Duration = Duration::from_secs(5);
+const MAX_PAUSE: Duration = Duration::from_secs(2);
 /// After the end of a log its container's status says shortly whether there is another run.
 const STATUS_LAG: Duration = Duration::from_secs(2);
 

@@ -13,7 +13,7 @@ use crate::domain::plan::{EndpointAddress, Protocol};
 /// The suffix of the applications' policy.
 pub const APPLICATIONS_SUFFIX: &str = "applications";
 
-/// A hop's policy: nothing comes in, and only the entry hop's servers are reached.
+/// A hop's policy: nothing comes in, and only the entry hop reaches servers.
 #[must_use]
 pub fn hop_policy(chain: &ValidChain<'_>, index: usize, servers: &[EndpointAddress]) -> NetworkPolicy {
     let hop = &chain.hops()[index].name;

@@ -5,6 +5,11 @@ use crate::controller::testing::{candidate, secret, with_berlin};
 use crate::domain::plan::EndpointAddress;
 use crate::domain::types::{CandidateRef, Implementation};
 
+/// A pool's answer that names no servers.
+fn held(listing: Listing) -> Answer {
+    Answer { listing, servers_ahead: Vec::new() }
+}
+
 fn newer(secret: &HopSecret) -> Chosen {
     let candidate = CandidateRef { version: "2".into(), ..candidate("a") };
     Chosen { candidate, resolved: secret.resolved() }
@@ -82,7 +87,7 @@ fn a_candidate_that_clashes_with_the_changed_network_is_not_kept() {
 fn each_pool_is_asked_once_in_a_while() {
     let (polls, long, at_once) = (Polls::default(), Duration::from_secs(3600), Duration::ZERO);
     assert!(polls.is_due("a", long));
-    polls.remember("a", Ok(Listing::default()));
+    polls.remember("a", Ok(held(Listing::default())));
     assert!(!polls.is_due("a", long));
     assert!(polls.is_due("b", long));
     assert!(polls.is_due("a", at_once));
@@ -92,10 +97,10 @@ fn each_pool_is_asked_once_in_a_while() {
 fn what_was_wrong_with_a_pool_is_known_until_it_is_asked_again() {
     let polls = Polls::default();
     polls.remember("a", Err("vault is sealed".into()));
-    polls.remember("b", Ok(Listing::default()));
+    polls.remember("b", Ok(held(Listing::default())));
     assert_eq!(polls.last_problem("a").as_deref(), Some("vault is sealed"));
     assert_eq!((polls.last_problem("b"), polls.last_problem("c")), (None, None));
-    polls.remember("a", Ok(Listing::default()));
+    polls.remember("a", Ok(held(Listing::default())));
     assert_eq!(polls.last_problem("a"), None);
 }
 
@@ -104,7 +109,7 @@ fn what_a_pool_held_is_known_while_it_gives_no_answer() {
     let polls = Polls::default();
     let listing = Listing { names: vec!["a".into()], version: None, ..Listing::default() };
     assert_eq!(polls.listing("a"), None);
-    polls.remember("a", Ok(listing.clone()));
+    polls.remember("a", Ok(held(listing.clone())));
     polls.remember("a", Err("vault is sealed".into()));
     assert_eq!((polls.listing("a"), polls.last_problem("a").as_deref()), (Some(listing), Some("vault is sealed")));
 }
@@ -113,7 +118,7 @@ fn what_a_pool_held_is_known_while_it_gives_no_answer() {
 fn secrets_that_are_gone_are_forgotten() {
     let polls = Polls::default();
     for key in 0..100 {
-        polls.remember(&key.to_string(), Ok(Listing::default()));
+        polls.remember(&key.to_string(), Ok(held(Listing::default())));
     }
     std::thread::sleep(Duration::from_millis(10));
     assert!(polls.is_due("last", Duration::from_millis(1)));

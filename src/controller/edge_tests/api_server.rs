@@ -20,6 +20,8 @@ pub(crate) struct Fault {
 #[derive(Default)]
 struct State {
     objects: BTreeMap<String, Value>,
+    /// What pods have written, by the path of their log.
+    logs: BTreeMap<String, String>,
     version: u64,
     faults: Vec<(usize, Fault)>,
     written: Vec<String>,
@@ -37,7 +39,10 @@ struct Answers(Arc<Mutex<State>>);
 impl Respond for Answers {
     fn respond(&self, request: &Request) -> ResponseTemplate {
         let (code, body) = self.0.lock().unwrap().answer(request);
-        ResponseTemplate::new(code).set_body_json(body)
+        match body {
+            Value::String(log) => ResponseTemplate::new(code).set_body_string(log),
+            body => ResponseTemplate::new(code).set_body_json(body),
+        }
     }
 }
 
@@ -88,6 +93,9 @@ impl State {
             }
         }
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        if let Some(log) = self.logs.get(path) {
+            return (200, Value::String(log.clone()));
+        }
         if path.contains("/events") {
             self.events.push(body.to_string());
             return (201, body);
@@ -184,6 +192,16 @@ impl ApiServer {
     /// Stores an object as somebody else would.
     pub(crate) fn put(&self, path: &str, object: &impl Serialize) {
         self.state.lock().unwrap().store(path, serde_json::to_value(object).unwrap());
+    }
+
+    /// Has a pod have written that.
+    pub(crate) fn put_log(&self, pod: &str, log: &str) {
+        self.state.lock().unwrap().logs.insert(format!("{pod}/log"), log.to_owned());
+    }
+
+    /// Takes what a pod has written away.
+    pub(crate) fn forget_log(&self, pod: &str) {
+        self.state.lock().unwrap().logs.remove(&format!("{pod}/log"));
     }
 
     /// Takes an object away as somebody else would.

@@ -224,6 +224,42 @@ fn a_step_that_times_out_is_followed_by_the_next_rung_or_a_person() {
 }
 
 #[test]
+fn a_step_that_the_hop_was_not_given_yet_or_that_works_unseen_has_not_failed() {
+    let after = |delivery, now| {
+        decision(|c| {
+            verifying(StepKind::RotateInPlace)(c);
+            (c.hops[1].delivery, c.now) = (delivery, at(now));
+        })
+    };
+    let given_up = Decision::EndStep { end: StepEnd::TimedOut, then: Ok(StepKind::Recreate) };
+    for kept in [Delivery::Pending, Delivery::Working] {
+        assert_eq!(after(kept, 10_059), held(Hold::Verifying, None, Some(10_299)), "{kept:?}");
+        assert_eq!(after(kept, 10_299), given_up, "{kept:?} for too long");
+    }
+    assert_eq!(after(Delivery::Since(at(10_050)), 10_059), held(Hold::Verifying, None, Some(10_110)));
+    assert_eq!(after(Delivery::Since(at(10_050)), 10_110), given_up);
+    // A node's clock that is off neither ends a step early nor keeps it.
+    assert_eq!(after(Delivery::Since(at(9_000)), 10_058), held(Hold::Verifying, None, Some(10_059)));
+    assert_eq!(after(Delivery::Since(at(90_000)), 10_299), given_up);
+}
+
+#[test]
+fn a_step_is_overdue_once_its_time_is_up() {
+    let overdue = |change: &dyn Fn(&mut ChainView)| {
+        let mut view = view(["entry", "middle", "exit"]);
+        view.incidents.push(incident("x", "middle"));
+        verifying(StepKind::RotateInPlace)(&mut view);
+        view.now = at(10_059);
+        change(&mut view);
+        is_overdue(&view, &view.incidents[0])
+    };
+    assert!(overdue(&|_| ()));
+    assert!(!overdue(&|c| c.now = at(10_058)));
+    assert!(!overdue(&|c| c.incidents[0].phase = Phase::Acting));
+    assert!(!overdue(&|c| c.incidents[0].steps[0].applied_at = None));
+}
+
+#[test]
 fn a_new_candidate_that_is_refused_too_is_left_at_once() {
     let decided = decision(|c| {
         verifying(StepKind::RotateInPlace)(c);

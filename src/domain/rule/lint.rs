@@ -15,9 +15,10 @@ mod examples;
 mod overlap;
 
 /// What the health sidecar writes (`hop/health.sh`).
-const HEALTH_FIELDS: [&str; 10] = [
+const HEALTH_FIELDS: [&str; 11] = [
     "hopkeeper",
     "state",
+    "mounted",
     "applied",
     "applied_since",
     "carrier",

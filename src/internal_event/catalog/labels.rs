@@ -28,6 +28,7 @@ const REASON: Label = words(
         "RestartInPlace",
         "RotateAndRecreate",
         "Recreate",
+        "KubeletLate",
         "TunnelUp",
         "CauseRecovered",
         "HopRemoved",
