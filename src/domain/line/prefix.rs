@@ -22,6 +22,8 @@ pub fn program_span(line: &str) -> Range<usize> {
     /// Each alternative is one prefix, of fixed shape; they come in any order and number.
     static PREFIXES: LazyLock<Regex> = LazyLock::new(|| {
         let prefix = [
+            // Rust's env_logger; before the times, of which it would be the first half.
+            r"\[[0-9-]{10}T[0-9:.]+Z +(?:TRACE|DEBUG|INFO|WARN|ERROR) +[0-9a-z_:]+\]",
             // RFC 3339 and its relatives: containerd, docker, OpenVPN 2.5+, boringtun, wireguard-go, s6.
             concat!(
                 r"(?:[+-]\d{4} |- )?\[?\d{4}[-/]\d\d[-/]\d\d[T ]\d{1,2}:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?\]?:?",
@@ -79,14 +81,20 @@ pub fn program_span(line: &str) -> Range<usize> {
             // A client's output in another program's log: the stream's name, Windscribe's two clocks.
             r"(?:openvpn|wireguard-go|boringtun|\[openvpn-process\]) [Ss]td(?:out|err):",
             r"\[\d{6} \d\d:\d\d:\d\d:\d{3} +\d+\.\d{3}\]",
-            // Mullvad's app: time, module and level without a space between them.
-            r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}\]\[\w+(?:::\w+)*\]\[(?:TRACE|DEBUG|INFO|WARN|ERROR)\]",
+            // Mullvad's app: time, module and level without a space between them, its wireguard-go with a level of its own;
+            // since 2026 the module after the level, with a colon.
+            r"\[[0-9-]{10} [0-9:]{8}\.[0-9]{3}\]\[[0-9a-z_:-]+\]\[(?:TRACE|VERBOSE|DEBUG|INFO|WARN|ERROR)\]",
+            r"(?:mullvad|talpid)_[a-z_]+(?:::[a-z_]+)*:",
             r"Openvpn log >>",
             r"LOG:",
             r"OpenVPN >",
             r"vopono(?:_core)?(?:::\w+)+ +>",
             r"netifd: [\w.-]+ \(\d+\):",
             r"(?:[a-z_]{1,30}\.go:\d{1,5} )?(?:endpoint|outbound)/wireguard\[[^\]]*\]:",
+            // NetBird's place in its sources, mihomo's and Xray's names.
+            r"(?:[a-z_]+/)*[a-z_]+\.go:[0-9]+:",
+            r"\[WG\]\([0-9A-Za-z_.@-]+\)",
+            r"(?:DEBUG|INFO|WARNING|ERROR) - XRAY:",
             r">",
             // logfmt, up to its `msg="`.
             r#"time="?[\dT:.+Z-]+"?"#,
@@ -111,10 +119,11 @@ pub fn program_span(line: &str) -> Range<usize> {
                 r"(?:\[0m)?\]?(?:\s+\[?(?:openvpn|wireguard)\]?:?)?"
             ),
             r"\[(?:Trace|Debug|Info|Notice|Warning|Error|Informational)\]",
-            // logrus on a terminal: seconds since its start.
+            // logrus on a terminal: seconds since its start, or the time.
             r"(?:FATAL|ERROR|WARN|INFO|DEBUG|TRACE)\[\d{4,8}\]",
+            r"(?:FATA|ERRO|WARN|INFO|DEBU|TRAC)\[[0-9T:.+Z-]+\]",
             r"(?:ERRO|DEBG|CRIT)",
-            r"\[(?:openvpn|wireguard|vpn)\]:?",
+            r"\[(?:openvpn|wireguard|vpn|netclient)\]:?",
             // wireguard-go's logger: `DEBUG: (wg0) `; programs that carry it put names of their own there, or none, and
             // Go's logger the time after it.
             concat!(
@@ -240,6 +249,13 @@ mod tests {
             "Sun Nov 22 16:25:43 2026  {tag:895} Client !! CRITICAL !!: {tag:895} ",
             "2026-11-22 16:25:43 Client DEBUG: [Core] ",
             "2026-11-22 16:25:43 Session Manager -- ERROR --: ",
+            "[2026-11-22 16:25:43.505][wireguard-go][VERBOSE] ",
+            "[2026-11-22 16:25:43.505]  INFO talpid_openvpn::process: ",
+            "[2026-11-22T16:25:43Z ERROR defguard_wireguard_rs::wgapi_userspace] ",
+            "2026-11-22T16:25:43+09:00 ERRO client/internal/engine.go:347: ",
+            "DEBU[2026-11-22T16:25:43.484905797+07:00] [WG](VPN) ",
+            "2026/11/22 16:25:43 ERROR - XRAY: ",
+            "2026/11/22 16:25:43 [netclient] ",
         ] {
             assert_eq!(texts(&format!("{prefix}{text}")), [text], "after {prefix:?}");
         }
