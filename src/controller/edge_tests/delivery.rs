@@ -94,6 +94,8 @@ async fn a_new_pod_has_its_time_from_when_the_kubelet_took_it() {
         let started = Timestamp::now() - SignedDuration::from_secs(age);
         pod.status.as_mut().unwrap().start_time = Some(Time(started));
         scene.server.put(POD, &pod);
+        // Its containers have not begun.
+        scene.server.fail(Fault { method: "GET", path: "/pods/berlin-entry-0/log", code: 400, reason: "BadRequest" });
         assert_eq!(phase().await, expected, "{age} s after it did");
     }
 }
