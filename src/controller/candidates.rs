@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
+use futures::future::try_join_all;
 use thiserror::Error;
 
 use super::validate::ValidChain;
@@ -110,7 +111,7 @@ pub async fn choose(
     Err(ChoiceError::Exhausted { hop, listed, burned: failed, skipped })
 }
 
-/// The servers of the candidates that a rotation would try next, a few of them; those that cannot be used have none.
+/// The servers of those of the pool's candidates that a rotation would try next, a few of them; one that cannot be used has none.
 ///
 /// # Errors
 /// When the pool cannot be read.
@@ -118,17 +119,16 @@ pub async fn servers_ahead(
     chain: &ValidChain<'_>,
     hop: usize,
     pool: &Pool<'_>,
+    names: Vec<String>,
     current: &CandidateRef,
     burned: &[CandidateRef],
 ) -> Result<Vec<EndpointAddress>, PoolError> {
-    let names = in_turn(pool.list().await?, Some(&current.name)).into_iter();
     let is_ahead = |name: &String| *name != current.name && burned.iter().all(|burned| burned.name != *name);
-    let mut servers = Vec::new();
-    for name in names.filter(is_ahead).take(AHEAD) {
-        let Some(Ok(chosen)) = newest(chain, hop, pool, &name).await? else { continue };
-        servers.extend(chosen.resolved.endpoints);
-    }
-    Ok(servers)
+    let ahead: Vec<String> = in_turn(names, Some(&current.name)).into_iter().filter(is_ahead).take(AHEAD).collect();
+    // Side by side: a resolver that does not answer is waited for once.
+    let read = try_join_all(ahead.iter().map(|name| newest(chain, hop, pool, name))).await?;
+    let usable = read.into_iter().flatten().filter_map(Result::ok);
+    Ok(usable.flat_map(|chosen| chosen.resolved.endpoints).collect())
 }
 
 /// Reads and prepares the newest version of one candidate; none when it is gone.
@@ -248,7 +248,8 @@ mod tests {
             let chain = validate(&chain).unwrap();
             let pool = Pool::Secret(Box::new(pool("entry-pool", "7", &candidates)));
             let burned: Vec<_> = burned.iter().map(at).collect();
-            let servers = servers_ahead(&chain, 0, &pool, &at(&current), &burned).await.unwrap();
+            let names = pool.list().await.unwrap();
+            let servers = servers_ahead(&chain, 0, &pool, names, &at(&current), &burned).await.unwrap();
             servers.into_iter().map(|server| server.ip.octets()[3]).collect()
         };
         assert_eq!(ahead("a", &[]).await, [2, 3]);

@@ -167,11 +167,10 @@ async fn follow(
         let pool = open(chain, index, ctx).await?;
         let listing = Listing::read(&pool, ctx.polls.listing(&key)).await?;
         // The other hops reach their servers through the chain: there is no wall to be opened.
-        let servers_ahead = match index {
-            0 => servers_ahead(chain, index, &pool, current, &burned).await?,
-            _ => Vec::new(),
-        };
-        Ok::<_, PoolError>((Answer { listing, servers_ahead }, newest(chain, index, &pool, &current.name).await?))
+        let names = if index == 0 { listing.names.clone() } else { Vec::new() };
+        let ahead = servers_ahead(chain, index, &pool, names, current, &burned);
+        let (servers_ahead, newest) = tokio::try_join!(ahead, newest(chain, index, &pool, &current.name))?;
+        Ok::<_, PoolError>((Answer { listing, servers_ahead }, newest))
     };
     let found = match asked.await {
         Ok((answer, newest)) => {
