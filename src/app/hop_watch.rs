@@ -14,6 +14,7 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, ResourceExt};
 use tokio_util::sync::CancellationToken;
 
+use crate::controller::build::deployment::HEALTH;
 use crate::controller::{api, observe::hop_of, watch_pauses};
 use crate::crd::{VpnChain, names};
 use crate::domain::event::HopIdentity;
@@ -21,9 +22,6 @@ use crate::domain::plan::plan_id;
 use crate::domain::types::{CandidateRef, HopId, Implementation};
 use crate::pipeline::HopDirectory;
 use crate::telemetry::error_chain;
-
-/// The container that is never silent.
-const HEALTH: &str = "health";
 
 /// A chain's namespace and name.
 type ChainKey = (String, String);

@@ -14,16 +14,15 @@ use kube::{Api, Client, ResourceExt};
 use serde::Deserialize;
 
 use super::Context;
+use super::build::deployment::HEALTH;
 use super::observe::{Observed, pod_view};
 use super::validate::ValidChain;
-use super::view::chain_view;
+use super::view::incident_view;
 use crate::domain::decision::is_overdue;
-use crate::domain::view::{Delivery, StepView};
+use crate::domain::view::{Delivery, IncidentView, StepView};
 use crate::source::raw::split_time;
 
-/// The container that writes health lines, at least one every 5 s.
-const HEALTH: &str = "health";
-/// So many of them reach back as far as a step is waited for.
+/// So many health lines reach back as far as a step is waited for.
 const LINES: i64 = 100;
 /// A kubelet that has not answered by then does not.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -44,13 +43,16 @@ pub async fn of_overdue_steps(
     observed: &Observed,
     ctx: &Context,
 ) -> BTreeMap<String, Delivery> {
-    let view = chain_view(chain, observed, ctx.now());
-    let overdue = view.incidents.iter().filter(|incident| is_overdue(&view, incident));
-    let asked = overdue.filter_map(|incident| {
-        let (hop, step) = (&incident.hop, incident.steps.last()?);
-        let id = observed.secrets.get(hop)?.plan.id();
-        let (client, pod) = (&ctx.client, observed.pods.get(hop));
-        Some(async move { (hop.clone(), of_step(client, step, pod, &id).await) })
+    let now = ctx.now();
+    let overdue = observed.incidents.iter().map(incident_view).filter(|view| is_overdue(view, &chain.policy, now));
+    let asked = overdue.filter_map(|IncidentView { hop, mut steps, .. }| {
+        let step = steps.pop()?;
+        let id = observed.secrets.get(&hop)?.plan.id();
+        let (client, pod) = (&ctx.client, observed.pods.get(&hop));
+        Some(async move {
+            let delivery = of_step(client, &step, pod, &id).await;
+            (hop, delivery)
+        })
     });
     join_all(asked).await.into_iter().collect()
 }

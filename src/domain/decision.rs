@@ -8,7 +8,7 @@ use super::attribution::{Outer, outer_hops};
 use super::ladder::next_step;
 use super::limits::{cooldown_end, steps_within_budget};
 use super::types::{Evidence, Verdict};
-use super::view::{ChainView, Delivery, HopView, IncidentView, Phase, StepEnd, StepKind, StepView};
+use super::view::{ChainView, Delivery, HopView, IncidentView, Phase, Policy, StepEnd, StepKind, StepView};
 
 /// A hop that stays Ready this long after `path` evidence was not at fault, or has healed.
 const STILL_READY: SignedDuration = SignedDuration::from_secs(10);
@@ -117,9 +117,9 @@ pub fn decide(view: &ChainView, incident: &IncidentView) -> Decision {
 
 /// Whether the incident's step is about to be given up, so that it matters how far its [delivery](Delivery) has come.
 #[must_use]
-pub fn is_overdue(view: &ChainView, incident: &IncidentView) -> bool {
+pub fn is_overdue(incident: &IncidentView, policy: &Policy, now: Timestamp) -> bool {
     let written = incident.steps.last().and_then(|step| step.applied_at).filter(|_| incident.phase == Phase::Verifying);
-    written.is_some_and(|written| view.now >= written + view.policy.verify_within)
+    written.is_some_and(|written| now >= written + policy.verify_within)
 }
 
 fn judge(view: &ChainView, index: usize, incident: &IncidentView) -> Decision {

@@ -143,14 +143,17 @@ fn net(
     }
 }
 
+/// The container that writes health lines, at least one every 5 s.
+pub const HEALTH: &str = "health";
+
 fn health(images: &Images) -> Container {
     let script = |name: &str| Some(vec!["sh".to_owned(), format!("{HEALTH_DIR}/{name}")]);
     Container {
-        name: "health".into(),
+        name: HEALTH.into(),
         image: Some(images.health.clone()),
         command: script("health.sh"),
         security_context: Some(rights(NOBODY, false)),
-        volume_mounts: Some(volumes::mounts(Implementation::OpenVpn, "health")),
+        volume_mounts: Some(volumes::mounts(Implementation::OpenVpn, HEALTH)),
         resources: Some(resources("32Mi")),
         readiness_probe: Some(Probe {
             exec: Some(ExecAction { command: script("ready.sh") }),

@@ -1,6 +1,5 @@
 use super::*;
 use crate::domain::testing::{at, candidate, incident, step, view};
-use crate::domain::view::Policy;
 
 /// A chain in which `accused` hops have the given incidents, and the decision about the first of them.
 fn decision(change: impl FnOnce(&mut ChainView)) -> Decision {
@@ -251,7 +250,7 @@ fn a_step_is_overdue_once_its_time_is_up() {
         verifying(StepKind::RotateInPlace)(&mut view);
         view.now = at(10_059);
         change(&mut view);
-        is_overdue(&view, &view.incidents[0])
+        is_overdue(&view.incidents[0], &view.policy, view.now)
     };
     assert!(overdue(&|_| ()));
     assert!(!overdue(&|c| c.now = at(10_058)));
