@@ -117,6 +117,8 @@ fn tunnels() -> String {
 /// The addresses of a chain's pods, also of those to come, gathered until it is dropped: where other pods are on the network too.
 pub struct Senders {
     seen: Arc<Mutex<BTreeSet<String>>>,
+    /// How the addresses on its links begin.
+    links: String,
     task: JoinHandle<()>,
 }
 
@@ -133,17 +135,18 @@ impl Senders {
                 gathered.lock().expect("nobody should panic here").extend(address);
             }
         });
-        Self { seen, task }
+        Self { seen, links: chain.lane.link_prefix(), task }
     }
 
-    /// Those of tcpdump's lines that one of them sent, or that are IPv6, and how many senders there were.
+    /// Those of tcpdump's lines that one of them sent, by whatever of its addresses, or that are IPv6, and how many senders there
+    /// were.
     pub fn of_theirs(&self, packets: Vec<String>) -> (Vec<String>, usize) {
         let seen = self.seen.lock().expect("nobody should panic here");
         let theirs = |packet: &String| {
             let from = packet.split(" > ").next().unwrap_or_default();
             let is =
                 |address: &String| from.contains(&format!(" {address}.")) || from.ends_with(&format!(" {address}"));
-            packet.contains(" IP6 ") || seen.iter().any(is)
+            packet.contains(" IP6 ") || from.contains(&format!(" {}", self.links)) || seen.iter().any(is)
         };
         (packets.into_iter().filter(theirs).collect(), seen.len())
     }

@@ -24,6 +24,7 @@ mod links;
 mod modes;
 mod outage;
 mod privacy;
+mod reboot;
 mod refusal;
 mod rights;
 mod rotation;
