@@ -45,7 +45,10 @@ impl Installed {
         self.0.to_str().expect("the path should be text")
     }
 
+    /// The operator before its rights: what it asks for without them is refused.
     fn remove(&self) {
+        let wait = ["--ignore-not-found", "--cascade=foreground", "--wait", "--timeout=60s"];
+        kubectl(&[&["-n", "hopkeeper", "delete", "deployment", "hopkeeper"], &wait[..]].concat());
         kubectl(&["delete", "-f", self.file(), "--ignore-not-found", "--wait", "--timeout=60s"]);
     }
 }
