@@ -57,6 +57,8 @@ fn a_hop_is_ready_only_with_what_is_mounted_up_and_fresh() {
     assert!(!ready(), "other parameters are mounted");
     write_state(path, "up", "a%20b@3#7", 30);
     assert!(!ready(), "the state is old");
+    write_state(path, "up", "a%20b@3#7", -3600);
+    assert!(!ready(), "the clock was set back, and nobody writes the state any more");
     fs::write(path.join("hop.json"), "{}").expect("should write");
     write_state(path, "up", "", 0);
     assert!(!ready(), "no id is no match");
@@ -69,6 +71,35 @@ impl Drop for Killed {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+#[test]
+fn health_lines_go_on_when_the_clock_is_set_back() {
+    if !has_busybox() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("should make a directory");
+    let path = directory.path();
+    fs::write(path.join("hop.json"), "{\n  \"id\": \"a@1#0\"\n}\n").expect("should write");
+    // A clock of the test's own, before busybox's on the way.
+    let clock = path.join("date");
+    fs::write(&clock, format!("#!/bin/sh\ncat {}\n", path.join("now").display())).expect("should write");
+    fs::set_permissions(&clock, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("should be a program");
+    let set = |now: u32| {
+        fs::write(path.join("new-now"), now.to_string()).expect("should write");
+        fs::rename(path.join("new-now"), path.join("now")).expect("should swap");
+    };
+    set(7200);
+    let mut health = script("health.sh", path);
+    let path_first = format!("{}:{}", path.display(), std::env::var("PATH").unwrap_or_default());
+    health.env("PATH", path_first).stdout(Stdio::piped());
+    let mut health = Killed(health.spawn().expect("should run"));
+    let mut lines = BufReader::new(health.0.stdout.take().expect("should be piped")).lines();
+    let mut next = || lines.next().expect("should have a line").expect("should read");
+    let first = next();
+    assert!(first.contains(r#""state":"down""#), "{first}");
+    set(3600);
+    assert_eq!(next(), first, "an hour would be long to wait");
 }
 
 #[test]
@@ -102,8 +133,8 @@ fn health_lines_come_at_each_change_and_every_five_seconds_and_end_at_once() {
     let other = next();
     assert_eq!((&other["mounted"], &other["applied"]), (&"c@1#1".into(), &"a%20b@1#0".into()), "not in use yet");
     assert!(start.elapsed() < Duration::from_secs(2), "what is mounted should show at once");
-    // Fresh for a minute, so that the line of every five seconds comes before the state is too old.
-    write_state(path, "up", "c@1#1", -60);
+    // Fresh for nine seconds, so that the line of every five seconds comes before the state is too old.
+    write_state(path, "up", "c@1#1", -4);
     assert_eq!(next()["state"], "up");
     assert!(start.elapsed() < Duration::from_secs(2), "a change should show at once");
     assert_eq!(next()["state"], "up");

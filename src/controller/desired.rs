@@ -122,6 +122,12 @@ fn replanned(secret: &HopSecret, network: &HopNetwork) -> Result<HopPlan, PlanEr
     HopPlan::new(network.clone(), &secret.resolved(), secret.candidate().clone(), secret.plan.revision)
 }
 
+/// A pod has its addresses from its beginning, and does not move: on others there is a new one.
+fn moved(secret: &HopSecret, network: &HopNetwork) -> Stamp {
+    let moves = !secret.plan.network.is_at_home_in(network);
+    Stamp { recreate: secret.stamp.recreate + u64::from(moves), ..secret.stamp }
+}
+
 /// The same candidate on a network that the spec changed. The pool need not be asked.
 async fn replan(
     chain: &ValidChain<'_>,
@@ -137,13 +143,15 @@ async fn replan(
             return Ok(None);
         }
     };
+    let stamp = moved(secret, &plan.network);
     let mut object = secret.object.clone();
     object.metadata.managed_fields = None;
+    object.annotations_mut().insert(names::RECREATE.to_owned(), stamp.recreate.to_string());
     let bytes = k8s_openapi::ByteString(plan.to_json().into_bytes());
     object.data.get_or_insert_default().insert(PLAN_FILE.to_owned(), bytes);
     let api = Api::<Secret>::namespaced(ctx.client.clone(), &chain.namespace);
     let object = api.replace(&object.name_any(), &post(), &object).await?;
-    Ok(Some(HopSecret { object, plan, stamp: secret.stamp }))
+    Ok(Some(HopSecret { object, plan, stamp }))
 }
 
 /// Follows a new version of the candidate in use; asks the pool only every so often.

@@ -30,11 +30,11 @@ while :; do
             case $line in '"id": "'*) mounted=${line#'"id": "'} mounted=${mounted%%'"'*} && break ;; esac
         done <"$plan_file"
     fi
-    # Nobody watches the tunnel any more.
-    [ $((now - seconds)) -le 5 ] || state=down
+    # Nobody watches the tunnel any more. A clock that was set back is no reason to believe so for hours, nor to be silent.
+    [ $((now - seconds)) -le 5 ] && [ $((seconds - now)) -le 5 ] || state=down
 
     current="$state $mounted $applied $carrier $probe"
-    if [ "$current" != "$last" ] || [ $((now - printed)) -ge 5 ]; then
+    if [ "$current" != "$last" ] || [ $((now - printed)) -ge 5 ] || [ "$now" -lt "$printed" ]; then
         printf '{"hopkeeper":"health","state":"%s","mounted":"%s","applied":"%s","applied_since":"%s","carrier":%s,"rx_bytes":%s,"tx_bytes":%s,"rx_age_seconds":%s,"handshake_age_seconds":%s,"probe":"%s"}\n' \
             "$state" "$mounted" "$applied" "$since" "$carrier" "$rx" "$tx" "$rx_age" "$handshake" "$probe"
         last=$current printed=$now

@@ -13,7 +13,9 @@ while IFS='=' read -r key value; do
 done <"$state_file"
 
 [ "$state" = up ] || exit 1
-[ $(($(date +%s) - ${seconds:-0})) -le 5 ] || exit 1
+# Neither old, nor of a time that a clock which was set back has not reached.
+age=$(($(date +%s) - ${seconds:-0}))
+[ "$age" -le 5 ] && [ "$age" -ge -5 ] || exit 1
 mounted=''
 while read -r line; do
     case $line in '"id": "'*) mounted=${line#'"id": "'} mounted=${mounted%%'"'*} && break ;; esac

@@ -199,6 +199,10 @@ impl Runner {
                 return Ok(false);
             }
         };
+        if !self.plan().network.is_at_home_in(&parameters.plan.network) {
+            warn!("The hop gets other addresses: this pod keeps its own; the next one has them.");
+            return Ok(false);
+        }
         info!(from = self.applied.id, to = parameters.plan.id(), "The hop has new parameters.");
         self.parameters = parameters;
         self.network.open(&self.parameters.plan).await?;

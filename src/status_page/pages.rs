@@ -27,7 +27,8 @@ pub(super) async fn index(State(serving): State<Serving>) -> Response {
 pub(super) async fn chain(State(serving): State<Serving>, Path(path): Path<(String, String)>) -> Response {
     let which = which(path);
     let live = match &which {
-        Which::Chain { name, .. } => format!("{name}/live"),
+        // An absolute address that somebody wrote for a name stays below this page.
+        Which::Chain { name, .. } => format!("./{name}/live"),
         Which::Index => "live".to_owned(),
     };
     document(&serving, &which, Frame { root: "../../", live, now: Timestamp::now() }).await

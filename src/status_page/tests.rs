@@ -278,6 +278,9 @@ async fn hostile_text_stays_text() {
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(page.contains("&lt;script&gt;alert(1)"), "{page}");
     assert_eq!(elements(&page, "script"), 1);
+    // What is loaded anew stays below the page.
+    let (_, page) = site.get("/chains/vpn/%2F%2Fevil.example").await;
+    assert!(page.contains("data-live=\".///evil.example/live\""), "{page}");
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ mod leaders;
 mod limits;
 mod links;
 mod modes;
+mod moves;
 mod outage;
 mod privacy;
 mod reboot;

@@ -14,8 +14,8 @@ use crate::lab::{self, LANES, Lane};
 
 /// How the scenarios are started: the one that needs the lab for itself first, then the long ones, so that all end at about
 /// the same time. A name that is missing here comes last.
-const ORDER: [&str; 26] = [
-    "outages", "helm", "evidence", "crash", "external", "tutorial", "leaks", "ladder", "reboot", "recreate",
+const ORDER: [&str; 27] = [
+    "outages", "helm", "evidence", "crash", "external", "tutorial", "leaks", "ladder", "reboot", "moves", "recreate",
     "rotation", "leaders", "terminal", "silence", "howto", "rules", "links", "outage", "budget", "canary", "segments",
     "deleted", "version", "refusal", "modes", "rights",
 ];

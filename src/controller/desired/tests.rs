@@ -74,6 +74,23 @@ fn a_changed_network_keeps_the_candidate_where_it_fits() {
 }
 
 #[test]
+fn other_addresses_need_a_new_pod_and_nothing_else_of_a_network_does() {
+    with_berlin(|chain| {
+        let secret = secret(chain, 1);
+        let network = &chain.plan.hops[1];
+        let recreate = |change: fn(&mut HopNetwork)| {
+            let mut network = network.clone();
+            change(&mut network);
+            moved(&secret, &network).recreate - secret.stamp.recreate
+        };
+        assert_eq!(recreate(|network| network.inner.address = "198.18.7.1/30".parse().unwrap()), 1);
+        assert_eq!(recreate(|network| network.outer.as_mut().unwrap().address = "198.18.7.2/30".parse().unwrap()), 1);
+        assert_eq!(recreate(|network| network.tun_mtu -= 8), 0);
+        assert_eq!(moved(&secret, network), secret.stamp);
+    });
+}
+
+#[test]
 fn a_candidate_that_clashes_with_the_changed_network_is_not_kept() {
     with_berlin(|chain| {
         let mut secret = secret(chain, 1);

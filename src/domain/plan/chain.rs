@@ -172,6 +172,11 @@ impl HopNetwork {
         [(super::INNER_INTERFACE, self.inner.address)].into_iter().chain(outer)
     }
 
+    /// Whether a pod that was made for this network has the addresses of the other.
+    pub fn is_at_home_in(&self, other: &Self) -> bool {
+        self.sides().eq(other.sides())
+    }
+
     /// The networks that the hop is directly part of, without the cluster's.
     pub fn own_networks(&self) -> impl Iterator<Item = Ipv4Net> {
         self.sides().map(|(_, address)| address.trunc())

@@ -154,7 +154,8 @@ impl Reader {
     /// Delivers what came late: where the lag window holds more than was delivered, finds out which.
     async fn sweep(&mut self, pit: &mut String, records: &mpsc::Sender<Record>) -> Result<usize, Stop> {
         let (from, to) = (self.asked_from(self.reading.lag), self.reached);
-        self.seen.forget_before(nanos(from));
+        // What the next look asks for again is kept, however short the lag.
+        self.seen.forget_before(nanos(from.min(self.asked_from(OVERLAP))));
         let query = Span { from: Some(from), to: Some(to), young: None }.query(&self.reading.field);
         if self.client.count(pit, &query).await? == self.seen.count(nanos(from), nanos(to)) {
             return Ok(0);

@@ -15,11 +15,13 @@ use crate::elasticsearch::{Credentials, MAX_ANSWER_BYTES};
 use crate::source::Payload;
 use crate::source::cursor::CursorError;
 
-struct Nowhere;
+/// Where the last process was.
+struct Place(Timestamp);
 
-impl CursorStore for Nowhere {
+impl CursorStore for Place {
     fn load(&self) -> BoxFuture<'_, Result<Option<String>, CursorError>> {
-        async { Ok(None) }.boxed()
+        let cursor = json!({ "from": self.0 }).to_string();
+        async { Ok(Some(cursor)) }.boxed()
     }
 
     fn save(&self, _: String) -> BoxFuture<'_, Result<(), CursorError>> {
@@ -27,10 +29,10 @@ impl CursorStore for Nowhere {
     }
 }
 
-fn source(server: &MockServer, reading: Reading) -> ElasticsearchSource {
+fn source(server: &MockServer, script: &Script, reading: Reading) -> ElasticsearchSource {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let connection = Connection { urls: vec![server.uri()], credentials: Credentials::None, ca: None };
-    ElasticsearchSource::new(connection, "logs-*".into(), reading, Arc::new(Nowhere)).unwrap()
+    ElasticsearchSource::new(connection, "logs-*".into(), reading, Arc::new(Place(script.start))).unwrap()
 }
 
 /// Ten documents, one a second, and what happens before a search is answered.
@@ -68,9 +70,10 @@ impl Script {
     fn search(&self, body: &Value) -> Value {
         let size = body["size"].as_u64().unwrap() as usize;
         let after = body["search_after"][0].as_i64().unwrap_or(i64::MIN);
+        let from = earliest(&body["query"]).map_or(i64::MIN, |from| from.as_nanosecond() as i64);
         let hits: Vec<Value> = (0..10)
             .map(|number| (number, (self.start.as_nanosecond() as i64) + number * 1_000_000_000))
-            .filter(|(_, time)| *time > after)
+            .filter(|(_, time)| *time > after && *time >= from)
             .take(size)
             .map(|(number, time)| {
                 json!({ "_index": "a", "_id": number.to_string(), "_source": { "n": number }, "sort": [time, number] })
@@ -78,6 +81,12 @@ impl Script {
             .collect();
         json!({ "timed_out": false, "_shards": { "total": 1, "failed": 0 }, "hits": { "total": { "value": 10 }, "hits": hits } })
     }
+}
+
+/// From when on a query asks.
+fn earliest(query: &Value) -> Option<Timestamp> {
+    let filters = query["bool"]["filter"].as_array()?;
+    filters.iter().find_map(|filter| filter["range"]["@timestamp"]["gte"].as_str()?.parse().ok())
 }
 
 async fn server(faults: Vec<ResponseTemplate>) -> (MockServer, Arc<Script>) {
@@ -107,17 +116,21 @@ async fn read(server: &MockServer, script: &Script, number: usize) -> Vec<Payloa
 
 /// The same, and how many failures were counted.
 async fn counted(server: &MockServer, script: &Script, number: usize) -> (Vec<Payload>, u64) {
+    counted_with(server, script, number, Duration::from_secs(600)).await
+}
+
+async fn counted_with(server: &MockServer, script: &Script, number: usize, lag: Duration) -> (Vec<Payload>, u64) {
     let registry = prometheus::Registry::new();
     let reading = Reading {
         field: "@timestamp".into(),
-        lag: Duration::from_secs(600),
+        lag,
         settle: Duration::from_secs(1),
         poll: Duration::from_millis(20),
         sweep: Duration::from_millis(50),
         patience: Duration::from_secs(60),
     };
     let metrics = PipelineMetrics::register(&registry).unwrap();
-    let source = source(server, reading).counting(Arc::new(metrics));
+    let source = source(server, script, reading).counting(Arc::new(metrics));
     let (sender, mut records) = mpsc::channel::<Record>(2);
     let stop = CancellationToken::new();
     let worker = async {
@@ -168,12 +181,19 @@ async fn refusals_half_answers_and_expired_points_in_time_lose_and_repeat_nothin
 }
 
 #[tokio::test]
+async fn with_however_short_a_lag_no_document_comes_twice() {
+    let (server, script) = server(Vec::new()).await;
+    let (payloads, _) = counted_with(&server, &script, 10, Duration::from_secs(1)).await;
+    assert_eq!(numbers(&payloads), (0..10).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn what_does_not_pass_ends_the_reading_with_the_remedy() {
     let (server, script) = server(vec![error(403, "security_exception")]).await;
     let second = Duration::from_secs(1);
     let field = "@timestamp".to_owned();
     let reading = Reading { field, lag: second, settle: second, poll: second, sweep: second, patience: second };
-    let source = source(&server, reading);
+    let source = source(&server, &script, reading);
     let (sender, records) = mpsc::channel(1);
     let stop = CancellationToken::new();
     // The worker ends with the records, and then the source is stopped.
