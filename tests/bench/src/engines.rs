@@ -44,9 +44,32 @@ impl Job {
         Found { speed: f64::from(lines) / seconds / 1e6, matches, lines }
     }
 
+    fn patterns(&self) -> Vec<Option<Regex>> {
+        self.corpus.patterns.iter().map(|p| Some(Regex::new(p).expect("should compile"))).collect()
+    }
+
+    /// As the program has its lines, which takes the first rule that matches and leaves the rest: here all are asked for.
+    pub fn hopkeeper_line_by_line(&self) -> Found {
+        let patterns = self.patterns();
+        let matcher = Matcher::new(patterns.clone());
+        let without_literal = matcher.has_patterns_without_literal();
+        let mut matches = Vec::new();
+        let seconds = clock::best(|| {
+            matches.clear();
+            for (number, line) in (0u32..).zip(self.corpus.log.lines()) {
+                let mut candidates = matcher.candidates(line);
+                if without_literal {
+                    matcher.matching_without_literal(line, |rule| candidates.add(rule));
+                }
+                let is_match = |rule: &u32| patterns[*rule as usize].as_ref().is_some_and(|p| p.is_match(line));
+                matches.extend(candidates.in_order().filter(is_match).map(|rule| (number, rule)));
+            }
+        });
+        self.found(seconds, self.lines(), matches)
+    }
+
     pub fn hopkeeper(&self) -> Found {
-        let patterns = self.corpus.patterns.iter().map(|p| Some(Regex::new(p).expect("should compile"))).collect();
-        let matcher = Matcher::new(patterns);
+        let matcher = Matcher::new(self.patterns());
         let mut scratch = Scratch::default();
         let mut places = Vec::new();
         let seconds = clock::best(|| {

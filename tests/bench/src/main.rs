@@ -56,9 +56,9 @@ fn tables(work: &str, lines: usize, seeds: &[u64]) {
     );
     println!("rg tells which lines match, not which rules: its lines are compared.\n");
     println!(
-        "| seed | entropy | rules | without literal | hits | matches | hopkeeper | vectorscan | ratio | RegexSet | rg -f |"
+        "| seed | entropy | rules | without literal | hits | matches | hopkeeper | line by line | vectorscan | ratio | RegexSet | rg -f |"
     );
-    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     for &seed in seeds {
         for entropy in Entropy::ALL {
             for (rules, without_literal, hits) in CASES {
@@ -78,7 +78,7 @@ fn row(wanted: &Wanted, job: &Job) {
     let vectorscan = job.vectorscan();
     let ratio = vectorscan.as_ref().map_or("-".to_owned(), |peer| format!("{:.2}", ours.speed / peer.speed));
     println!(
-        "| {} | {:?} | {} | {} % | {} % | {} | {:.2} | {} | {ratio} | {} | {} |",
+        "| {} | {:?} | {} | {} % | {} % | {} | {:.2} | {} | {} | {ratio} | {} | {} |",
         wanted.seed,
         wanted.entropy,
         wanted.rules,
@@ -86,6 +86,7 @@ fn row(wanted: &Wanted, job: &Job) {
         wanted.hits * 100.0,
         ours.matches.len(),
         ours.speed,
+        beside(&ours, Some(job.hopkeeper_line_by_line()), false),
         beside(&ours, vectorscan, false),
         beside(&ours, job.regex_set(), false),
         beside(&ours, job.ripgrep(), true),
