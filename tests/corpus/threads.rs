@@ -6,7 +6,7 @@ use hopkeeper::domain::ruleset::RuleSet;
 
 use crate::labelled_lines::{Line, confusion, lines, told};
 
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 12] = [
     ("threads-first.txt", include_str!("threads-first.txt")),
     ("threads-second.txt", include_str!("threads-second.txt")),
     ("threads-third.txt", include_str!("threads-third.txt")),
@@ -18,6 +18,7 @@ const FILES: [(&str, &str); 11] = [
     ("threads-ninth.txt", include_str!("threads-ninth.txt")),
     ("threads-tenth.txt", include_str!("threads-tenth.txt")),
     ("threads-eleventh.txt", include_str!("threads-eleventh.txt")),
+    ("threads-twelfth.txt", include_str!("threads-twelfth.txt")),
 ];
 
 /// Fails unless each line is told what its labels allow, or is a known error and told just that.

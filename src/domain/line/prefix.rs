@@ -36,6 +36,8 @@ pub fn program_span(line: &str) -> Range<usize> {
             r"(?:Default|Info|Notice|Warning|Error|Critical) \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [A-Z]{3,5}",
             // ctime: OpenVPN 2.4 and before; Pritunl puts its server's name before it.
             r">?(?:\[[a-z]+-[a-z]+-\d+\] )?(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2} \d\d:\d\d:\d\d \d{4}",
+            // Tunnelblick 3.0.
+            r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d\d/\d\d/\d\d \d\d:\d\d [AP]M:",
             // syslog and journald, with host and program; journald writes months in the machine's language.
             concat!(
                 r"(?:<\d{1,3}>)?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2} \d\d:\d\d:\d\d(?:\.\d{1,6})?",
@@ -88,7 +90,7 @@ pub fn program_span(line: &str) -> Range<usize> {
             r"Openvpn log >>",
             r"LOG:",
             r"OpenVPN >",
-            r"vopono(?:_core)?(?:::\w+)+ +>",
+            r"vopono(?:_core)?(?:::network)?::(?:openvpn|wireguard) +>",
             r"netifd: [\w.-]+ \(\d+\):",
             r"(?:[a-z_]{1,30}\.go:\d{1,5} )?(?:endpoint|outbound)/wireguard\[[^\]]*\]:",
             // NetBird's place in its sources, mihomo's and Xray's names.
@@ -101,16 +103,21 @@ pub fn program_span(line: &str) -> Range<usize> {
             r"level=\w+",
             // WireGuard's own apps.
             r"\[(?:TUN|NET|APP|MGR)\](?: \[[\w.-]{1,32}\])?",
-            r"(?:nm-|ovpn-[\w.@-]*)?(?:openvpn|boringtun|wireguard-go|wireguard|wg-quick)(?:@[\w.@-]+)?\[\d+\]:",
+            concat!(
+                r"(?:[\w.-]+ )?(?:nm-|ovpn-[\w.@-]*)?(?:openvpn|boringtun|wireguard-go|wireguard|wg-quick|NetworkManager)",
+                r"(?:@[\w.@-]+)?\[\d+\]:"
+            ),
             r"ovpn-[\w.@-]+\[\d+\]:",
             r"(?:nm-openvpn|openvpn|nordvpnd|boringtun|wireguard-go):",
             r"kernel:",
             r"\[ *\d+\.\d{6}\]",
             r"us=\d+",
-            // containerd's stream and tag, the service's name of compose and swarm, `kubectl logs --prefix`.
+            // containerd's stream and tag, the service's name of compose and swarm, the container's name of stern and k9s,
+            // `kubectl logs --prefix`.
             r"(?:stdout|stderr)(?: [FP])?",
             r"\|",
             r"[\w.@-]+ +\|",
+            r"openvpn|wireguard|gluetun",
             r"\[pod/[\w.-]+/[\w.-]+\]",
             // levels, with the name of the supervised program.
             // Where a colour's escape was lost on the way, its number is left.
@@ -256,6 +263,9 @@ mod tests {
             "DEBU[2026-11-22T16:25:43.484905797+07:00] [WG](VPN) ",
             "2026/11/22 16:25:43 ERROR - XRAY: ",
             "2026/11/22 16:25:43 [netclient] ",
+            "Sun 11/22/26 04:25 PM: ",
+            "gateway openvpn[4321]: ",
+            "openvpn 2026-11-22 16:25:43 ",
         ] {
             assert_eq!(texts(&format!("{prefix}{text}")), [text], "after {prefix:?}");
         }
@@ -274,7 +284,11 @@ mod tests {
         ] {
             assert_eq!(texts(&format!("{prefix}peer(a…b) - x")), ["peer(a…b) - x"], "after {prefix:?}");
         }
-        assert_eq!(texts("wg-quick[12]: RTNETLINK answers: File exists"), ["RTNETLINK answers: File exists"]);
+        for prefix in ["wg-quick[12]: ", "NetworkManager[12]: ", "wireguard "] {
+            assert_eq!(texts(&format!("{prefix}RTNETLINK answers: File exists")), ["RTNETLINK answers: File exists"]);
+        }
+        let other = "vopono_core::util::env_vars > Could not get PULSE_SERVER from host";
+        assert_eq!(texts(&format!("2026-11-22T16:25:43.979Z WARN  {other}")), [other]);
         assert_eq!(texts("Jun 08 13:37:23.871 ERRO Poll error x"), ["Poll error x"]);
         assert_eq!(texts("[ 1234.567890] wireguard: wg0: x"), ["wireguard: wg0: x"]);
         assert_eq!(texts("Nov 22 16:25:43 node kernel: [ 12.345678] wireguard: wg0: x"), ["wireguard: wg0: x"]);
