@@ -58,19 +58,21 @@ pub async fn of_overdue_steps(
 }
 
 async fn of_step(client: &Client, step: &StepView, pod: Option<&Pod>, plan_id: &str) -> Delivery {
-    if !step.kind.recreates() {
-        return match pod {
-            Some(pod) => ask(client, pod, plan_id).await,
-            None => Delivery::Unknown,
-        };
-    }
-    // The pod that the step makes has the Secret from its start.
+    // A pod that was made since, by the step or for another reason, has the Secret from its start.
     let Some(pod) = pod.filter(|pod| pod_view(pod).recreate >= step.recreate) else { return Delivery::Pending };
+    if !step.kind.recreates() && !is_made_since(pod, step) {
+        return ask(client, pod, plan_id).await;
+    }
     let Some(started) = started(pod) else { return Delivery::Pending };
     match ask(client, pod, plan_id).await {
         Delivery::Unknown => Delivery::Since(started),
         told => told,
     }
+}
+
+fn is_made_since(pod: &Pod, step: &StepView) -> bool {
+    let created = pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    created.zip(step.applied_at).is_some_and(|(created, applied)| created > applied)
 }
 
 /// When the kubelet took the pod, once it has.

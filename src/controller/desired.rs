@@ -56,7 +56,7 @@ pub async fn supply(chain: &ValidChain<'_>, observed: &mut Observed, ctx: &Conte
             Some(secret) if !same_client(secret, &chain.plan.hops[index]) => {
                 first(chain, index, observed, ctx, &mut supply).await?
             }
-            Some(secret) if secret.plan.network != chain.plan.hops[index] => {
+            Some(secret) if !fits(secret, &chain.plan.hops[index]) => {
                 replan(chain, index, secret, ctx, &mut supply).await?
             }
             Some(_) if super::recover::is_busy(observed, &hop.name) => None,
@@ -122,10 +122,16 @@ fn replanned(secret: &HopSecret, network: &HopNetwork) -> Result<HopPlan, PlanEr
     HopPlan::new(network.clone(), &secret.resolved(), secret.candidate().clone(), secret.plan.revision)
 }
 
-/// A pod has its addresses from its beginning, and does not move: on others there is a new one.
-fn moved(secret: &HopSecret, network: &HopNetwork) -> Stamp {
-    let moves = !secret.plan.network.is_at_home_in(network);
-    Stamp { recreate: secret.stamp.recreate + u64::from(moves), ..secret.stamp }
+/// Whether what is written is for the network that the spec has now. Where it is not, it cannot be written again with its candidate
+/// before [`supply`] has made it fit, or has told why it cannot.
+pub fn fits(secret: &HopSecret, network: &HopNetwork) -> bool {
+    secret.plan.network == *network
+}
+
+/// The recreation counter of a write on this network. A pod has its addresses from its beginning, and does not move: on others
+/// there is a new one.
+pub fn moved(secret: &HopSecret, network: &HopNetwork) -> u64 {
+    secret.stamp.recreate + u64::from(!secret.plan.network.is_at_home_in(network))
 }
 
 /// The same candidate on a network that the spec changed. The pool need not be asked.
@@ -143,7 +149,7 @@ async fn replan(
             return Ok(None);
         }
     };
-    let stamp = moved(secret, &plan.network);
+    let stamp = Stamp { recreate: moved(secret, &plan.network), ..secret.stamp };
     let mut object = secret.object.clone();
     object.metadata.managed_fields = None;
     object.annotations_mut().insert(names::RECREATE.to_owned(), stamp.recreate.to_string());

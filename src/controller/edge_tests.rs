@@ -22,6 +22,7 @@ pub(crate) mod api_server;
 mod delivery;
 mod metrics;
 mod orders;
+mod spec;
 mod times;
 #[cfg(feature = "otlp")]
 mod traces;

@@ -131,7 +131,8 @@ async fn rotate(
         }
     };
     outcome.skip(hop, skipped);
-    let recreate = secret.stamp.recreate + u64::from(!chain.policy.in_place);
+    let network = &chain.plan.hops[index];
+    let recreate = desired::moved(secret, network).max(secret.stamp.recreate + u64::from(!chain.policy.in_place));
     let stamp = Stamp { applied_at: ctx.now(), recreate };
     let (revision, over) = (secret.plan.revision + 1, secret.object.clone());
     let written =

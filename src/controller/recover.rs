@@ -184,8 +184,10 @@ impl Repair<'_> {
                 }
                 Err(error) => return self.wait_for_pool(&error, outcome),
             }
-        } else {
+        } else if desired::fits(secret, &self.chain.plan.hops[index]) {
             secret.candidate().clone()
+        } else {
+            return Ok(None);
         };
         status.phase = IncidentPhase::Acting;
         status.cause = None;
@@ -218,7 +220,12 @@ impl Repair<'_> {
         let Some(step) = status.steps.last().cloned() else { return Ok(None) };
         let hop = self.incident.spec.hop.clone();
         if !is_written(secret, &step) {
+            let network = &self.chain.plan.hops[index];
             let chosen = if step.candidate == *secret.candidate() {
+                if !desired::fits(secret, network) {
+                    // The spec changed since: what is to be there now is not this step's affair.
+                    return Ok(None);
+                }
                 Chosen { candidate: step.candidate.clone(), resolved: secret.resolved() }
             } else {
                 match self.read_again(index, &step).await {
@@ -242,7 +249,8 @@ impl Repair<'_> {
                 }
                 return self.record(status).await;
             }
-            let stamp = Stamp { applied_at: self.ctx.now(), recreate: step.recreate };
+            let recreate = step.recreate.max(desired::moved(secret, network));
+            let stamp = Stamp { applied_at: self.ctx.now(), recreate };
             let over = Some(&secret.object.clone());
             let policies = &mut observed.policies;
             let written =

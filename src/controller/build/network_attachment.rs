@@ -44,8 +44,9 @@ pub fn api_resource() -> ApiResource {
 
 /// The suffix of the definition that applications name.
 pub const GATEWAY_SUFFIX: &str = "gateway";
-/// The suffix of the exit hop's definition: the same network.
-const EXIT_SUFFIX: &str = "exit-gateway";
+/// The suffix of the exit hop's definition: the same network. With "exit" before "gateway" it would be that of the applications of a
+/// chain whose name ends in "-exit".
+const EXIT_SUFFIX: &str = "gateway-exit";
 
 /// A network that a hop has an end of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Golden manifests of the README's chain: what a change does to the cluster is read in the snapshots' difference.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use insta::assert_yaml_snapshot;
 use jiff::Timestamp;
@@ -136,6 +136,19 @@ fn the_links_and_the_gateway_network() {
     });
 }
 
+#[test]
+fn no_network_of_one_chain_is_another_chains() {
+    let names = |name: &str| -> BTreeSet<String> {
+        let mut chain = berlin();
+        chain.metadata.name = Some(name.into());
+        network_attachment::network_attachments(&validate(&chain).unwrap()).iter().map(ResourceExt::name_any).collect()
+    };
+    for other in ["exit", "gateway", "link", "link-0", "port", "exit-gateway", "gateway-exit"] {
+        let (one, other) = (names("berlin"), names(&format!("berlin-{other}")));
+        assert!(one.is_disjoint(&other), "{one:?} {other:?}");
+    }
+}
+
 /// What crosses a bridge from port to port is shown to the node's iptables.
 #[test]
 fn nothing_is_sent_by_a_port_of_a_bridge() {
@@ -195,7 +208,7 @@ fn links_that_cross_nodes() {
             let all: BTreeMap<String, Value> = networks.iter().map(|n| (n.name_any(), config(n))).collect();
             let gateway = all["berlin-gateway"]["plugins"][0]["type"].clone();
             assert_eq!(gateway, "macvlan", "{all:?}");
-            let port = &all["berlin-exit-gateway-port"]["plugins"][0];
+            let port = &all["berlin-gateway-exit-port"]["plugins"][0];
             assert_eq!(port["bridge"], all["berlin-gateway"]["plugins"][0]["master"], "on the exit hop's node");
             let template = deployment::hop_deployment(chain, &chain.plan.hops[2], 0, &pods()).spec.unwrap().template;
             let metadata = template.metadata.unwrap();

@@ -112,3 +112,19 @@ async fn a_kubelet_that_does_not_answer_is_waited_for_and_a_right_that_is_missin
     assert_eq!(steps_after(404, "NotFound").await, 1, "it has begun anew and does not know the pod yet");
     assert_eq!(steps_after(403, "Forbidden").await, 2);
 }
+
+#[tokio::test]
+async fn a_pod_that_was_made_since_has_its_time_from_its_own_start() {
+    let scene = overdue().await;
+    let mut pod = pod("entry", false, Timestamp::now());
+    let made = |age: i64| Time(Timestamp::now() - SignedDuration::from_secs(age));
+    pod.metadata.creation_timestamp = Some(made(30));
+    pod.status.as_mut().unwrap().start_time = Some(made(20));
+    scene.server.put(POD, &pod);
+    scene.server.fail(Fault { method: "GET", path: "/pods/berlin-entry-0/log", code: 400, reason: "BadRequest" });
+    scene.pass().await.unwrap();
+    assert_eq!(scene.recovery().1, 1, "its containers have not begun");
+    scene.server.remove(POD);
+    scene.pass().await.unwrap();
+    assert_eq!(scene.recovery().1, 1, "there is no pod at all");
+}

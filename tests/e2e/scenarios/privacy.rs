@@ -258,7 +258,7 @@ async fn a_deleted_chain_leaves_nothing_behind() {
     let world = World::up("deleted", |_| ()).await;
     let namespace = &world.chain.namespace;
     kubectl(&["-n", namespace, "delete", "pod", "app", "--wait=true"]);
-    let definitions = ["berlin-link-0-port", "berlin-link-1-port", "berlin-exit-gateway-port"];
+    let definitions = ["berlin-link-0-port", "berlin-link-1-port", "berlin-gateway-exit-port"];
     let bridges: Vec<_> = definitions.iter().map(|d| bridge(namespace, d)).collect();
     let on_node = |name: &String| lab(&["node", "sh", "-c", "/usr/sbin/ip -o link"]).contains(name.as_str());
     assert!(bridges.iter().all(on_node), "the bridges should be there before: {bridges:?}");
