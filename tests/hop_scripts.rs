@@ -81,21 +81,25 @@ fn health_lines_go_on_when_the_clock_is_set_back() {
     let directory = tempfile::tempdir().expect("should make a directory");
     let path = directory.path();
     fs::write(path.join("hop.json"), "{\n  \"id\": \"a@1#0\"\n}\n").expect("should write");
-    // A clock of the test's own, before busybox's on the way.
-    let clock = path.join("date");
-    fs::write(&clock, format!("#!/bin/sh\ncat {}\n", path.join("now").display())).expect("should write");
-    fs::set_permissions(&clock, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("should be a program");
     let set = |now: u32| {
         fs::write(path.join("new-now"), now.to_string()).expect("should write");
         fs::rename(path.join("new-now"), path.join("now")).expect("should swap");
     };
     set(7200);
-    let mut health = script("health.sh", path);
-    let path_first = format!("{}:{}", path.display(), std::env::var("PATH").unwrap_or_default());
-    health.env("PATH", path_first).stdout(Stdio::piped());
+    // A clock of the test's own: busybox's shell prefers its own programs to those on the way, and a function to both.
+    let mut health = Command::new("busybox");
+    health
+        .args(["sh", "-c", "date() { cat \"$NOW\"; }; . \"$SCRIPT\""])
+        .env("NOW", path.join("now"))
+        .env("SCRIPT", format!("{}/src/hop/health.sh", env!("CARGO_MANIFEST_DIR")))
+        .env("HOPKEEPER_STATE", path.join("state"))
+        .env("HOPKEEPER_PLAN", path.join("hop.json"))
+        .stdout(Stdio::piped());
     let mut health = Killed(health.spawn().expect("should run"));
-    let mut lines = BufReader::new(health.0.stdout.take().expect("should be piped")).lines();
-    let mut next = || lines.next().expect("should have a line").expect("should read");
+    let output = BufReader::new(health.0.stdout.take().expect("should be piped"));
+    let (sender, lines) = std::sync::mpsc::channel();
+    std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    let next = || lines.recv_timeout(Duration::from_secs(20)).expect("should have a line");
     let first = next();
     assert!(first.contains(r#""state":"down""#), "{first}");
     set(3600);
