@@ -111,11 +111,9 @@ impl Release {
         pods.remove(0)
     }
 
-    /// The value of a metric of the operator, by the API server's proxy; none while there is none.
-    pub fn metric(&self, name: &str) -> Option<f64> {
-        let path = format!("/api/v1/namespaces/{}/services/{NAME}:http/proxy/metrics", self.namespace);
-        let text = kubectl(&["get", "--raw", &path]);
-        text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+    /// What the operator has logged.
+    pub fn log(&self) -> String {
+        kubectl(&["-n", &self.namespace, "logs", &format!("deployment/{NAME}")])
     }
 
     /// What there is to say when something failed.
