@@ -191,6 +191,13 @@ impl Chain {
         self.api::<HopIncident>().list(&ListParams::default()).await.expect("incidents should be listed").items
     }
 
+    /// Fails if any incident led to a step.
+    pub async fn assert_nothing_repaired(&self, why: &str) {
+        let incidents = self.incidents().await;
+        let steps: usize = incidents.iter().filter_map(|i| Some(i.status.as_ref()?.steps.len())).sum();
+        assert_eq!(steps, 0, "{why}: {}", describe(&incidents));
+    }
+
     /// Waits until the operator is done with every incident: a fault that comes before is repaired by an incident of an
     /// earlier one, if that is open still.
     pub async fn until_all_closed(&self, limit: Duration) {

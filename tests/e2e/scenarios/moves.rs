@@ -1,13 +1,11 @@
 //! A chain that is Up gets other addresses, as the program itself advises where two chains' or a chain's and the node's clash.
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::DeleteParams;
 use serde_json::json;
 
 use super::{LIMIT, World, seconds};
 use crate::app;
-use crate::chain::{berlin, describe};
+use crate::chain::{berlin, kubectl};
 use crate::leaks::{Senders, outside};
 use crate::wait::until;
 
@@ -32,15 +30,7 @@ async fn a_chain_moves_to_other_addresses_with_the_parameters_that_it_had() {
     chain.until_up(LIMIT).await;
 
     // An application has its address from its beginning too.
-    let pods = chain.api::<Pod>();
-    pods.delete("app", &DeleteParams::default()).await.expect("the application should go");
-    until("the application is gone", LIMIT, || async {
-        match pods.get_metadata_opt("app").await {
-            Ok(None) => Ok(()),
-            other => Err(format!("{:?}", other.map(|app| app.is_some()))),
-        }
-    })
-    .await;
+    kubectl(&["-n", &chain.namespace, "delete", "pod", "app", "--wait=true"]);
     app::start(chain).await;
     let page = app::until_page(chain, Timestamp::now(), LIMIT).await;
     println!("    on other addresses, and the page fetched by a new application, after {:.1} s", seconds(began, page));
@@ -48,9 +38,7 @@ async fn a_chain_moves_to_other_addresses_with_the_parameters_that_it_had() {
     assert_eq!(leaked.len(), 0, "while it moved: {leaked:#?}");
 
     chain.until_all_closed(LIMIT).await;
-    let incidents = chain.incidents().await;
-    let steps: usize = incidents.iter().filter_map(|i| Some(i.status.as_ref()?.steps.len())).sum();
-    assert_eq!(steps, 0, "other addresses are no failure: {}", describe(&incidents));
+    chain.assert_nothing_repaired("other addresses are no failure").await;
     for (hop, (uid, candidate)) in chain.state().await {
         assert_ne!(uid, before[&hop].0, "{hop}");
         assert_eq!(candidate, before[&hop].1, "{hop}");

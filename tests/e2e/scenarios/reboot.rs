@@ -1,14 +1,12 @@
 //! A node reboots: all pods of the chain lose their sandboxes at once, and are the same pods in new ones. The chain comes back by
 //! itself, with the parameters that it had: a reboot proves nothing about a candidate.
 
-use hopkeeper::crd::HopIncident;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::ResourceExt;
 
 use super::{LIMIT, World, seconds};
 use crate::app;
-use crate::chain::describe;
 use crate::lab::lab;
 use crate::leaks::{Senders, outside};
 use crate::wait::until;
@@ -54,9 +52,7 @@ async fn comes_back(world: &mut World, pods: &[&str], operator_too: bool) {
     let (leaked, addresses) = senders.of_theirs(capture.stop());
     assert_eq!(leaked.len(), 0, "while {pods:?} came back: {leaked:#?}");
     assert_eq!(addresses, PODS.len() + pods.len(), "a new sandbox has another address");
-    let incidents = world.chain.incidents().await;
-    let acted = |i: &&HopIncident| i.status.as_ref().is_some_and(|s| !s.steps.is_empty());
-    assert_eq!(incidents.iter().filter(acted).count(), 0, "a reboot is nobody's fault: {}", describe(&incidents));
+    world.chain.assert_nothing_repaired("a reboot is nobody's fault").await;
 }
 
 /// Kills every process of these pods, those that hold the sandboxes included; side by side, before the kubelet can begin to mend
