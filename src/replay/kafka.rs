@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
@@ -17,6 +17,9 @@ use thiserror::Error;
 use crate::domain::event::{Position, Shard};
 use crate::source::kafka::explained::explained;
 
+/// How much later than the range's end a record may have been shipped. Offsets follow the order of arrival, and a
+/// shipper may send a pod's lines long after another's: the first record of a later time is not the range's end.
+const LATE: SignedDuration = SignedDuration::from_hours(1);
 /// How long a broker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often it is looked whether librdkafka has said why it does not.
@@ -35,7 +38,8 @@ pub struct Range {
     pub options: BTreeMap<String, String>,
     /// From this record time; none is the oldest record.
     pub from: Option<Timestamp>,
-    /// Before this record time; none is the newest record at the moment.
+    /// Before this record time; none is the newest record at the moment. Later records are read as well, by [`LATE`], for
+    /// what may stand among them.
     pub to: Option<Timestamp>,
 }
 
@@ -179,7 +183,8 @@ fn bounds(range: &Range, consumer: &BaseConsumer<Reasons>) -> Result<HashMap<i32
         return Err(RangeError::NoTopic(range.topic.clone()));
     }
     let from = at(range, consumer, &partitions, range.from)?;
-    let to = at(range, consumer, &partitions, range.to)?;
+    let to = range.to.map(|to| to.saturating_add(LATE)).transpose().unwrap_or_default();
+    let to = at(range, consumer, &partitions, to)?;
     let mut bounds = HashMap::new();
     for partition in partitions {
         let (low, high) = consumer
