@@ -70,7 +70,8 @@ impl Lab {
         let lab = Self {
             topic: unique.clone(),
             group: unique,
-            producer: client.create().expect("should make a producer"),
+            // Without idempotence a batch that is sent again may come after the one that followed it.
+            producer: client.set("enable.idempotence", "true").create().expect("should make a producer"),
             brokers,
         };
         let topic = NewTopic::new(&lab.topic, partitions, TopicReplication::Fixed(1));
