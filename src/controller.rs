@@ -40,6 +40,7 @@ pub(crate) mod edge_tests;
 mod history;
 mod incident_status;
 pub mod logs_state;
+pub mod lookup;
 pub mod measure;
 pub mod observe;
 mod order;
@@ -83,6 +84,8 @@ pub struct Context {
     pub recorder: Recorder,
     /// What is counted.
     pub metrics: Arc<ControllerMetrics>,
+    /// How names of VPN servers are looked up.
+    pub lookup: lookup::Lookup,
     /// When pools were last asked.
     pub polls: desired::Polls,
     /// Failures in a row.
@@ -108,8 +111,9 @@ impl Context {
         metrics: Arc<ControllerMetrics>,
     ) -> Self {
         let (polls, backoff) = Default::default();
+        let lookup = lookup::system;
         let (rules, logs, documents, traces) = (None, None, None, None);
-        Self { client, vault, settings, recorder, metrics, polls, backoff, rules, logs, documents, traces }
+        Self { client, vault, settings, recorder, metrics, lookup, polls, backoff, rules, logs, documents, traces }
     }
 
     /// Has every chain's status tell how the rules fare.
@@ -171,6 +175,16 @@ pub enum Error {
     /// There is no NetworkAttachmentDefinition kind.
     #[error("the cluster does not know NetworkAttachmentDefinitions: install Multus")]
     NoMultus,
+    /// Two chains would have one object.
+    #[error(
+        "{kind} {name:?} is there, and it is not this chain's: objects are named <chain>-<hop>, and another chain or person has that name already; rename the hop, or the chain"
+    )]
+    Taken {
+        /// What it is.
+        kind: String,
+        /// Its name.
+        name: String,
+    },
     /// A candidate does not fit the hop; found out before, so somebody changed the spec in between.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -199,6 +213,7 @@ impl Error {
                 _ => "kubernetes_unreachable",
             },
             Self::NoMultus => "no_multus",
+            Self::Taken { .. } => "taken",
             Self::Plan(_) => "plan",
             Self::StillLeaving(_) => "still_leaving",
             Self::Finalizer(source) => match &**source {

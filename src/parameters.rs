@@ -40,6 +40,9 @@ pub enum PoolError {
         /// What the API said.
         source: Box<kube::Error>,
     },
+    /// It was read, but its candidates' servers have names, and the name service says nothing about them.
+    #[error("the name service does not answer about the servers of candidates {0}")]
+    NoAnswer(String),
     /// The Kubernetes API did not take it.
     #[error("failed to write secret {name:?}")]
     WriteSecret {
@@ -62,6 +65,7 @@ impl PoolError {
             Self::Vault(e) => e.category(),
             Self::NoSecret(_) => "no_secret",
             Self::Secret { .. } | Self::WriteSecret { .. } => "kubernetes",
+            Self::NoAnswer(_) => "name_service",
             Self::SecretChanged(_) => "secret_changed",
         }
     }

@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn an_errors_causes_are_told_once() {
         let inner = std::io::Error::other("the disk is full");
-        let outer = crate::parameters::vault::VaultError::LoginFile { path: "/token".into(), source: inner };
+        let outer = crate::parameters::vault::VaultError::LoginFile { path: "/token".into(), source: inner.into() };
         assert_eq!(error_chain(&outer), "failed to read /token for the vault login: the disk is full");
         let wrapped = crate::parameters::PoolError::from(outer);
         assert_eq!(error_chain(&wrapped), "failed to read /token for the vault login: the disk is full");

@@ -101,15 +101,38 @@ where
             api.patch(&object.name_any(), &params(), &Patch::Apply(&object)).await?
         }
         // Not there when it was looked at: an apply would go over one that came since.
-        None => {
-            let params = PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
-            api.create(&params, &object).await?
-        }
+        None => create(&api, &object).await?,
     };
     if let Some(version) = applied.resource_version() {
         versions.insert(hop.clone(), version);
     }
     Ok(())
+}
+
+/// Creates one of a chain's objects.
+///
+/// # Errors
+/// When Kubernetes refuses, in words of its own where the name is somebody else's.
+pub(super) async fn create<K>(api: &Api<K>, object: &K) -> Result<K, Error>
+where
+    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + Serialize + DeserializeOwned,
+{
+    let params = PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    let refusal = match api.create(&params, object).await {
+        Ok(created) => return Ok(created),
+        Err(refusal) => refusal,
+    };
+    if matches!(&refusal, kube::Error::Api(status) if status.is_already_exists()) {
+        let name = object.name_any();
+        // The operator may list these, and get none by its name.
+        let there = api.list_metadata(&ListParams::default().fields(&format!("metadata.name={name}"))).await?;
+        let owner = |labels: &BTreeMap<String, String>| labels.get(names::CHAIN).cloned();
+        // Else one of the chain's own was made since it was looked at.
+        if there.iter().any(|there| there.name_any() == name && owner(there.labels()) != owner(object.labels())) {
+            return Err(Error::Taken { kind: K::kind(&()).into_owned(), name });
+        }
+    }
+    Err(refusal.into())
 }
 
 async fn object<K>(object: &K, chain: &ValidChain<'_>, ctx: &Context) -> Result<(), Error>

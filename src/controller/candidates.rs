@@ -1,21 +1,21 @@
 //! Takes a candidate from a hop's pool: lists, reads, checks, resolves names, and skips what cannot be used.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use futures::future::try_join_all;
 use thiserror::Error;
 
+use super::lookup::{self, Lookup};
 use super::validate::ValidChain;
-use crate::domain::candidate::{CandidateError, NAME_RULE, Parameters, RawCandidate, Resolved, is_label, parse};
+use crate::domain::candidate::{CandidateError, NAME_RULE, Problem, RawCandidate, Resolved, is_label, parse};
 use crate::domain::plan::{EndpointAddress, HopPlan, PlanError};
 use crate::domain::types::CandidateRef;
 use crate::parameters::{Pool, PoolError};
 
 pub mod listing;
 
-/// A resolver that does not answer must not hold a repair up for longer.
-const LOOKUP: std::time::Duration = std::time::Duration::from_secs(5);
+/// How long the name service may take for the candidates after one that it gave no answer about.
+const PATIENCE_LATER: Duration = Duration::from_secs(1);
 
 /// So many candidates' servers are open in the outer wall beforehand: enough for a rotation, and for the one after it.
 const AHEAD: usize = 2;
@@ -35,6 +35,15 @@ pub struct Skipped {
     pub name: String,
     /// Why.
     pub reason: String,
+}
+
+/// Why a candidate that is in the pool is not to be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// It cannot be used.
+    Skipped(Skipped),
+    /// The name service says nothing about its servers: it may be usable in a moment.
+    NoAnswer,
 }
 
 /// Why no candidate was found.
@@ -71,6 +80,9 @@ impl ChoiceError {
 /// Why a candidate cannot be used for a hop.
 #[derive(Debug, Error)]
 pub enum Unusable {
+    /// Its servers have names, and the name service said nothing about any of them.
+    #[error("the name service does not answer about the servers of candidate {0:?}")]
+    NoAnswer(String),
     /// What it holds.
     #[error(transparent)]
     Candidate(#[from] CandidateError),
@@ -85,16 +97,19 @@ pub enum Unusable {
 /// The first usable candidate after `current` that is not burned, and what was skipped on the way.
 ///
 /// # Errors
-/// When the pool cannot be read, or has none.
+/// When the pool cannot be read, or has none. Where there may be one as soon as the name service answers, it counts as
+/// one that cannot be read.
 pub async fn choose(
     chain: &ValidChain<'_>,
     hop: usize,
     pool: &Pool<'_>,
+    lookup: Lookup,
     current: Option<&CandidateRef>,
     burned: &[CandidateRef],
 ) -> Result<(Chosen, Vec<Skipped>), ChoiceError> {
     let names = pool.list().await?;
-    let (listed, mut failed, mut skipped) = (names.len(), 0, Vec::new());
+    let (listed, mut failed, mut skipped, mut unanswered) = (names.len(), 0, Vec::new(), Vec::new());
+    let mut patience = lookup::PATIENCE;
     for name in in_turn(names, current.map(|c| c.name.as_str())) {
         let Some(raw) = pool.read(&name).await? else { continue };
         let candidate = CandidateRef { name: raw.name.clone(), version: raw.version.clone() };
@@ -102,10 +117,17 @@ pub async fn choose(
             failed += 1;
             continue;
         }
-        match prepare(chain, hop, &raw).await {
+        match prepare(chain, hop, &raw, lookup, patience).await {
             Ok(resolved) => return Ok((Chosen { candidate, resolved }, skipped)),
+            Err(Unusable::NoAnswer(name)) => {
+                patience = PATIENCE_LATER;
+                unanswered.push(name);
+            }
             Err(why) => skipped.push(Skipped { name, reason: why.to_string() }),
         }
+    }
+    if !unanswered.is_empty() {
+        return Err(PoolError::NoAnswer(unanswered.join(", ")).into());
     }
     let hop = chain.hops()[hop].name.clone();
     Err(ChoiceError::Exhausted { hop, listed, burned: failed, skipped })
@@ -119,6 +141,7 @@ pub async fn servers_ahead(
     chain: &ValidChain<'_>,
     hop: usize,
     pool: &Pool<'_>,
+    lookup: Lookup,
     names: Vec<String>,
     current: &CandidateRef,
     burned: &[CandidateRef],
@@ -126,7 +149,7 @@ pub async fn servers_ahead(
     let is_ahead = |name: &String| *name != current.name && burned.iter().all(|burned| burned.name != *name);
     let ahead: Vec<String> = in_turn(names, Some(&current.name)).into_iter().filter(is_ahead).take(AHEAD).collect();
     // Side by side: a resolver that does not answer is waited for once.
-    let read = try_join_all(ahead.iter().map(|name| newest(chain, hop, pool, name))).await?;
+    let read = try_join_all(ahead.iter().map(|name| newest(chain, hop, pool, lookup, name))).await?;
     let usable = read.into_iter().flatten().filter_map(Result::ok);
     Ok(usable.flat_map(|chosen| chosen.resolved.endpoints).collect())
 }
@@ -134,18 +157,20 @@ pub async fn servers_ahead(
 /// Reads and prepares the newest version of one candidate; none when it is gone.
 ///
 /// # Errors
-/// When the pool cannot be read, or the candidate cannot be used (the reason, in words).
+/// When the pool cannot be read, or the candidate cannot be used.
 pub async fn newest(
     chain: &ValidChain<'_>,
     hop: usize,
     pool: &Pool<'_>,
+    lookup: Lookup,
     name: &str,
-) -> Result<Option<Result<Chosen, Skipped>>, PoolError> {
+) -> Result<Option<Result<Chosen, Unfit>>, PoolError> {
     let Some(raw) = pool.read(name).await? else { return Ok(None) };
     let candidate = CandidateRef { name: raw.name.clone(), version: raw.version.clone() };
-    Ok(Some(match prepare(chain, hop, &raw).await {
+    Ok(Some(match prepare(chain, hop, &raw, lookup, lookup::PATIENCE).await {
         Ok(resolved) => Ok(Chosen { candidate, resolved }),
-        Err(why) => Err(Skipped { name: name.to_owned(), reason: why.to_string() }),
+        Err(Unusable::NoAnswer(_)) => Err(Unfit::NoAnswer),
+        Err(why) => Err(Unfit::Skipped(Skipped { name: name.to_owned(), reason: why.to_string() })),
     }))
 }
 
@@ -159,41 +184,41 @@ fn in_turn(mut names: Vec<String>, current: Option<&str>) -> Vec<String> {
     names
 }
 
-/// Checks a candidate for a hop and resolves the names of its servers.
+/// Checks a candidate for a hop and resolves the names of its servers: a hop has no DNS.
 ///
 /// # Errors
 /// Why it cannot be used; the text never holds content.
-pub async fn prepare(chain: &ValidChain<'_>, hop: usize, raw: &RawCandidate) -> Result<Resolved, Unusable> {
+pub async fn prepare(
+    chain: &ValidChain<'_>,
+    hop: usize,
+    raw: &RawCandidate,
+    lookup: Lookup,
+    patience: Duration,
+) -> Result<Resolved, Unusable> {
     if !is_label(&raw.name) || !is_label(&raw.version) {
         return Err(Unusable::Name);
     }
     let spec = &chain.hops()[hop];
     let parameters = parse(spec.implementation(), spec.transport(), raw)?;
-    let resolved = parameters.resolve(&addresses(&parameters).await)?;
+    let addresses = lookup::all(lookup, parameters.names().into_iter(), patience).await;
+    let resolved = match parameters.resolve(&addresses.found) {
+        Err(CandidateError { problem: Problem::Unresolved, .. }) if addresses.is_partial => {
+            return Err(Unusable::NoAnswer(raw.name.clone()));
+        }
+        resolved => resolved?,
+    };
     let candidate = CandidateRef { name: raw.name.clone(), version: raw.version.clone() };
     // Whether it fits the hop's networks is found out here, so that writing it cannot fail for that.
     HopPlan::new(chain.plan.hops[hop].clone(), &resolved, candidate, 0)?;
     Ok(resolved)
 }
 
-/// The IPv4 addresses of a candidate's servers. A hop has no DNS; a name that does not resolve has none.
-async fn addresses(parameters: &Parameters) -> BTreeMap<String, Vec<Ipv4Addr>> {
-    let mut found = BTreeMap::new();
-    for name in parameters.names() {
-        let ips = match tokio::time::timeout(LOOKUP, tokio::net::lookup_host((name, 0))).await {
-            Ok(Ok(addresses)) => {
-                addresses.filter_map(|a| if let IpAddr::V4(ip) = a.ip() { Some(ip) } else { None }).collect()
-            }
-            Ok(Err(_)) | Err(_) => Vec::new(),
-        };
-        found.insert(name.to_owned(), ips);
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
+    use crate::controller::lookup::NoAnswer;
     use crate::controller::testing::{berlin, pool, profile, with_berlin};
     use crate::controller::validate::validate;
 
@@ -207,6 +232,15 @@ mod tests {
         assert_eq!(in_turn(names(), Some("aa")), ["b", "c", "a"]);
     }
 
+    /// The name service of these tests.
+    fn lookup(name: &str) -> Result<Vec<Ipv4Addr>, NoAnswer> {
+        match name {
+            "there.example" => Ok(vec![[203, 0, 113, 1].into()]),
+            "mute.example" => Err(NoAnswer),
+            _ => Ok(vec![]),
+        }
+    }
+
     /// Chooses for the entry hop from a Secret with these keys.
     async fn chosen(
         candidates: &[(&str, &str)],
@@ -218,7 +252,7 @@ mod tests {
         let chain = validate(&chain).unwrap();
         let pool = Pool::Secret(Box::new(pool("entry-pool", "7", candidates)));
         let burned: Vec<_> = burned.iter().map(|name| at(name)).collect();
-        choose(&chain, 0, &pool, current.map(at).as_ref(), &burned).await
+        choose(&chain, 0, &pool, lookup, current.map(at).as_ref(), &burned).await
     }
 
     #[tokio::test]
@@ -249,7 +283,7 @@ mod tests {
             let pool = Pool::Secret(Box::new(pool("entry-pool", "7", &candidates)));
             let burned: Vec<_> = burned.iter().map(at).collect();
             let names = pool.list().await.unwrap();
-            let servers = servers_ahead(&chain, 0, &pool, names, &at(&current), &burned).await.unwrap();
+            let servers = servers_ahead(&chain, 0, &pool, lookup, names, &at(&current), &burned).await.unwrap();
             servers.into_iter().map(|server| server.ip.octets()[3]).collect()
         };
         assert_eq!(ahead("a", &[]).await, [2, 3]);
@@ -266,7 +300,7 @@ mod tests {
         let chain = berlin();
         let chain = validate(&chain).unwrap();
         let failed = CandidateRef { name: "a".into(), version: "7".into() };
-        let found = choose(&chain, 0, &pool, Some(&failed), std::slice::from_ref(&failed)).await;
+        let found = choose(&chain, 0, &pool, lookup, Some(&failed), std::slice::from_ref(&failed)).await;
         assert_eq!(found.ok().map(|(chosen, _)| chosen.candidate.to_string()).as_deref(), Some("a@8"));
     }
 
@@ -312,15 +346,36 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_the_name_service_says_nothing_about_is_neither_used_up_nor_unusable() {
+        let [mute, gone, there] = ["mute", "gone", "there"].map(|name| profile(&format!("{name}.example")));
+        let both = profile("mute.example\nremote there.example");
+        let (a, b, c) = (("a", mute.as_str()), ("b", gone.as_str()), ("c", there.as_str()));
+        let name = async |candidates: &[(&str, &str)]| match chosen(candidates, None, &[]).await {
+            Ok((chosen, skipped)) => format!("{} {}", chosen.candidate.name, skipped.len()),
+            Err(error) => crate::telemetry::error_chain(&error),
+        };
+        assert_eq!(name(&[a, b, c]).await, "c 1", "of b alone it is known that it cannot be used");
+        let waits = "the name service does not answer about the servers of candidates a, d";
+        assert_eq!(name(&[a, b, ("d", mute.as_str())]).await, waits);
+        assert_eq!(name(&[("a", both.as_str())]).await, "a 0", "one of its servers is enough");
+        let chain = berlin();
+        let chain = validate(&chain).unwrap();
+        let pool = Pool::Secret(Box::new(pool("entry-pool", "7", &[a])));
+        let newest = newest(&chain, 0, &pool, lookup, "a").await.unwrap().and_then(Result::err);
+        assert_eq!(newest, Some(Unfit::NoAnswer));
+    }
+
+    #[tokio::test]
     async fn the_candidate_in_use_is_read_again_by_its_name() {
         let good = profile("203.0.113.1");
         let pool = Pool::Secret(Box::new(pool("entry-pool", "9", &[("a", &good), ("b", "CANARY")])));
         let chain = berlin();
         let chain = validate(&chain).unwrap();
-        let found = newest(&chain, 0, &pool, "a").await.unwrap();
+        let found = newest(&chain, 0, &pool, lookup, "a").await.unwrap();
         assert_eq!(found.and_then(Result::ok).map(|c| c.candidate.to_string()).as_deref(), Some("a@9"));
-        let bad = newest(&chain, 0, &pool, "b").await.unwrap().and_then(Result::err).unwrap();
+        let bad = newest(&chain, 0, &pool, lookup, "b").await.unwrap().and_then(Result::err);
+        let Some(Unfit::Skipped(bad)) = bad else { panic!("should be skipped: {bad:?}") };
         assert!(bad.name == "b" && !bad.reason.contains("CANARY"), "{}", bad.reason);
-        assert!(newest(&chain, 0, &pool, "removed").await.unwrap().is_none());
+        assert!(newest(&chain, 0, &pool, lookup, "removed").await.unwrap().is_none());
     }
 }

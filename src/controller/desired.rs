@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::build::secret::{Stamp, hop_secret};
 use super::candidates::listing::Listing;
-use super::candidates::{ChoiceError, Chosen, Skipped, choose, newest, servers_ahead};
+use super::candidates::{ChoiceError, Chosen, Skipped, Unfit, choose, newest, servers_ahead};
 use super::observe::{HopSecret, Observed, pod_view};
 use super::validate::ValidChain;
 use super::view::chain_view;
@@ -50,6 +50,7 @@ impl Supply {
 /// When Kubernetes refuses. A pool that cannot be read is a problem of its hop only.
 pub async fn supply(chain: &ValidChain<'_>, observed: &mut Observed, ctx: &Context) -> Result<Supply, Error> {
     let mut supply = Supply::default();
+    let mut asked = ask(chain, observed, ctx).await;
     for (index, hop) in chain.hops().iter().enumerate() {
         let written = match observed.secrets.get(&hop.name) {
             None => first(chain, index, observed, ctx, &mut supply).await?,
@@ -60,7 +61,7 @@ pub async fn supply(chain: &ValidChain<'_>, observed: &mut Observed, ctx: &Conte
                 replan(chain, index, secret, ctx, &mut supply).await?
             }
             Some(_) if super::recover::is_busy(observed, &hop.name) => None,
-            Some(_) => follow(chain, index, observed, ctx, &mut supply).await?,
+            Some(_) => follow(chain, index, asked.remove(&index), observed, ctx, &mut supply).await?,
         };
         if let Some(secret) = written {
             if let Some(pod) = observed.pods.get(&hop.name) {
@@ -85,7 +86,7 @@ async fn first(
     let hop = &chain.hops()[index].name;
     let view = chain_view(chain, observed, ctx.now());
     let chosen = match open(chain, index, ctx).await {
-        Ok(pool) => choose(chain, index, &pool, None, &burned(&view, hop)).await,
+        Ok(pool) => choose(chain, index, &pool, ctx.lookup, None, &burned(&view, hop)).await,
         Err(error) => Err(error.into()),
     };
     match chosen {
@@ -160,10 +161,48 @@ async fn replan(
     Ok(Some(HopSecret { object, plan, stamp }))
 }
 
-/// Follows a new version of the candidate in use; asks the pool only every so often.
+/// What a hop's pool says about it: its candidates, and the newest version of the one in use.
+type Asked = Result<(Answer, Option<Result<Chosen, Unfit>>), PoolError>;
+
+/// Whether a hop has what it needs, so that only a new version of its candidate is of interest.
+fn is_settled(chain: &ValidChain<'_>, index: usize, observed: &Observed) -> bool {
+    let hop = &chain.hops()[index].name;
+    let fits = |secret: &HopSecret| fits(secret, &chain.plan.hops[index]);
+    observed.secrets.get(hop).is_some_and(fits) && !super::recover::is_busy(observed, hop)
+}
+
+/// Asks the pools whose time has come about the hops that have what they need, side by side: one that does not answer is
+/// waited for by all together.
+async fn ask(chain: &ValidChain<'_>, observed: &Observed, ctx: &Context) -> BTreeMap<usize, Asked> {
+    let view = chain_view(chain, observed, ctx.now());
+    let settled = (0..chain.hops().len()).filter(|index| is_settled(chain, *index, observed));
+    let asked = settled.filter_map(|index| {
+        let hop = &chain.hops()[index].name;
+        let secret = &observed.secrets[hop];
+        let (key, current) = (secret.object.uid().unwrap_or_default(), secret.candidate());
+        ctx.polls.is_due(&key, ctx.settings.parameters_poll).then_some((index, key, current, burned(&view, hop)))
+    });
+    let asked = asked.map(|(index, key, current, burned)| async move {
+        let answer = async {
+            let pool = open(chain, index, ctx).await?;
+            let listing = Listing::read(&pool, ctx.polls.listing(&key)).await?;
+            // The other hops reach their servers through the chain: there is no wall to be opened.
+            let names = if index == 0 { listing.names.clone() } else { Vec::new() };
+            let ahead = servers_ahead(chain, index, &pool, ctx.lookup, names, current, &burned);
+            let newest = newest(chain, index, &pool, ctx.lookup, &current.name);
+            let (servers_ahead, newest) = tokio::try_join!(ahead, newest)?;
+            Ok((Answer { listing, servers_ahead }, newest))
+        };
+        (index, answer.await)
+    });
+    futures::future::join_all(asked).await.into_iter().collect()
+}
+
+/// Follows a new version of the candidate in use, where the pool was asked.
 async fn follow(
     chain: &ValidChain<'_>,
     index: usize,
+    asked: Option<Asked>,
     observed: &mut Observed,
     ctx: &Context,
     supply: &mut Supply,
@@ -171,34 +210,26 @@ async fn follow(
     let hop = &chain.hops()[index].name;
     let secret = &observed.secrets[hop];
     let key = secret.object.uid().unwrap_or_default();
-    if !ctx.polls.is_due(&key, ctx.settings.parameters_poll) {
-        supply.problems.extend(ctx.polls.last_problem(&key).map(|why| (hop.clone(), why)));
-        return Ok(None);
-    }
-    let current = secret.candidate();
-    let burned = burned(&chain_view(chain, observed, ctx.now()), hop);
-    let asked = async {
-        let pool = open(chain, index, ctx).await?;
-        let listing = Listing::read(&pool, ctx.polls.listing(&key)).await?;
-        // The other hops reach their servers through the chain: there is no wall to be opened.
-        let names = if index == 0 { listing.names.clone() } else { Vec::new() };
-        let ahead = servers_ahead(chain, index, &pool, names, current, &burned);
-        let (servers_ahead, newest) = tokio::try_join!(ahead, newest(chain, index, &pool, &current.name))?;
-        Ok::<_, PoolError>((Answer { listing, servers_ahead }, newest))
-    };
-    let found = match asked.await {
-        Ok((answer, newest)) => {
+    let newest = match asked {
+        None => {
+            supply.problems.extend(ctx.polls.last_problem(&key).map(|why| (hop.clone(), why)));
+            return Ok(None);
+        }
+        Some(Ok((answer, newest))) => {
             ctx.polls.remember(&key, Ok(answer));
-            Ok(newest)
+            newest
         }
-        Err(error) => {
+        Some(Err(error)) => {
             PoolUnread { chain: chain.chain, hop, error: &error }.emit(&ctx.metrics);
-            ctx.polls.remember(&key, Err(crate::telemetry::error_chain(&error)));
-            Err(error)
+            let problem = crate::telemetry::error_chain(&error);
+            ctx.polls.remember(&key, Err(problem.clone()));
+            supply.problems.push((hop.clone(), problem));
+            return Ok(None);
         }
     };
-    match found {
-        Ok(Some(Ok(chosen))) => {
+    let current = secret.candidate();
+    match newest {
+        Some(Ok(chosen)) => {
             supply.usable.push((hop.clone(), current.name.clone()));
             if chosen.candidate.version == current.version || !differs(secret, &chosen) {
                 return Ok(None);
@@ -209,16 +240,12 @@ async fn follow(
             let (revision, over) = (secret.plan.revision, secret.object.clone());
             write(chain, index, &chosen, revision, stamp, Some(&over), &mut observed.policies, ctx).await.map(Some)
         }
-        Ok(Some(Err(skipped))) => {
+        Some(Err(Unfit::Skipped(skipped))) => {
             supply.skip(hop, vec![skipped]);
             Ok(None)
         }
-        // Removed from the pool: the hop keeps what works, and never comes back to it.
-        Ok(None) => Ok(None),
-        Err(error) => {
-            supply.problems.push((hop.clone(), crate::telemetry::error_chain(&error)));
-            Ok(None)
-        }
+        // The hop keeps what works. Where the candidate was removed from the pool, it never comes back to it.
+        None | Some(Err(Unfit::NoAnswer)) => Ok(None),
     }
 }
 
@@ -264,7 +291,7 @@ pub async fn write(
     super::apply::hop_policy(chain, hop, &servers, policies, ctx).await?;
     let api = Api::<Secret>::namespaced(ctx.client.clone(), &chain.namespace);
     let object = match over {
-        None => api.create(&post(), &object).await?,
+        None => super::apply::create(&api, &object).await?,
         Some(over) => {
             object.metadata.resource_version = over.resource_version();
             api.replace(&object.name_any(), &post(), &object).await?

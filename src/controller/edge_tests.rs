@@ -22,6 +22,8 @@ pub(crate) mod api_server;
 mod delivery;
 mod metrics;
 mod orders;
+mod pools;
+mod servers;
 mod spec;
 mod times;
 #[cfg(feature = "otlp")]
@@ -64,13 +66,18 @@ fn context(client: kube::Client, registry: &prometheus::Registry) -> Context {
 
 impl Scene {
     async fn new(candidates: &[(&str, &str)]) -> Self {
+        Self::with_lookup(candidates, lookup::system).await
+    }
+
+    async fn with_lookup(candidates: &[(&str, &str)], lookup: lookup::Lookup) -> Self {
         let server = ApiServer::start().await;
         let mut chain = berlin();
         chain.spec.hops.truncate(1);
         server.put(CHAIN, &chain);
         server.put("/api/v1/namespaces/demo/secrets/entry-pool", &pool("entry-pool", "1", candidates));
         let registry = prometheus::Registry::new();
-        let scene = Self { ctx: context(server.client(), &registry), server, registry };
+        let ctx = Context { lookup, ..context(server.client(), &registry) };
+        let scene = Self { ctx, server, registry };
         scene.pass().await.unwrap();
         let long_ago = Timestamp::now() - SignedDuration::from_hours(1);
         scene.server.put(POD, &pod("entry", true, long_ago));

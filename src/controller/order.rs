@@ -110,7 +110,7 @@ async fn rotate(
     let mut avoid = burned(view, hop);
     avoid.push(current.clone());
     let chosen = match desired::open(chain, index, ctx).await {
-        Ok(pool) => choose(chain, index, &pool, Some(&current), &avoid).await,
+        Ok(pool) => choose(chain, index, &pool, ctx.lookup, Some(&current), &avoid).await,
         Err(error) => Err(error.into()),
     };
     let (chosen, skipped) = match chosen {
@@ -127,7 +127,7 @@ async fn rotate(
         Err(error @ ChoiceError::Pool(_)) => {
             outcome.wait_for_pool(chain, hop, &error, ctx);
             let why = desired::error_text(&error);
-            return Ok((Answer::Waiting, format!("hop {hop:?} cannot be rotated before its pool is readable: {why}")));
+            return Ok((Answer::Waiting, format!("hop {hop:?} cannot be rotated yet: {why}")));
         }
     };
     outcome.skip(hop, skipped);

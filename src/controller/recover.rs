@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
 use kube::ResourceExt;
 
 use super::build::secret::Stamp;
-use super::candidates::{ChoiceError, Chosen, Skipped, choose, newest};
+use super::candidates::{ChoiceError, Chosen, Skipped, Unfit, choose, newest};
 use super::desired::{self, NUDGE_AGAIN, nudge};
 use super::observe::{HopSecret, Observed, pod_view};
 use super::order::Answered;
@@ -21,8 +21,13 @@ use crate::crd::HopIncident;
 use crate::crd::incident::{HopIncidentStatus, IncidentPhase, Step};
 use crate::domain::burned::burned;
 use crate::domain::decision::{Decision, decide};
+use crate::domain::types::CandidateRef;
 use crate::domain::view::{ChainView, StepEnd, StepKind};
 use crate::internal_event::controller::{IncidentDecided, StepTaken};
+use crate::parameters::PoolError;
+
+/// How long the same candidate is asked for again before it is restarted with what is written.
+const AT_HAND: Duration = Duration::from_secs(2);
 
 /// What recovery asks of the reconcile loop.
 #[derive(Default)]
@@ -138,7 +143,7 @@ impl Repair<'_> {
             }
             Decision::Escalate(why) => self.close(status, IncidentPhase::Escalated, words::escalate(why)).await,
             Decision::Begin(kind) => self.begin(status, kind, observed, outcome).await,
-            Decision::CarryOut => self.carry_out(status, observed, outcome).await,
+            Decision::CarryOut => self.carry_out(status, None, observed, outcome).await,
             Decision::EndStep { end, then } => {
                 self.end_step(&mut status, end);
                 match (end, then) {
@@ -167,15 +172,16 @@ impl Repair<'_> {
     ) -> Result<Option<HopIncident>, Error> {
         let Some((index, secret)) = self.hop(observed) else { return Ok(None) };
         let hop = &self.incident.spec.hop;
-        let candidate = if kind.rotates() {
+        let chosen = if kind.rotates() {
             let pool = match desired::open(self.chain, index, self.ctx).await {
                 Ok(pool) => pool,
                 Err(error) => return self.wait_for_pool(&error.into(), outcome),
             };
-            match choose(self.chain, index, &pool, Some(secret.candidate()), &burned(self.view, hop)).await {
+            let failed = burned(self.view, hop);
+            match choose(self.chain, index, &pool, self.ctx.lookup, Some(secret.candidate()), &failed).await {
                 Ok((chosen, skipped)) => {
                     outcome.skip(hop, skipped);
-                    chosen.candidate
+                    Some(chosen)
                 }
                 Err(error @ ChoiceError::Exhausted { .. }) => {
                     let why = ("PoolExhausted", error.to_string());
@@ -185,10 +191,11 @@ impl Repair<'_> {
                 Err(error) => return self.wait_for_pool(&error, outcome),
             }
         } else if desired::fits(secret, &self.chain.plan.hops[index]) {
-            secret.candidate().clone()
+            None
         } else {
             return Ok(None);
         };
+        let candidate = chosen.as_ref().map_or(secret.candidate(), |chosen| &chosen.candidate).clone();
         status.phase = IncidentPhase::Acting;
         status.cause = None;
         words::explain_step(&mut status, kind, &candidate);
@@ -206,13 +213,15 @@ impl Repair<'_> {
         let Some(recorded) = self.record(status.clone()).await? else { return Ok(None) };
         fail::fail_point!("recover::recorded");
         let next = Repair { incident: &recorded, ..*self };
-        Ok(next.carry_out(status, observed, outcome).await?.or(Some(recorded)))
+        Ok(next.carry_out(status, chosen, observed, outcome).await?.or(Some(recorded)))
     }
 
-    /// Brings the hop's objects into the state that the recorded step wants, then waits for the tunnel.
+    /// Brings the hop's objects into the state that the recorded step wants, then waits for the tunnel. Who has just chosen
+    /// the step's candidate passes it on.
     async fn carry_out(
         &self,
         mut status: HopIncidentStatus,
+        chosen: Option<Chosen>,
         observed: &mut Observed,
         outcome: &mut Outcome,
     ) -> Result<Option<HopIncident>, Error> {
@@ -221,20 +230,27 @@ impl Repair<'_> {
         let hop = self.incident.spec.hop.clone();
         if !is_written(secret, &step) {
             let network = &self.chain.plan.hops[index];
-            let chosen = if step.candidate == *secret.candidate() {
-                if !desired::fits(secret, network) {
-                    // The spec changed since: what is to be there now is not this step's affair.
-                    return Ok(None);
-                }
-                Chosen { candidate: step.candidate.clone(), resolved: secret.resolved() }
+            let is_kept = step.candidate == *secret.candidate();
+            if is_kept && !desired::fits(secret, network) {
+                // The spec changed since: what is to be there now is not this step's affair.
+                return Ok(None);
+            }
+            let chosen = if let Some(chosen) = chosen {
+                chosen
+            } else if is_kept {
+                self.kept(index, secret).await
             } else {
-                match self.read_again(index, &step).await {
+                match self.read_again(index, &step.candidate).await {
                     Ok(Some(Ok(chosen))) => chosen,
+                    Ok(Some(Err(Unfit::NoAnswer))) => {
+                        let error = PoolError::NoAnswer(step.candidate.name).into();
+                        return self.wait_for_pool(&error, outcome);
+                    }
                     Ok(None) => {
                         let why = format!("candidate {} was removed from the pool", step.candidate);
                         return self.close(status, IncidentPhase::Escalated, ("CandidateRemoved", why)).await;
                     }
-                    Ok(Some(Err(skipped))) => {
+                    Ok(Some(Err(Unfit::Skipped(skipped)))) => {
                         let why = format!("candidate {} cannot be used any more: {}", skipped.name, skipped.reason);
                         outcome.skip(&hop, vec![skipped]);
                         return self.close(status, IncidentPhase::Escalated, ("CandidateSpoiled", why)).await;
@@ -294,10 +310,24 @@ impl Repair<'_> {
         nudge(self.ctx, pod, secret).await
     }
 
-    /// The candidate that the step recorded, or a newer version of it.
-    async fn read_again(&self, index: usize, step: &Step) -> Result<Option<Result<Chosen, Skipped>>, ChoiceError> {
+    /// A candidate that was recorded, or a newer version of it.
+    async fn read_again(
+        &self,
+        index: usize,
+        candidate: &CandidateRef,
+    ) -> Result<Option<Result<Chosen, Unfit>>, ChoiceError> {
         let pool = desired::open(self.chain, index, self.ctx).await?;
-        Ok(newest(self.chain, index, &pool, &step.candidate.name).await?)
+        Ok(newest(self.chain, index, &pool, self.ctx.lookup, &candidate.name).await?)
+    }
+
+    /// The candidate in use. Its server's name may have another address by now, and then it is of no use at the old one; where
+    /// that is not to be learned quickly, what is written must do.
+    async fn kept(&self, index: usize, secret: &HopSecret) -> Chosen {
+        let read = tokio::time::timeout(AT_HAND, self.read_again(index, secret.candidate())).await;
+        match read {
+            Ok(Ok(Some(Ok(chosen)))) if chosen.candidate == *secret.candidate() => chosen,
+            _ => Chosen { candidate: secret.candidate().clone(), resolved: secret.resolved() },
+        }
     }
 
     /// Since when the hop says Ready, if it does.

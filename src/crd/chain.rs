@@ -90,8 +90,12 @@ fn default_mtu() -> u16 {
 pub struct HopSpec {
     /// The hop's name within the chain.
     #[schemars(length(max = 63))]
-    #[x_kube(validation = Rule::new("size(self) <= 16 && self.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
-        .message("a hop's name has at most 16 characters: lower-case letters, digits and '-', starting with a letter"))]
+    #[x_kube(
+        validation = Rule::new("size(self) <= 16 && self.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
+            .message("a hop's name has at most 16 characters: lower-case letters, digits and '-', starting with a letter"),
+        validation = Rule::new("self != 'applications' && !self.endsWith('-applications')")
+            .message("a hop cannot be called applications, nor anything that ends in -applications: its NetworkPolicy would have the name of the one for a chain's applications; call it otherwise"),
+    )]
     pub name: String,
     /// The VPN protocol.
     pub client: ClientKind,

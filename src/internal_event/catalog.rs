@@ -138,7 +138,7 @@ catalog! {
             .tells("mostly the Kubernetes API's time, and the pool's where one is asked");
         POOL_ERRORS = Metric::counter("hopkeeper_pool_errors_total", "Pools that could not be read.")
             .by(OF_POOL_ERROR)
-            .tells("Vault's and the pool Secrets' failures; rotations wait meanwhile");
+            .tells("Vault's, the pool Secrets' and the name service's failures; rotations wait meanwhile");
         RECONCILE_ERRORS = Metric::counter("hopkeeper_reconcile_errors_total", "Failed reconciles.")
             .by(OF_RECONCILE_ERROR)
             .tells("each is tried again; `conflict` and `still_leaving` are how the guards on writes and deletions work");

@@ -52,6 +52,8 @@ fn every_refusal_is_a_sentence_that_names_the_place() {
         ("/spec/hopz", json!([]), "unknown field \"spec.hopz\" (did you mean \"hops\"?)"),
         ("/spec/hops/0/client", json!("Tinc"), "spec.hops[0].client: Unsupported value: \"Tinc\""),
         ("/spec/hops/0/name", json!("Entry"), "lower-case letters"),
+        ("/spec/hops/0/name", json!("applications"), "a hop cannot be called applications"),
+        ("/spec/hops/0/name", json!("b-applications"), "a hop cannot be called applications"),
         ("/spec/hops/0/wireGuard", json!({"implementation": "Kernel"}), "set client: WireGuard"),
         ("/spec/hops/1/parameters", json!({}), "exactly one place"),
         ("/spec/mtu", json!(500), "spec.mtu: Invalid value: 500"),

@@ -62,7 +62,7 @@ pub struct Vault {
     address: String,
     settings: VaultClientSettingsBuilder,
     login: Login,
-    session: Mutex<Option<Session>>,
+    sessions: Mutex<Sessions>,
 }
 
 /// What a key holds now.
@@ -71,6 +71,13 @@ struct Newest {
     version: u64,
     /// None when that version is deleted.
     fields: Option<BTreeMap<String, SecretString>>,
+}
+
+/// What the last logins came to.
+#[derive(Default)]
+struct Sessions {
+    live: Option<Session>,
+    failed: Option<(Instant, VaultError)>,
 }
 
 struct Session {
@@ -95,7 +102,7 @@ impl Vault {
         let mut settings = VaultClientSettingsBuilder::default();
         settings.address(address).timeout(Some(TIMEOUT)).token("").verify(true);
         settings.ca_certs(ca_file.map(str::to_owned).into_iter().collect::<Vec<_>>());
-        let vault = Self { address: shown.to_owned(), settings, login, session: Mutex::new(None) };
+        let vault = Self { address: shown.to_owned(), settings, login, sessions: Mutex::default() };
         vault.client("").map_err(|e| wrong(e.to_string()))?;
         Ok(vault)
     }
@@ -142,24 +149,40 @@ impl Vault {
     where
         F: Future<Output = Result<T, ClientError>>,
     {
-        match request(self.session(false).await?).await {
-            Err(error) if code(&error) == Some(403) => Ok(request(self.session(true).await?).await),
+        let client = self.session(None).await?;
+        match request(client.clone()).await {
+            Err(error) if code(&error) == Some(403) => Ok(request(self.session(Some(&client)).await?).await),
             answer => Ok(answer),
         }
     }
 
-    /// The client with a token that should be good, after a login when there is none or `renew` asks for it.
-    async fn session(&self, renew: bool) -> Result<Arc<VaultClient>, VaultError> {
-        let mut session = self.session.lock().await;
-        if let Some(live) = session.as_ref().filter(|s| !renew && s.until.is_none_or(|t| Instant::now() < t)) {
+    /// The client with a token that should be good, after a login when there is none but `refused`. What one login comes to
+    /// holds for all who waited for it: a server that says nothing is waited for once, not by one after the other.
+    async fn session(&self, refused: Option<&Arc<VaultClient>>) -> Result<Arc<VaultClient>, VaultError> {
+        let asked = Instant::now();
+        let mut sessions = self.sessions.lock().await;
+        let is_good = |session: &&Session| {
+            let is_refused = refused.is_some_and(|refused| Arc::ptr_eq(refused, &session.client));
+            !is_refused && session.until.is_none_or(|until| Instant::now() < until)
+        };
+        if let Some(live) = sessions.live.as_ref().filter(is_good) {
             return Ok(live.client.clone());
         }
-        let (token, lease) = self.log_in().await?;
+        if let Some((_, error)) = sessions.failed.as_ref().filter(|(at, _)| *at >= asked) {
+            return Err(error.clone());
+        }
+        let (token, lease) = match self.log_in().await {
+            Ok(let_in) => let_in,
+            Err(error) => {
+                sessions.failed = Some((Instant::now(), error.clone()));
+                return Err(error);
+            }
+        };
         let client = self.client(token.expose_secret());
         let client = client.map_err(|e| self.failure("set up the vault client".to_owned(), e))?;
         let until = lease.map(|lease| Instant::now() + lease.saturating_sub(EXPIRY_MARGIN));
         let fresh = Session { client: Arc::new(client), until };
-        Ok(session.insert(fresh).client.clone())
+        Ok(sessions.live.insert(fresh).client.clone())
     }
 
     async fn log_in(&self) -> Result<(SecretString, Option<Duration>), VaultError> {
@@ -215,7 +238,7 @@ impl Vault {
 }
 
 fn read_file(path: &PathBuf) -> Result<SecretString, VaultError> {
-    let unusable = |source| VaultError::LoginFile { path: path.clone(), source };
+    let unusable = |source| VaultError::LoginFile { path: path.clone(), source: Arc::new(source) };
     let text = std::fs::read_to_string(path).map_err(unusable)?;
     let secret = text.trim();
     if secret.is_empty() || HeaderValue::from_str(secret).is_err() {
@@ -226,6 +249,10 @@ fn read_file(path: &PathBuf) -> Result<SecretString, VaultError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     fn vault(address: &str, ca_file: Option<&str>, login: Login) -> Result<Vault, VaultError> {
@@ -286,5 +313,57 @@ mod tests {
         let fixed = Login::Token("s3cret\nsecond".into());
         let said = words(vault("http://127.0.0.1:1", None, fixed).unwrap().list("secret", "vpn").await);
         assert_eq!(said, "failed to set up the vault client: the token is not one line of printable text");
+    }
+    /// A server that answers a login with `login` and everything else with 403; counts the logins. It takes its time.
+    async fn server(login: (u16, &'static str)) -> (String, Arc<AtomicUsize>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, logins) = (format!("http://{}", listener.local_addr().unwrap()), Arc::new(AtomicUsize::new(0)));
+        let counted = Arc::clone(&logins);
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                let counted = Arc::clone(&counted);
+                tokio::spawn(async move {
+                    let mut request = vec![0; 4096];
+                    let read = connection.read(&mut request).await.unwrap();
+                    let is_login = request[..read].windows(6).any(|word| word == b"/login");
+                    counted.fetch_add(usize::from(is_login), Ordering::Relaxed);
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    let (code, body) = if is_login { login } else { (403, r#"{"errors":["permission denied"]}"#) };
+                    let head =
+                        format!("HTTP/1.1 {code} x\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+                    connection.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+                });
+            }
+        });
+        (address, logins)
+    }
+
+    /// What ten at once are told, and after how many logins.
+    async fn ten_at_once(login: (u16, &'static str)) -> (Vec<String>, usize) {
+        let (address, logins) = server(login).await;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "id").unwrap();
+        let role =
+            Login::AppRole { mount: "approle".into(), role_id: "r".into(), secret_id_file: file.path().to_owned() };
+        let vault = vault(&address, None, role).unwrap();
+        let answers = futures::future::join_all((0..10).map(|_| vault.list("secret", "vpn"))).await;
+        (answers.into_iter().map(words).collect(), logins.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test]
+    async fn a_login_that_fails_is_waited_for_once_by_all() {
+        let (said, logins) = ten_at_once((500, "{}")).await;
+        assert!(said.iter().all(|said| said.contains("vault answered 500: the login was refused")), "{said:?}");
+        assert_eq!(logins, 1);
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_refused_is_renewed_once_for_all() {
+        let token = r#"{"request_id":"r","lease_id":"","renewable":false,"lease_duration":0,"data":null,"wrap_info":null,
+            "warnings":null,"auth":{"client_token":"t","accessor":"a","policies":[],"token_policies":[],"metadata":null,
+            "lease_duration":3600,"renewable":true,"entity_id":"","token_type":"service","orphan":true}}"#;
+        let (said, logins) = ten_at_once((200, token)).await;
+        assert!(said.iter().all(|said| said.contains("vault answered 403")), "{said:?}");
+        assert_eq!(logins, 2);
     }
 }

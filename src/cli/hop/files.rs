@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::cli::output::print;
 use crate::cli::pool::input::{self, Credentials, Profile};
 use crate::controller::candidates::prepare;
+use crate::controller::lookup;
 use crate::controller::validate::{ValidChain, validate};
 use crate::domain::candidate::{RawCandidate, clean, client_of_text, fields_of_text};
 use crate::domain::plan::{HopPlan, PLAN_FILE};
@@ -59,7 +60,7 @@ impl Files {
         let name = &chain.hops()[hop].name;
         let directory = self.output.join(name);
         let raw = candidate(&self.candidates, name)?;
-        let resolved = prepare(chain, hop, &raw).await.into_diagnostic()?;
+        let resolved = prepare(chain, hop, &raw, lookup::system, lookup::PATIENCE).await.into_diagnostic()?;
         let candidate = CandidateRef { name: raw.name, version: raw.version };
         let before = fs::read_to_string(directory.join(PLAN_FILE)).ok();
         let before = before.and_then(|text| serde_json::from_str::<HopPlan>(&text).ok());

@@ -71,3 +71,17 @@ async fn a_write_on_other_addresses_makes_the_pod_anew_whoever_writes_first() {
     scene.pass().await.unwrap();
     assert_eq!((scene.used().0, scene.recreate()), ("b".into(), "1".into()), "by an order");
 }
+
+#[tokio::test]
+async fn what_somebody_else_has_by_the_same_name_is_left_alone_and_told() {
+    let scene = Scene::two_candidates().await;
+    let path = "/apis/networking.k8s.io/v1/namespaces/demo/networkpolicies/berlin-entry";
+    let mut theirs = scene.server.get(path);
+    theirs["metadata"]["labels"] = json!({});
+    scene.server.put(path, &theirs);
+    theirs = scene.server.get(path);
+    let error = scene.pass().await.unwrap_err();
+    assert_eq!(error.category(), "taken", "{error}");
+    assert!(error.to_string().starts_with("NetworkPolicy \"berlin-entry\" is there"), "{error}");
+    assert_eq!(scene.server.get(path), theirs);
+}

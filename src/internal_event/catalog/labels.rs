@@ -73,6 +73,7 @@ pub(super) const OF_POOL_ERROR: &[Label] = &[words(
         "vault_sealed",
         "vault_refused",
         "vault_unreachable",
+        "name_service",
     ],
 )];
 pub(super) const OF_DECISION: &[Label] = &[NAMESPACE, CHAIN, HOP, PHASE, REASON];
@@ -80,7 +81,16 @@ pub(super) const OF_STEP: &[Label] = &[NAMESPACE, CHAIN, HOP, ACTION];
 pub(super) const OF_ORDER: &[Label] = &[NAMESPACE, CHAIN, HOP, words("answer", &["obeyed", "refused"])];
 pub(super) const OF_RECONCILE_ERROR: &[Label] = &[words(
     "category",
-    &["conflict", "kubernetes_refused", "kubernetes_unreachable", "no_multus", "plan", "still_leaving", "finalizer"],
+    &[
+        "conflict",
+        "kubernetes_refused",
+        "kubernetes_unreachable",
+        "no_multus",
+        "taken",
+        "plan",
+        "still_leaving",
+        "finalizer",
+    ],
 )];
 pub(super) const OF_DISCARDED: &[Label] = &[words(
     "reason",

@@ -1,6 +1,7 @@
 //! What goes wrong with Vault, in words that hold nothing of an answer.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rustify::errors::ClientError as HttpError;
 use serde_json::Value;
@@ -8,7 +9,7 @@ use thiserror::Error;
 use vaultrs::error::ClientError;
 
 /// Why Vault could not be asked.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 pub enum VaultError {
     /// The address or the CA does not fit.
     #[error("failed to set up the vault client for {address}: {reason}")]
@@ -24,7 +25,7 @@ pub enum VaultError {
         /// The file.
         path: PathBuf,
         /// Why not.
-        source: std::io::Error,
+        source: Arc<std::io::Error>,
     },
     /// The server does not let us in.
     #[error(
