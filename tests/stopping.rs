@@ -40,13 +40,18 @@ enum Mood {
 struct Api {
     mood: watch::Receiver<Mood>,
     asked: Arc<AtomicUsize>,
-    leases: Arc<Mutex<HashMap<String, Value>>>,
+    /// Requests about Leases that have no answer.
+    unanswered: Arc<AtomicUsize>,
+    leases: Leases,
 }
+
+type Leases = Arc<Mutex<HashMap<String, Value>>>;
 
 impl Api {
     async fn answer(self, method: Method, uri: Uri, body: Bytes) -> Response {
         self.asked.fetch_add(1, Ordering::Relaxed);
         if *self.mood.borrow() == Mood::Silent {
+            self.unanswered.fetch_add(usize::from(uri.path().contains("/leases/")), Ordering::Relaxed);
             std::future::pending::<()>().await;
         }
         if uri.query().is_some_and(|query| query.contains("watch=true")) {
@@ -96,6 +101,8 @@ struct Server {
     runtime: tokio::runtime::Runtime,
     mood: watch::Sender<Mood>,
     asked: Arc<AtomicUsize>,
+    unanswered: Arc<AtomicUsize>,
+    leases: Leases,
     address: String,
 }
 
@@ -104,19 +111,33 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("should be made");
         let (mood, moods) = watch::channel(mood);
-        let (asked, leases) = Default::default();
-        let api = Api { mood: moods, asked: Arc::clone(&asked), leases };
+        let (asked, unanswered, leases): (Arc<_>, Arc<_>, Leases) = Default::default();
+        let api = Api {
+            mood: moods,
+            asked: Arc::clone(&asked),
+            unanswered: Arc::clone(&unanswered),
+            leases: Arc::clone(&leases),
+        };
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("should listen");
         let address = format!("http://{}", listener.local_addr().expect("it has an address"));
         let answer = |State(api): State<Api>, method, uri, body| api.answer(method, uri, body);
         runtime.spawn(async move { axum::serve(listener, Router::new().fallback(answer).with_state(api)).await });
-        Self { runtime, mood, asked, address }
+        Self { runtime, mood, asked, unanswered, leases, address }
     }
 
     /// Waits until somebody asks for something.
     fn asked(&self) {
+        Self::one_of(&self.asked);
+    }
+
+    /// Waits until a request about a Lease has no answer.
+    fn does_not_answer(&self) {
+        Self::one_of(&self.unanswered);
+    }
+
+    fn one_of(requests: &AtomicUsize) {
         let limit = Instant::now() + PATIENCE;
-        while self.asked.load(Ordering::Relaxed) == 0 {
+        while requests.load(Ordering::Relaxed) == 0 {
             assert!(Instant::now() < limit, "nobody asks");
             std::thread::sleep(LOOK);
         }
@@ -250,4 +271,23 @@ fn an_operator_that_finds_no_api_server_gives_up_soon() {
     assert_eq!(operator.ends().code(), Some(1));
     let log = operator.log();
     assert!(log.contains("failed to prepare leader election"), "{log}");
+}
+
+/// Whoever drops a connection on the way says nothing: what was asked by it is never answered, and the next request is.
+#[test]
+fn an_operator_whose_requests_were_lost_on_the_way_sees_that_another_one_leads() {
+    let (directory, api) = (tempfile::tempdir().expect("should be made"), Server::start(Mood::Answers));
+    let mut operator = Operator::start(directory.path(), &api.address, SOURCES[0]);
+    operator.until_it_says("Leading: reconciling chains.");
+    api.mood.send_replace(Mood::Silent);
+    api.does_not_answer();
+    {
+        let mut leases = api.leases.lock().expect("nobody panicked");
+        let lease = leases.get_mut("hopkeeper").expect("it was taken");
+        lease["spec"]["holderIdentity"] = json!("another");
+        lease["spec"]["leaseDurationSeconds"] = json!(3600);
+    }
+    api.mood.send_replace(Mood::Answers);
+    operator.until_it_says("lost the leader election");
+    assert_eq!(operator.ends().code(), Some(1));
 }
