@@ -25,7 +25,8 @@ use std::time::{Duration, Instant};
 use counted::until;
 use harness::{Lab, line, pod, start, start_with};
 use hopkeeper::pipeline::HopDirectory;
-use running::EXPIRED;
+use hopkeeper::source::kafka::{KafkaConfig, KafkaSource};
+use running::{EXPIRED, Running, directory};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_becomes_one_incident_under_its_name() {
@@ -145,6 +146,23 @@ async fn two_readers_that_come_and_go_lose_nothing() {
     assert_eq!(all(), expected);
     println!("one created {}, two created {}, for {PODS} pods", of_one.names().len(), two.sink.names().len());
     two.stop().await;
+    lab.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_broker_of_two_that_is_down_ends_nothing() {
+    let Some(lab) = Lab::start("two", 1).await else { return };
+    let config = KafkaConfig { brokers: format!("127.0.0.1:1,{}", lab.brokers()), ..lab.config() };
+    let running = Running::start_on(directory([pod("p1")]), move || KafkaSource::connect(&config));
+    lab.send(0, &line("p1", 0, "2026-11-22 16:25:44 hello")).await;
+    running.wait_until_received(1).await;
+    // librdkafka tries the one that is down again and again meanwhile, and tells of it each time.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    lab.send(0, &line("p1", 5, EXPIRED)).await;
+    running.sink.wait_for(1).await;
+    assert_eq!(running.count("hopkeeper_source_connections_total"), 1);
+    assert_eq!(running.count("hopkeeper_source_errors_total"), 0);
+    running.stop().await;
     lab.stop().await;
 }
 

@@ -97,13 +97,14 @@ pub enum SaslMechanism {
 }
 
 /// librdkafka settings that are secrets.
-const SECRETS: [&str; 6] = [
+const SECRETS: [&str; 7] = [
     "sasl.password",
     "ssl.key.password",
     "ssl.key.pem",
     "ssl.keystore.password",
     "sasl.oauthbearer.config",
     "sasl.oauthbearer.client.secret",
+    "sasl.oauthbearer.client.credentials.client.secret",
 ];
 
 impl KafkaConnectionArgs {

@@ -15,7 +15,7 @@ use rdkafka::{ClientConfig, ClientContext, Message};
 use thiserror::Error;
 
 use crate::domain::event::{Position, Shard};
-use crate::source::kafka::explained::explained;
+use crate::source::kafka::explained::{discreet, explained};
 
 /// How much later than the range's end a record may have been shipped. Offsets follow the order of arrival, and a
 /// shipper may send a pod's lines long after another's: the first record of a later time is not the range's end.
@@ -131,7 +131,7 @@ pub fn read(range: &Range, mut each: impl FnMut(&[u8], Position, Option<Timestam
         .set("auto.offset.reset", "earliest")
         .set("enable.partition.eof", "false");
     let consumer: BaseConsumer<Reasons> =
-        config.create_with_context(Reasons::default()).map_err(failed("configure the reading"))?;
+        config.create_with_context(Reasons::default()).map_err(discreet).map_err(failed("configure the reading"))?;
     let mut left = bounds(range, &consumer)?;
     let mut assignment = TopicPartitionList::new();
     for (partition, (next, _)) in &left {

@@ -17,10 +17,12 @@ use rdkafka::Message;
 use rdkafka::consumer::{CommitMode, Consumer, MessageStream, StreamConsumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
+use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use self::explained::discreet;
 use super::{Payload, Record, Source, SourceError};
 use crate::domain::event::Position;
 use assignment::{Assignment, Context, Handle};
@@ -44,7 +46,7 @@ impl KafkaSource {
     /// # Errors
     /// When librdkafka refuses a setting.
     pub fn connect(config: &KafkaConfig) -> Result<Self, SourceError> {
-        let refused = |error: KafkaError| SourceError::Configure(error.into());
+        let refused = |error: KafkaError| SourceError::Configure(discreet(error).into());
         let assignment = Arc::new(Assignment::default());
         let context = Context::new(Arc::clone(&assignment));
         let consumer: StreamConsumer<Context> = config.client().create_with_context(context).map_err(refused)?;
@@ -75,7 +77,7 @@ impl KafkaSource {
         let mut messages = self.consumer.stream();
         let mut hold = None;
         while let Some(message) = messages.next().await {
-            let Some(record) = self.record(&message?, &mut hold) else { continue };
+            let Some(record) = taken(message)?.and_then(|message| self.record(&message, &mut hold)) else { continue };
             match records.try_send(record) {
                 Ok(()) => {}
                 Err(TrySendError::Full(record)) => match tokio::time::timeout(STANDS_STILL, records.reserve()).await {
@@ -107,13 +109,25 @@ impl KafkaSource {
                     }
                 }
                 Some(message) = messages.next() => {
-                    waiting.extend(self.record(&message?, &mut hold));
+                    waiting.extend(taken(message)?.and_then(|message| self.record(&message, &mut hold)));
                     // Each time: partitions may have been assigned since.
                     self.consumer.pause(&self.consumer.assignment()?)?;
                 }
             }
         }
         self.consumer.resume(&self.consumer.assignment()?)
+    }
+}
+
+/// A message. None where one broker is not reached, of which librdkafka tells here as well: it goes on with the others and tries that one
+/// again. When all are down it says so.
+fn taken<M>(message: Result<M, KafkaError>) -> Result<Option<M>, KafkaError> {
+    match message {
+        Ok(message) => Ok(Some(message)),
+        Err(KafkaError::MessageConsumption(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve)) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 

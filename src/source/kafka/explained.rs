@@ -1,4 +1,16 @@
-//! What librdkafka says when it does not reach a broker, in a sentence with the remedy.
+//! What librdkafka says: when it does not reach a broker, in a sentence with the remedy; of a setting, without its value.
+
+use rdkafka::error::KafkaError;
+
+/// An error that tells no value of a setting: librdkafka quotes what it refuses, be it a password. The setting is named.
+pub(crate) fn discreet(error: KafkaError) -> KafkaError {
+    match error {
+        KafkaError::ClientConfig(code, why, key, _) => {
+            KafkaError::ClientConfig(code, why, key, "a value that is not shown".to_owned())
+        }
+        error => error,
+    }
+}
 
 /// A sentence for a reason that librdkafka gives; none for one that speaks for itself.
 ///
@@ -57,3 +69,27 @@ const SENTENCES: &[(&[&str], &str)] = &[
         "nobody listens at the broker's address: see --kafka-brokers, and what the brokers advertise",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use crate::replay::kafka::{Range, read};
+    use crate::source::kafka::{KafkaConfig, KafkaSource};
+
+    #[test]
+    fn what_librdkafka_refuses_is_told_without_its_value() {
+        let key = "sasl.oauthbearer.client.secret";
+        let options = BTreeMap::from([(key.to_owned(), "CANARY".to_owned())]);
+        let (brokers, topic) = ("b:1".to_owned(), "t".to_owned());
+        let says = |refused: &dyn std::error::Error| {
+            let said = format!("{} {refused:?}", crate::telemetry::error_chain(refused));
+            assert!(said.contains(key) && !said.contains("CANARY"), "{said}");
+        };
+        let (topics, group) = (vec![topic.clone()], "g".to_owned());
+        let config = KafkaConfig { brokers: brokers.clone(), topics, group, options: options.clone() };
+        says(&KafkaSource::connect(&config).err().expect("this build has no OIDC"));
+        let range = Range { brokers, topic, options, from: None, to: None };
+        says(&read(&range, |_, _, _, _| {}).expect_err("this build has no OIDC"));
+    }
+}
