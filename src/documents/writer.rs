@@ -149,9 +149,9 @@ impl Writer {
                 return Ok(());
             }
             Some(400 | 413) => (self.most, self.client) = (sent.div_ceil(2), Some(client)),
-            // Another node, another key: what is wrong may be mended in the files that the settings name.
-            Some(401 | 403 | 404) => {}
-            _ => self.client = Some(client),
+            // Another node, another key, another CA: what is wrong may be mended in the files that the settings name.
+            None | Some(401 | 403 | 404) => {}
+            Some(_) => self.client = Some(client),
         }
         self.settle(|_| Fate::Again);
         Err(error.into())

@@ -144,14 +144,27 @@ impl Vault {
         }
     }
 
-    /// Asks; and when the token is refused, which may have been revoked, once more with a new one.
+    /// Asks; and when the token is refused because it was revoked, once more with a new one.
     async fn ask<T, F>(&self, request: impl Fn(Arc<VaultClient>) -> F) -> Result<Result<T, ClientError>, VaultError>
     where
         F: Future<Output = Result<T, ClientError>>,
     {
         let client = self.session(None).await?;
         match request(client.clone()).await {
-            Err(error) if code(&error) == Some(403) => Ok(request(self.session(Some(&client)).await?).await),
+            Err(error) if code(&error) == Some(403) => {
+                // A token that is good lacks a right, and so would the next one: each login leaves one behind in the server.
+                match vaultrs::token::lookup_self(&*client).await {
+                    Err(unknown) if code(&unknown) == Some(403) => {
+                        Ok(request(self.session(Some(&client)).await?).await)
+                    }
+                    _ => Ok(Err(error)),
+                }
+            }
+            Err(error) if code(&error).is_none() => {
+                // The next one begins with the CA that the file holds then.
+                self.sessions.lock().await.live.take_if(|live| Arc::ptr_eq(&live.client, &client));
+                Ok(Err(error))
+            }
             answer => Ok(answer),
         }
     }
@@ -251,6 +264,7 @@ fn read_file(path: &PathBuf) -> Result<SecretString, VaultError> {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use tempfile::NamedTempFile;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
@@ -314,21 +328,42 @@ mod tests {
         let said = words(vault("http://127.0.0.1:1", None, fixed).unwrap().list("secret", "vpn").await);
         assert_eq!(said, "failed to set up the vault client: the token is not one line of printable text");
     }
-    /// A server that answers a login with `login` and everything else with 403; counts the logins. It takes its time.
-    async fn server(login: (u16, &'static str)) -> (String, Arc<AtomicUsize>) {
+    /// What a server does about requests that are no logins.
+    #[derive(Clone, Copy, PartialEq)]
+    enum Otherwise {
+        Refuses,
+        /// It refuses them, and knows the token.
+        RefusesThough,
+        BreaksOff,
+    }
+
+    /// A server that answers a login with `login`; counts the logins. It takes its time.
+    async fn server(login: (u16, &'static str), otherwise: Otherwise) -> (String, Arc<AtomicUsize>) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, logins) = (format!("http://{}", listener.local_addr().unwrap()), Arc::new(AtomicUsize::new(0)));
         let counted = Arc::clone(&logins);
-        tokio::spawn(async move {
+        tokio::task::spawn(async move {
             while let Ok((mut connection, _)) = listener.accept().await {
                 let counted = Arc::clone(&counted);
-                tokio::spawn(async move {
+                tokio::task::spawn(async move {
                     let mut request = vec![0; 4096];
                     let read = connection.read(&mut request).await.unwrap();
-                    let is_login = request[..read].windows(6).any(|word| word == b"/login");
+                    let asks = |word: &[u8]| request[..read].windows(word.len()).any(|part| part == word);
+                    let is_known = otherwise == Otherwise::RefusesThough && asks(b"/lookup-self");
+                    let is_login = asks(b"/login");
+                    if !is_login && otherwise == Otherwise::BreaksOff {
+                        return;
+                    }
                     counted.fetch_add(usize::from(is_login), Ordering::Relaxed);
                     tokio::time::sleep(Duration::from_millis(100)).await;
-                    let (code, body) = if is_login { login } else { (403, r#"{"errors":["permission denied"]}"#) };
+                    let refused = (403, r#"{"errors":["permission denied"]}"#);
+                    let (code, body) = if is_login {
+                        login
+                    } else if is_known {
+                        (200, "{}")
+                    } else {
+                        refused
+                    };
                     let head =
                         format!("HTTP/1.1 {code} x\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
                     connection.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
@@ -338,14 +373,19 @@ mod tests {
         (address, logins)
     }
 
-    /// What ten at once are told, and after how many logins.
-    async fn ten_at_once(login: (u16, &'static str)) -> (Vec<String>, usize) {
-        let (address, logins) = server(login).await;
-        let file = tempfile::NamedTempFile::new().unwrap();
+    /// A Vault with such a server, its logins, and the file that it logs in with.
+    async fn with_server(login: (u16, &'static str), otherwise: Otherwise) -> (Vault, Arc<AtomicUsize>, NamedTempFile) {
+        let (address, logins) = server(login, otherwise).await;
+        let file = NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "id").unwrap();
         let role =
             Login::AppRole { mount: "approle".into(), role_id: "r".into(), secret_id_file: file.path().to_owned() };
-        let vault = vault(&address, None, role).unwrap();
+        (vault(&address, None, role).unwrap(), logins, file)
+    }
+
+    /// What ten at once are told, and after how many logins.
+    async fn ten_at_once(login: (u16, &'static str)) -> (Vec<String>, usize) {
+        let (vault, logins, _file) = with_server(login, Otherwise::Refuses).await;
         let answers = futures::future::join_all((0..10).map(|_| vault.list("secret", "vpn"))).await;
         (answers.into_iter().map(words).collect(), logins.load(Ordering::Relaxed))
     }
@@ -359,11 +399,31 @@ mod tests {
 
     #[tokio::test]
     async fn a_token_that_is_refused_is_renewed_once_for_all() {
-        let token = r#"{"request_id":"r","lease_id":"","renewable":false,"lease_duration":0,"data":null,"wrap_info":null,
-            "warnings":null,"auth":{"client_token":"t","accessor":"a","policies":[],"token_policies":[],"metadata":null,
-            "lease_duration":3600,"renewable":true,"entity_id":"","token_type":"service","orphan":true}}"#;
-        let (said, logins) = ten_at_once((200, token)).await;
+        let (said, logins) = ten_at_once((200, TOKEN)).await;
         assert!(said.iter().all(|said| said.contains("vault answered 403")), "{said:?}");
         assert_eq!(logins, 2);
     }
+
+    #[tokio::test]
+    async fn a_right_that_is_missing_is_no_reason_to_log_in_again() {
+        let (vault, logins, _file) = with_server((200, TOKEN), Otherwise::RefusesThough).await;
+        for _ in 0..5 {
+            assert!(words(vault.list("secret", "vpn").await).contains("vault answered 403"));
+        }
+        assert_eq!(logins.load(Ordering::Relaxed), 1);
+    }
+
+    /// Its CA is read when it is made, and may be another one by then.
+    #[tokio::test]
+    async fn a_client_that_has_no_answer_is_made_anew() {
+        let (vault, logins, _file) = with_server((200, TOKEN), Otherwise::BreaksOff).await;
+        for _ in 0..3 {
+            assert!(words(vault.list("secret", "vpn").await).contains("no answer from the server"));
+        }
+        assert_eq!(logins.load(Ordering::Relaxed), 3);
+    }
+
+    const TOKEN: &str = r#"{"request_id":"r","lease_id":"","renewable":false,"lease_duration":0,"data":null,"wrap_info":null,
+            "warnings":null,"auth":{"client_token":"t","accessor":"a","policies":[],"token_policies":[],"metadata":null,
+            "lease_duration":3600,"renewable":true,"entity_id":"","token_type":"service","orphan":true}}"#;
 }

@@ -1,6 +1,7 @@
 //! The collector: one request, and what its answer means, by OTLP over HTTP.
 
 use std::io::Write as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use flate2::Compression;
@@ -93,7 +94,8 @@ pub(super) struct Refusal {
 
 /// Where traces go.
 pub(super) struct Collector {
-    http: reqwest::Client,
+    /// Made anew after each request without an answer: the CA's file may hold another one by now.
+    http: Mutex<reqwest::Client>,
     settings: Settings,
 }
 
@@ -103,11 +105,11 @@ impl Collector {
     /// # Errors
     /// When the CA file can't be used.
     pub(super) fn new(settings: Settings) -> Result<Self, String> {
-        let http = https::client(settings.ca.as_deref()).map_err(|why| format!("--otlp-ca: {why}"))?;
-        // A redirection would carry the headers, and with them a key, to somebody else.
-        let http = http.timeout(settings.timeout).redirect(Policy::none());
-        let http = http.build().map_err(|error| format!("failed to set up the client of --otlp-endpoint: {error}"))?;
-        Ok(Self { http, settings })
+        Ok(Self { http: Mutex::new(client(&settings)?), settings })
+    }
+
+    fn http(&self) -> MutexGuard<'_, reqwest::Client> {
+        self.http.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Its address, which holds no secret.
@@ -118,7 +120,7 @@ impl Collector {
     /// Sends one request.
     pub(super) async fn send(&self, request: Vec<u8>) -> Result<Taken, ExportError> {
         let headers = self.settings.headers.read().map_err(ExportError::Settings)?;
-        let post = self.http.post(self.settings.url.clone());
+        let post = self.http().post(self.settings.url.clone());
         let post = post.headers(headers.clone()).header(CONTENT_TYPE, "application/x-protobuf");
         let post = if self.settings.gzip {
             post.header(CONTENT_ENCODING, "gzip").body(gzip(&request))
@@ -154,10 +156,21 @@ impl Collector {
     }
 
     pub(super) fn unreachable(&self, source: reqwest::Error) -> ExportError {
+        // What is wrong with the file now would be told at the next start; until then the CA that it held may do.
+        if let Ok(client) = client(&self.settings) {
+            *self.http() = client;
+        }
         let grpc = self.settings.url.port() == Some(GRPC);
         let remedy = if grpc { "; port 4317 is that of gRPC, OTLP over HTTP has 4318" } else { "" };
         ExportError::Unreachable { address: self.address(), remedy, source: source.without_url() }
     }
+}
+
+fn client(settings: &Settings) -> Result<reqwest::Client, String> {
+    let http = https::client(settings.ca.as_deref()).map_err(|why| format!("--otlp-ca: {why}"))?;
+    // A redirection would carry the headers, and with them a key, to somebody else.
+    let http = http.timeout(settings.timeout).redirect(Policy::none());
+    http.build().map_err(|error| format!("failed to set up the client of --otlp-endpoint: {error}"))
 }
 
 fn gzip(request: &[u8]) -> Vec<u8> {

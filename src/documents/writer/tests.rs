@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use prometheus::Registry;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wiremock::matchers::{any, method, path, path_regex};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
@@ -271,6 +272,39 @@ async fn a_key_that_was_replaced_is_read_again() {
     scene.put(0..1);
     let scene = scene.finish().await;
     assert_eq!((taken.ids(), scene.errors("forbidden")), (ids(0..1), 1));
+}
+
+/// A server that is set up, and breaks off every connection by which something is written.
+async fn breaks_off() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tokio::task::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            while let Ok(read @ 1..) = connection.read(&mut request).await {
+                if !request[..read].starts_with(b"GET ") {
+                    break;
+                }
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+                connection.write_all(answer).await.unwrap();
+            }
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn settings_are_read_again_when_a_connection_is_lost() {
+    let (server, taken) = server([]).await;
+    let mut scene = Scene::new(server.uri(), 1 << 20);
+    let urls = Mutex::new(VecDeque::from([breaks_off().await, server.uri()]));
+    scene.connect(move || {
+        let url = urls.lock().unwrap().pop_front().ok_or("asked too often")?;
+        Ok(connection(&url, Credentials::None))
+    });
+    scene.put(0..1);
+    let scene = scene.finish().await;
+    assert_eq!((taken.ids(), scene.errors("unreachable")), (ids(0..1), 1));
 }
 
 #[tokio::test]
