@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -40,7 +41,26 @@ pub async fn serve(listener: TcpListener, endpoints: Endpoints, stop: Cancellati
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .with_state(endpoints);
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+    serve_until(listener, router, stop).await
+}
+
+/// How long answers under way may take after the stop. Whoever has sent half a request would else hold the process up.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Serves until `stop`.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve_until(listener: TcpListener, router: Router, stop: CancellationToken) -> std::io::Result<()> {
+    let serve = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let late = async {
+        stop.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = async { serve.await } => served,
+        () = late => Ok(()),
+    }
 }
 
 async fn metrics(State(endpoints): State<Endpoints>) -> impl IntoResponse {

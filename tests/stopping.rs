@@ -2,6 +2,7 @@
 //! server that never answers, or answered once and is away or silent now.
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -290,4 +291,17 @@ fn an_operator_whose_requests_were_lost_on_the_way_sees_that_another_one_leads()
     api.mood.send_replace(Mood::Answers);
     operator.until_it_says("lost the leader election");
     assert_eq!(operator.ends().code(), Some(1));
+}
+
+#[test]
+fn an_operator_to_whom_somebody_has_sent_half_a_request_ends_soon() {
+    let (directory, api) = (tempfile::tempdir().expect("should be made"), Server::start(Mood::Answers));
+    let mut operator = Operator::start(directory.path(), &api.address, SOURCES[1]);
+    operator.until_it_says("Serving the status page.");
+    operator.until_it_says("Leading: reconciling chains.");
+    let log = operator.log();
+    let address = log.split_once("url=http://").and_then(|(_, rest)| rest.split_once('/')).expect("it says where").0;
+    let mut half = std::net::TcpStream::connect(address).expect("it should listen");
+    half.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n").expect("it should take it");
+    operator.terminate();
 }

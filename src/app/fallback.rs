@@ -61,8 +61,8 @@ impl Fallback {
         let pipeline =
             Pipeline::new(rules, self.directory.clone(), sink, self.metrics.clone()).following(self.rules.clone());
         let connect = || {
-            let (client, namespace) = (self.client.clone(), self.namespace.clone());
-            Ok(PodLogSource::of_silent(client, namespace, self.silent.clone(), lookback))
+            let (client, namespace, metrics) = (self.client.clone(), self.namespace.clone(), self.metrics.clone());
+            Ok(PodLogSource::of_silent(client, namespace, self.silent.clone(), lookback, metrics))
         };
         let (heard, mut silent) = (stop.child_token(), self.silent.clone());
         let until_heard = async {

@@ -26,7 +26,7 @@ pub enum LogSource {
     /// A data stream.
     Elasticsearch(ElasticsearchArgs, Reading, Arc<dyn CursorStore>, Arc<PipelineMetrics>),
     /// The Kubernetes API's pod logs.
-    PodLogs(Client, Option<String>, Arc<dyn CursorStore>),
+    PodLogs(Client, Option<String>, Arc<dyn CursorStore>, PipelineMetrics),
     /// A file or standard input.
     Lines(LinesConfig),
 }
@@ -73,7 +73,8 @@ impl LogSource {
                 source
             }
             SourceKind::PodLogs => {
-                Self::PodLogs(client.clone(), config.namespace.clone(), cursor("hopkeeper-pod-logs"))
+                let (client, namespace) = (client.clone(), config.namespace.clone());
+                Self::PodLogs(client, namespace, cursor("hopkeeper-pod-logs"), metrics.clone())
             }
             SourceKind::Stdin => {
                 let origin = args.file.pod.clone();
@@ -104,9 +105,9 @@ impl LogSource {
                 let source = ElasticsearchSource::new(connection, index, reading.clone(), Arc::clone(store))?;
                 Connected::Elasticsearch(source.counting(Arc::clone(metrics)))
             }
-            Self::PodLogs(client, namespace, store) => {
-                let source = PodLogSource::new(client.clone(), namespace.clone(), Arc::clone(store));
-                Connected::PodLogs(source)
+            Self::PodLogs(client, namespace, store, metrics) => {
+                let (client, namespace, store) = (client.clone(), namespace.clone(), Arc::clone(store));
+                Connected::PodLogs(PodLogSource::new(client, namespace, store, metrics.clone()))
             }
             Self::Lines(config) => Connected::Lines(LinesSource(config.clone())),
         })

@@ -26,11 +26,11 @@ use tokio_util::sync::CancellationToken;
 use crate::controller::{api, watch_pauses};
 use crate::crd::names;
 use crate::domain::event::Shard;
+use crate::internal_event::pipeline::{PipelineMetrics, PlacesNotSaved, PodsNotWatched};
 use crate::source::cursor::CursorStore;
 use crate::source::progress::Progress;
 use crate::source::raw::Origin;
 use crate::source::{Record, Source, SourceError};
-use crate::telemetry::error_chain;
 use follow::Follower;
 use instance::{Instance, containers};
 
@@ -45,6 +45,7 @@ pub struct PodLogSource {
     client: Client,
     namespace: Option<String>,
     scope: Scope,
+    metrics: PipelineMetrics,
 }
 
 /// What is followed, and from where.
@@ -57,8 +58,13 @@ enum Scope {
 
 impl PodLogSource {
     /// Reads the hops' pods of one namespace, or of all.
-    pub fn new(client: Client, namespace: Option<String>, store: Arc<dyn CursorStore>) -> Self {
-        Self { client, namespace, scope: Scope::All(store) }
+    pub fn new(
+        client: Client,
+        namespace: Option<String>,
+        store: Arc<dyn CursorStore>,
+        metrics: PipelineMetrics,
+    ) -> Self {
+        Self { client, namespace, scope: Scope::All(store), metrics }
     }
 
     /// The same of the pods that are in `silent`, for as long as they are. Of each the lines of the last `lookback` come first: what
@@ -68,8 +74,9 @@ impl PodLogSource {
         namespace: Option<String>,
         silent: watch::Receiver<BTreeSet<String>>,
         lookback: Duration,
+        metrics: PipelineMetrics,
     ) -> Self {
-        Self { client, namespace, scope: Scope::Silent(silent, lookback) }
+        Self { client, namespace, scope: Scope::Silent(silent, lookback), metrics }
     }
 }
 
@@ -96,6 +103,7 @@ struct Reader {
     /// The containers that the present list has shown so far.
     listed: Option<HashSet<Origin>>,
     saved: String,
+    metrics: PipelineMetrics,
 }
 
 impl Source for PodLogSource {
@@ -113,6 +121,7 @@ impl Source for PodLogSource {
             places: places?,
             listed: None,
             saved: String::new(),
+            metrics: self.metrics,
         };
         stop.run_until_cancelled(reader.read(pods)).await;
         // Lets the worker come to its end, before the last places are stored.
@@ -164,7 +173,7 @@ impl Reader {
                 event = pods.next() => match event {
                     Some(Ok(event)) => self.pod_changed(event),
                     Some(Err(error)) => {
-                        tracing::warn!(error = error_chain(&error), "The watch on pods failed; it is tried again.");
+                        PodsNotWatched { error: &error }.emit(&self.metrics);
                     }
                     None => return,
                 },
@@ -257,7 +266,8 @@ impl Reader {
         let progress = Arc::new(Progress::new(Shard::new(name)));
         let (sender, receiver) = watch::channel(instance);
         let api = Api::namespaced(self.client.clone(), &origin.namespace);
-        let follower = Follower::new(api, origin.clone(), receiver, self.records.clone(), Arc::clone(&progress), start);
+        let (records, metrics) = (self.records.clone(), self.metrics.clone());
+        let follower = Follower::new(api, origin.clone(), receiver, records, Arc::clone(&progress), start, metrics);
         let (stop, whose) = (CancellationToken::new(), origin.clone());
         let stopped = stop.clone();
         let follow = async move {
@@ -277,7 +287,7 @@ impl Reader {
         match store.save(cursor.clone()).await {
             Ok(()) => self.saved = cursor,
             Err(error) => {
-                tracing::warn!(error = error_chain(&error), "The places were not stored; later ones make up for them.");
+                PlacesNotSaved { error: &error }.emit(&self.metrics);
             }
         }
     }

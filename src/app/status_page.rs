@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::LEASE;
 use crate::config::status_page::Auth;
+use crate::http;
 use crate::live::Live;
 use crate::status_page::{Access, Publisher, Settings, channel, router};
 
@@ -52,12 +53,12 @@ pub async fn run(
     let (publisher, shown) = channel(&replica.identity);
     let access = (auth == Auth::Kubernetes).then(|| Arc::new(Access::new(client.clone(), stop.clone())));
     let settings = Settings { local_only: is_local(address), access, stop: stop.clone() };
-    let serve = axum::serve(listener, router(shown, settings)).with_graceful_shutdown(stop.cancelled_owned());
+    let serve = http::serve_until(listener, router(shown, settings), stop);
     let live = Live::new(&client, namespace.as_deref(), None);
     let leases = Api::namespaced(client, &replica.lease_namespace);
     let feed = async { tokio::join!(follow(live, &publisher), look(&leases, replica, &publisher)) };
     tokio::select! {
-        served = async { serve.await } => Ok(served?),
+        served = serve => Ok(served?),
         (never, _) = feed => match never {},
     }
 }

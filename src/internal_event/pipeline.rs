@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use kube::runtime::watcher;
 use prometheus::{Gauge, Histogram, IntCounter, IntGauge, Registry};
 use tracing::{debug, error, info, warn};
 
@@ -16,6 +17,7 @@ use crate::domain::incident::incident_name;
 use crate::domain::types::HopId;
 use crate::pipeline::sink::{Created, FindingsError, SinkError};
 use crate::source::SourceError;
+use crate::source::cursor::CursorError;
 use crate::telemetry::error_chain;
 
 /// The pipeline's metrics.
@@ -130,6 +132,48 @@ impl SourceRetried<'_> {
         let (error, pause_seconds) = (error_chain(self.error), self.pause.as_secs_f64());
         warn!(error, pause_seconds, "The log source can't be read; trying again.");
         metrics.source_errors.of(&["read"]).inc();
+    }
+}
+
+/// The watch on the pods whose logs are read failed; it is tried again.
+pub(crate) struct PodsNotWatched<'a> {
+    pub(crate) error: &'a watcher::Error,
+}
+
+impl PodsNotWatched<'_> {
+    pub(crate) fn emit(self, metrics: &PipelineMetrics) {
+        warn!(error = error_chain(self.error), "The watch on pods failed; it is tried again.");
+        metrics.source_errors.of(&["read"]).inc();
+    }
+}
+
+/// A pod's log may not be read.
+pub(crate) struct PodLogRefused<'a> {
+    pub(crate) namespace: &'a str,
+    pub(crate) pod: &'a str,
+    pub(crate) container: &'a str,
+}
+
+impl PodLogRefused<'_> {
+    pub(crate) fn emit(self, metrics: &PipelineMetrics) {
+        let Self { namespace, pod, container } = self;
+        warn!(
+            namespace,
+            pod, container, "Not allowed to read the pod's log: grant the verb get on pods/log in its namespace."
+        );
+        metrics.source_errors.of(&["read"]).inc();
+    }
+}
+
+/// The places reached could not be saved for the next process; later ones make up for them.
+pub(crate) struct PlacesNotSaved<'a> {
+    pub(crate) error: &'a CursorError,
+}
+
+impl PlacesNotSaved<'_> {
+    pub(crate) fn emit(self, metrics: &PipelineMetrics) {
+        warn!(error = error_chain(self.error), "The places were not stored; later ones make up for them.");
+        metrics.source_errors.of(&["store"]).inc();
     }
 }
 

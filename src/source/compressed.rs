@@ -16,18 +16,30 @@ const ZSTD_SKIP: [u8; 3] = [0x2a, 0x4d, 0x18];
 /// When the first bytes can't be read.
 pub fn open(mut input: impl BufRead + Send + 'static) -> Result<Box<dyn BufRead + Send>> {
     let start = input.fill_buf()?;
-    Ok(if start.starts_with(&GZIP) {
-        Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(input)))
-    } else if start.starts_with(&ZSTD) || (start.len() >= 4 && start[0] >> 4 == 5 && start[1..4] == ZSTD_SKIP) {
-        Box::new(BufReader::new(Zstd { input: Some(input), frame: None }))
-    } else {
-        Box::new(input)
+    Ok(match format(start) {
+        Some(Format::Gzip) => Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(input))),
+        Some(Format::Zstd) => Box::new(BufReader::new(Zstd { input: Some(input), frame: None })),
+        None => Box::new(input),
     })
+}
+
+enum Format {
+    Gzip,
+    Zstd,
+}
+
+fn format(start: &[u8]) -> Option<Format> {
+    let is_skipped = start.len() >= 4 && start[0] >> 4 == 5 && start[1..4] == ZSTD_SKIP;
+    match start {
+        _ if start.starts_with(&GZIP) => Some(Format::Gzip),
+        _ if start.starts_with(&ZSTD) || is_skipped => Some(Format::Zstd),
+        _ => None,
+    }
 }
 
 /// True when the first bytes are those of a compressed file.
 pub fn is_compressed(start: &[u8]) -> bool {
-    start.starts_with(&GZIP) || start.starts_with(&ZSTD)
+    format(start).is_some()
 }
 
 /// Any number of zstd frames, one after the other.

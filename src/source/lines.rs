@@ -230,12 +230,16 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log.zst");
         let packed = ruzstd::encoding::compress_to_vec(&b"one\ntwo"[..], ruzstd::encoding::CompressionLevel::Fastest);
-        std::fs::write(&path, packed).unwrap();
-        let mut running = start(&path, None);
-        assert_eq!((running.next().await, running.next().await), ("one".into(), "two".into()));
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        assert!(!running.task.is_finished(), "the end of the lines ended the source");
-        running.stop().await;
+        // As zstd writes it, and as pzstd does: with a frame before that is to be skipped.
+        let skipped = [&[0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 9, 9, 9, 9][..], packed.as_slice()].concat();
+        for packed in [packed, skipped] {
+            std::fs::write(&path, packed).unwrap();
+            let mut running = start(&path, None);
+            assert_eq!((running.next().await, running.next().await), ("one".into(), "two".into()));
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            assert!(!running.task.is_finished(), "the end of the lines ended the source");
+            running.stop().await;
+        }
     }
 
     #[tokio::test]

@@ -13,6 +13,7 @@ use kube::api::LogParams;
 use tokio::sync::{mpsc, watch};
 
 use super::instance::Instance;
+use crate::internal_event::pipeline::{PipelineMetrics, PodLogRefused};
 use crate::source::overlap::Overlap;
 use crate::source::progress::Progress;
 use crate::source::raw::{Origin, split_time};
@@ -59,6 +60,7 @@ pub(super) struct Follower {
     lines: u64,
     /// It was told that the log may not be read.
     is_refusal_told: bool,
+    metrics: PipelineMetrics,
 }
 
 impl Follower {
@@ -69,10 +71,22 @@ impl Follower {
         records: mpsc::Sender<Record>,
         progress: Arc<Progress>,
         start: Option<Timestamp>,
+        metrics: PipelineMetrics,
     ) -> Self {
         let overlap = Overlap::from(start);
         let at_connect = overlap.clone();
-        Self { api, origin, instance, records, progress, overlap, at_connect, lines: 0, is_refusal_told: false }
+        Self {
+            api,
+            origin,
+            instance,
+            records,
+            progress,
+            overlap,
+            at_connect,
+            lines: 0,
+            is_refusal_told: false,
+            metrics,
+        }
     }
 
     /// Ends with the pod.
@@ -189,12 +203,7 @@ impl Follower {
         let is_refused = matches!(error, kube::Error::Api(status) if status.code == 403);
         if is_refused && !std::mem::replace(&mut self.is_refusal_told, true) {
             let Origin { namespace, pod, container, .. } = &self.origin;
-            tracing::warn!(
-                namespace,
-                pod,
-                container,
-                "Not allowed to read the pod's log: grant the verb get on pods/log in its namespace."
-            );
+            PodLogRefused { namespace, pod, container }.emit(&self.metrics);
         }
     }
 

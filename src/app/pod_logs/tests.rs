@@ -6,6 +6,7 @@ use std::sync::Mutex;
 
 use futures::future::BoxFuture;
 use jiff::SignedDuration;
+use prometheus::Registry;
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -34,6 +35,25 @@ impl CursorStore for Memory {
     }
 }
 
+/// A store that keeps nothing.
+struct Broken;
+
+impl CursorStore for Broken {
+    fn load(&self) -> BoxFuture<'_, Result<Option<String>, CursorError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn save(&self, _: String) -> BoxFuture<'_, Result<(), CursorError>> {
+        Box::pin(async { Err(CursorError { what: "save", place: "lease x/y".into(), source: "forbidden".into() }) })
+    }
+}
+
+fn metrics() -> (Registry, PipelineMetrics) {
+    let registry = Registry::new();
+    let metrics = PipelineMetrics::register(&registry).unwrap();
+    (registry, metrics)
+}
+
 struct Running {
     records: mpsc::Receiver<Record>,
     stop: CancellationToken,
@@ -42,7 +62,7 @@ struct Running {
 
 impl Running {
     fn start(client: &Client, store: &Memory) -> Self {
-        Self::of(PodLogSource::new(client.clone(), Some("lab".into()), Arc::new(store.clone())))
+        Self::of(PodLogSource::new(client.clone(), Some("lab".into()), Arc::new(store.clone()), metrics().1))
     }
 
     fn of(source: PodLogSource) -> Self {
@@ -232,7 +252,7 @@ async fn only_silent_pods_are_followed_from_a_while_ago_on_and_for_as_long_as_th
     }
     let (silent, receiver) = watch::channel(BTreeSet::new());
     let lookback = Duration::from_secs(600);
-    let mut running = Running::of(PodLogSource::of_silent(client, Some("lab".into()), receiver, lookback));
+    let mut running = Running::of(PodLogSource::of_silent(client, Some("lab".into()), receiver, lookback, metrics().1));
     running.is_quiet().await;
     let are_silent = |pods: &[&str]| silent.send_replace(pods.iter().map(|pod| format!("uid-{pod}")).collect());
 
@@ -257,4 +277,19 @@ async fn only_silent_pods_are_followed_from_a_while_ago_on_and_for_as_long_as_th
     assert_eq!(running.texts(3).await, ["from a while ago", "now", "heard by the stream"]);
     running.is_quiet().await;
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn places_that_cannot_be_saved_are_counted() {
+    let (node, client) = Node::start().await;
+    node.write("p1", "vpn", at(0), "a line");
+    node.show("p1", at(0));
+    let (registry, metrics) = metrics();
+    let mut running = Running::of(PodLogSource::new(client, Some("lab".into()), Arc::new(Broken), metrics));
+    let (_, record) = running.next().await;
+    drop(record);
+    running.stop().await;
+    let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+    let counted = text.lines().find_map(|line| line.strip_prefix("hopkeeper_source_errors_total{category=\"store\"} "));
+    assert!(counted.unwrap().parse::<u32>().unwrap() > 0, "{text}");
 }

@@ -16,7 +16,7 @@ use super::query::Span;
 use super::seen::{CAPACITY, Seen};
 use super::{Cursor, Reading};
 use crate::elasticsearch::error::ElasticsearchError;
-use crate::internal_event::pipeline::{PipelineMetrics, SourceRetried};
+use crate::internal_event::pipeline::{PipelineMetrics, PlacesNotSaved, SourceRetried};
 use crate::source::cursor::CursorStore;
 use crate::source::progress::Progress;
 use crate::source::{Payload, Record, ShardHandle};
@@ -258,7 +258,9 @@ impl Reader {
         match self.store.save(cursor).await {
             Ok(()) => self.saved.1 = place,
             Err(error) => {
-                tracing::warn!(error = error_chain(&error), "The place was not stored; a later one makes up for it.");
+                if let Some(metrics) = &self.metrics {
+                    PlacesNotSaved { error: &error }.emit(metrics);
+                }
             }
         }
     }
