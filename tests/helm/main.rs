@@ -23,6 +23,7 @@ mod rights;
 mod schemas;
 mod scripts;
 mod tool;
+mod upgrades;
 mod wrong_values;
 #[path = "../shared/yaml.rs"]
 mod yaml;
