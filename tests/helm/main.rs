@@ -13,6 +13,7 @@ mod dashboard;
 mod examples;
 mod filebeat;
 mod generated;
+mod kafka_setup;
 #[path = "../shared/lab_dir.rs"]
 mod lab_dir;
 #[path = "../shared/needs.rs"]
