@@ -19,6 +19,7 @@ mod lab_dir;
 #[path = "../shared/needs.rs"]
 mod needs;
 mod promql;
+mod reach;
 mod readme;
 mod rights;
 mod schemas;
