@@ -26,3 +26,22 @@ fn the_service_monitor_finds_the_metrics_and_no_other_port() {
         find(&rendered, "Service", "hk-hopkeeper-status");
     }
 }
+
+#[test]
+fn helm_test_reaches_the_metrics_whoever_else_may() {
+    for values in ["", "networkPolicy.metricsFrom[0].namespaceSelector.matchLabels.name=monitoring"] {
+        let Some(rendered) = objects(&["--set", values]) else { return };
+        let ingress = &find(&rendered, "NetworkPolicy", "hk-hopkeeper")["spec"]["ingress"][0];
+        assert_eq!(ingress["ports"][0]["port"], 8088);
+        let test = find(&rendered, "Pod", "hk-hopkeeper-test-operator");
+        assert_eq!(test["metadata"]["namespace"], "hopkeeper");
+        let lets_in = |peer: &Value| {
+            // A peer without a selector of namespaces is of the policy's own.
+            let pods = &peer["podSelector"]["matchLabels"];
+            peer.get("namespaceSelector").is_none() && pods.is_object() && selects(pods, &test["metadata"]["labels"])
+        };
+        let from = ingress.get("from").map(|from| from.as_array().unwrap());
+        assert!(from.is_none_or(|peers| peers.iter().any(lets_in)), "{values}: {ingress}");
+        assert_eq!(from.is_none(), values.is_empty(), "{values}: {ingress}");
+    }
+}
