@@ -104,6 +104,10 @@ fn settings_that_need_one_another_say_so() {
             vec!["--set", "stack.mode=external,kafka.brokers={k:9092},kafka.securityProtocol=sasl-ssl"],
             "kafka.userSecret is empty: with kafka.securityProtocol=sasl-ssl it must name",
         ),
+        (
+            vec!["--set", "stack.mode=external,kafka.brokers={k:9092},filebeat.credentialsSecret=fb"],
+            "filebeat.credentialsSecret is set, but Kafka is talked to in plain text",
+        ),
     ] {
         let Some(said) = refusal(&arguments) else { return };
         assert!(said.contains(sentence), "{arguments:?}: {said}");
