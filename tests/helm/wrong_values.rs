@@ -105,12 +105,37 @@ fn settings_that_need_one_another_say_so() {
             "kafka.userSecret is empty: with kafka.securityProtocol=sasl-ssl it must name",
         ),
         (
+            vec!["--set", "stack.mode=embedded,vault.role=vpn"],
+            "vault.role is vpn, but the OpenBao of this chart makes one login alone",
+        ),
+        (
+            vec!["--set", "stack.mode=embedded,vault.authMount=cluster"],
+            "vault.authMount is cluster, but the OpenBao of this chart",
+        ),
+        (
+            vec!["--set", "stack.mode=embedded,vault.auth=approle"],
+            "vault.auth is approle, but the OpenBao of this chart",
+        ),
+        (
             vec!["--set", "stack.mode=external,kafka.brokers={k:9092},filebeat.credentialsSecret=fb"],
             "filebeat.credentialsSecret is set, but Kafka is talked to in plain text",
         ),
     ] {
         let Some(said) = refusal(&arguments) else { return };
         assert!(said.contains(sentence), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_login_of_ones_own_is_for_a_vault_of_ones_own() {
+    for values in [
+        "stack.mode=embedded,vault.authMount=kubernetes",
+        "stack.mode=embedded,vault.role=vpn,vault.address=https://v:8200",
+        "stack.mode=embedded,vault.role=vpn,embedded.openbao.enabled=false",
+        "vault.role=vpn,vault.address=https://v:8200",
+    ] {
+        let Some(output) = bare_template(&["--set", values]) else { return };
+        assert!(output.status.success(), "{values}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
 
