@@ -1,4 +1,4 @@
-//! What an upgrade asks of the API server: nothing that it does not let change.
+//! What an upgrade asks of the API server: nothing that it does not let change. And the time that an uninstall has.
 
 use std::collections::HashMap;
 
@@ -43,5 +43,22 @@ fn a_job_of_another_pod_has_another_name() {
             assert_eq!(before, pod, "{change}: {name} would be changed, which no Job can be");
         }
         assert_eq!(pods.len(), changes.len() + 1, "what changes nothing is not run again");
+    }
+}
+
+#[test]
+fn the_job_that_takes_chains_down_has_all_the_time_of_the_values() {
+    let chain = r#"chains={"berlin":{"namespace":"vpn","spec":{"hops":[{"name":"entry","client":"OpenVPN","parameters":{"secretRef":{"name":"pool"}}}],"gateway":{"cidr":"10.200.7.0/24"}}}}"#;
+    for (timeout, seconds) in
+        [("1500ms", 2), ("180s", 180), ("10m", 600), ("900s", 900), ("1h30m", 5400), ("1h1m1s1ms", 3662)]
+    {
+        let values = format!("cleanup.timeout={timeout}");
+        let Some(rendered) = objects(&["--set-json", chain, "--set", &values]) else { return };
+        let spec = &job(&rendered, "hk-hopkeeper-chains")["spec"];
+        let arguments = &spec["template"]["spec"]["containers"][0]["args"];
+        assert!(arguments.as_array().unwrap().contains(&format!("--timeout={timeout}").into()), "{arguments}");
+        let deadline = spec["activeDeadlineSeconds"].as_i64().unwrap();
+        assert!(deadline >= 600 && deadline > seconds, "{timeout}: the Job is ended after {deadline} s");
+        assert!(deadline == 600 || deadline == seconds + 180, "{timeout}: the Job is ended after {deadline} s");
     }
 }

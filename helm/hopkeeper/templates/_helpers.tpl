@@ -135,3 +135,14 @@ imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- if regexMatch ":[0-9]+$" $url.host -}}{{ splitList ":" $url.host | last }}
 {{- else if eq $url.scheme "https" -}}443{{- else -}}80{{- end -}}
 {{- end -}}
+
+{{/* Whole seconds of a duration such as 1h30m; a part of one counts as one. */}}
+{{- define "hopkeeper.seconds" -}}
+{{- $seconds := 0 -}}
+{{- range regexFindAll "[0-9]+(ms|s|m|h)" . -1 -}}
+{{- $number := regexFind "^[0-9]+" . | atoi -}}
+{{- if hasSuffix "ms" . -}}{{- $seconds = add $seconds (div (add $number 999) 1000) -}}
+{{- else -}}{{- $seconds = add $seconds (mul $number (get (dict "s" 1 "m" 60 "h" 3600) (regexFind "[smh]$" .))) -}}{{- end -}}
+{{- end -}}
+{{- $seconds -}}
+{{- end -}}
