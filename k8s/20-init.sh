@@ -20,12 +20,12 @@ resources:
 T
 )
 fi
-if [ -e /etc/kubernetes/admin.conf ]; then say "the control plane is there already"
+if finished /etc/kubernetes/admin.conf; then say "the control plane is there already"
 else
   file=$(mktemp); trap 'rm -f "$file"' EXIT
   configuration >"$file"
   kubeadm config validate --config "$file"
-  kubeadm init --config "$file" --upload-certs
+  to_the_end kubeadm init --config "$file" --upload-certs
 fi
 say "done; next: 40-network.sh here, then 30-join.sh on the others"
 say "export KUBECONFIG=/etc/kubernetes/admin.conf"

@@ -10,7 +10,7 @@ configuration() {
 }
 if [ "${6:-}" = --print ]; then configuration "$@"; exit; fi
 need_root
-if [ -e /etc/kubernetes/kubelet.conf ]; then say "this node has joined already"; exit; fi
+if finished /etc/kubernetes/kubelet.conf; then say "this node has joined already"; exit; fi
 if [ -n "${5:-}" ]; then
   [ -e /etc/kubernetes/encryption/config.yaml ] || die "copy /etc/kubernetes/encryption from the first node: without it this API server reads no Secret"
   put /etc/kubernetes/audit/policy.yaml <"$HERE/kubeadm/audit-policy.yaml" || true
@@ -18,4 +18,4 @@ fi
 file=$(mktemp); trap 'rm -f "$file"' EXIT
 configuration "$@" >"$file"
 kubeadm config validate --config "$file"
-kubeadm join --config "$file"
+to_the_end kubeadm join --config "$file"

@@ -23,4 +23,12 @@ fill() {
   done
   printf '%s\n' "$text"
 }
+# finished FILE: whether kubeadm has made FILE and come to its end; it makes FILE early, and leaves it behind when it fails
+UNFINISHED=/etc/kubernetes/.kubeadm-unfinished
+finished() {
+  [ -e "$1" ] || return 1
+  [ ! -e "$UNFINISHED" ] || die "an earlier '$(cat "$UNFINISHED")' failed: run kubeadm reset, then this again (if you brought it to its end yourself: rm $UNFINISHED)"
+}
+# to_the_end COMMAND...: if it fails, or the machine stops, finished knows
+to_the_end() { mkdir -p "$(dirname "$UNFINISHED")"; echo "$1 $2" >"$UNFINISHED"; "$@"; rm "$UNFINISHED"; }
 fetch() { curl -fsSL --retry 3 --proto '=https' "$1"; }

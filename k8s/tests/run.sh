@@ -48,6 +48,35 @@ for script in 20-init.sh 30-join.sh; do
   grep -q usage: "$work/said" || fail "$script does not say how it is called"
 done
 
+# What kubeadm began and did not end is not called done, on a node whose /etc/kubernetes is a directory here.
+mkdir "$work/node" "$work/node/bin"
+cp -r ./*.sh versions.env kubeadm "$work/node"
+sed -i "s#/etc/kubernetes#$work/node/etc#g" "$work/node"/*.sh
+cat >"$work/node/bin/kubeadm" <<'T'
+#!/bin/sh
+[ "$1" = config ] || { echo x >"$MADE"; exit "$FAILS"; }
+T
+printf '#!/bin/sh\necho 0\n' >"$work/node/bin/id"
+chmod +x "$work/node/bin"/*
+node() { FAILS=$1 PATH=$work/node/bin:$PATH "$work/node/$2" "${@:3}" >"$work/said" 2>&1; }
+again() {
+  local script=$1; shift; export MADE=$work/node/etc/$1; shift
+  rm -rf "$work/node/etc"; mkdir "$work/node/etc"
+  if node 1 "$script" "$@"; then fail "$script passes over kubeadm's failure"; fi
+  if node 0 "$script" "$@"; then fail "$script calls done what failed: $(cat "$work/said")"; fi
+  grep -q 'failed: run kubeadm reset' "$work/said" || fail "$script does not say what helps: $(cat "$work/said")"
+  rm "$MADE" # as kubeadm reset does
+  if node 1 "$script" "$@"; then fail "$script passes over kubeadm's second failure"; fi
+  rm "$MADE"
+  node 0 "$script" "$@" || fail "$script fails after a reset: $(cat "$work/said")"
+  node 1 "$script" "$@" || fail "$script does again what is done: $(cat "$work/said")"
+  # A cluster that was made before anybody noted how it went.
+  rm -rf "$work/node/etc"; mkdir "$work/node/etc"; echo x >"$MADE"
+  node 1 "$script" "$@" || fail "$script does not leave an older cluster alone: $(cat "$work/said")"
+}
+again 20-init.sh admin.conf 192.0.2.1
+again 30-join.sh kubelet.conf 192.0.2.2 api.example abcdef.0123456789abcdef "$hash"
+
 # The nodes' addresses, as kubectl prints them for a cluster of both families and for one of IPv6 alone.
 mkdir "$work/kubectl"
 cat >"$work/kubectl/kubectl" <<'T'
