@@ -146,3 +146,18 @@ imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- end -}}
 {{- $seconds -}}
 {{- end -}}
+
+{{/* Other releases' operators by how they are bound, as JSON: (list $ "RoleBinding" namespace). operator/rbac.yaml labels bindings. */}}
+{{- define "hopkeeper.otherOperators" -}}
+{{- $root := index . 0 -}}{{- $found := list -}}
+{{- range (lookup "rbac.authorization.k8s.io/v1" (index . 1) (index . 2) "").items -}}
+{{- $labels := .metadata.labels | default dict -}}{{- $notes := .metadata.annotations | default dict -}}
+{{- $release := dig "meta.helm.sh/release-name" "" $notes -}}{{- $namespace := dig "meta.helm.sh/release-namespace" "" $notes -}}
+{{- if and (eq (dig "app.kubernetes.io/name" "" $labels) "hopkeeper") (eq (dig "app.kubernetes.io/component" "" $labels) "operator") $release -}}
+{{- if or (ne $release $root.Release.Name) (ne $namespace $root.Release.Namespace) -}}
+{{- $found = append $found (dict "release" $release "namespace" $namespace "watches" (default "" .metadata.namespace)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $found | toJson -}}
+{{- end -}}
