@@ -92,19 +92,28 @@ pub fn paths(path: &Path) -> std::io::Result<Vec<PathBuf>> {
 /// # Errors
 /// When a file can't be read or anything in one is wrong.
 pub fn load(path: &Path, base: Base) -> Result<Loaded, RuleFilesError> {
-    let failed = |path: &Path| {
-        let path = path.display().to_string();
-        move |source| RuleFilesError::Read { path, source }
-    };
     let paths = paths(path).map_err(failed(path))?;
     if paths.is_empty() {
         return Err(RuleFilesError::Empty(path.display().to_string()));
     }
+    load_files(&paths, base)
+}
+
+/// Loads these files in their order, and lays them over `base`.
+///
+/// # Errors
+/// When one can't be read or anything in one is wrong.
+pub fn load_files(paths: &[PathBuf], base: Base) -> Result<Loaded, RuleFilesError> {
     let mut files = Vec::with_capacity(paths.len());
-    for path in &paths {
+    for path in paths {
         files.push((path.display().to_string(), std::fs::read_to_string(path).map_err(failed(path))?));
     }
     let sources: Vec<(&str, &str)> = files.iter().map(|(name, source)| (name.as_str(), source.as_str())).collect();
     let layers = pack::layered(base, &sources).map_err(RuleFilesError::Rules)?;
     Ok(Loaded { rules: layers.rules, disabled: layers.disabled, files })
+}
+
+fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> RuleFilesError {
+    let path = path.display().to_string();
+    move |source| RuleFilesError::Read { path, source }
 }

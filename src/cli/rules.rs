@@ -221,7 +221,11 @@ fn layered(rules: Option<&Path>, base: BaseArgs) -> miette::Result<Loaded> {
 
 /// Loads rules; prints what is wrong in them, each with its place.
 pub(super) fn load(path: &Path, base: Base) -> miette::Result<Loaded> {
-    match rule_files::load(path, base) {
+    told(rule_files::load(path, base))
+}
+
+fn told(loaded: Result<Loaded, RuleFilesError>) -> miette::Result<Loaded> {
+    match loaded {
         Ok(loaded) => Ok(loaded),
         Err(RuleFilesError::Rules(errors)) => {
             for error in &errors {

@@ -190,3 +190,26 @@ fn rules_test_runs_whole_logs_and_shows_what_differs() {
     let text = out(&run(&["rules", "test", &root().display().to_string()], ""));
     assert!(text.contains(&format!("{} logs", scenarios().len())), "{text}");
 }
+
+#[test]
+fn rules_beside_an_expected_yaml_are_tried_and_take_part() {
+    let rules = tempfile::tempdir().unwrap();
+    let path = rules.path().display().to_string();
+    let write = |name: &str, text: &str| std::fs::write(rules.path().join(name), text).unwrap();
+    let mine = |fires: &str| {
+        format!(
+            "version: 1\nclient: openvpn\nrules:\n  - {{ id: mine, title: M, pattern: '^hello', evidence: own, verdict: alert, samples: {{ fires: ['{fires}'] }} }}\n"
+        )
+    };
+    write("provider.yaml", &mine("goodbye"));
+    write("expected.yaml", "client: openvpn\ndecisions: []\n");
+    write("input.log", "2026-11-22 16:25:44 hello\n");
+    let output = run(&["rules", "test", &path], "");
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("goodbye") && error.contains("1 of 1 samples, 1 of 1 logs came out wrong"), "{error}");
+
+    write("provider.yaml", &mine("hello"));
+    write("expected.yaml", "client: openvpn\ndecisions: [{ action: alert, rule: mine }]\n");
+    let text = out(&run(&["rules", "test", &path], ""));
+    assert!(text.starts_with("1 rule, 1 sample, 1 log: all as their authors say"), "{text}");
+}

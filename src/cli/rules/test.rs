@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use miette::{IntoDiagnostic, WrapErr, miette};
 
-use super::{count, load};
+use super::{count, load, told};
 use crate::cli::output::{note, print};
 use crate::cli::replay::{chain, policy};
 use crate::domain::rule::{Client, Rule};
@@ -13,7 +13,7 @@ use crate::domain::ruleset::RuleSet;
 use crate::domain::ruleset::pack::Base;
 use crate::domain::types::Implementation;
 use crate::replay::{self, Chain, Hop, expected, logs};
-use crate::rule_files::Loaded;
+use crate::rule_files::{self, Loaded};
 
 /// What a case must decide.
 const EXPECTED: &str = "expected.yaml";
@@ -54,10 +54,14 @@ pub(super) fn test(path: &Path, base: Base) -> miette::Result<()> {
 
 /// The directory's own rules over the base; the base alone where it holds nothing but logs.
 fn loaded(path: &Path, base: Base, has_cases: bool) -> miette::Result<Loaded> {
-    let is_rule = |path: &Path| path.extension().is_some_and(|e| e == "yaml" || e == "yml");
-    let own = std::fs::read_dir(path).is_ok_and(|mut entries| entries.any(|e| e.is_ok_and(|e| is_rule(&e.path()))));
-    let is_case = path.join(EXPECTED).is_file();
-    if has_cases && (!own || is_case) { Ok(Loaded::without_files(base)) } else { load(path, base) }
+    if !has_cases {
+        return load(path, base);
+    }
+    let mut files =
+        rule_files::paths(path).into_diagnostic().wrap_err_with(|| format!("cannot read {}", path.display()))?;
+    // The directory may be a case itself, with its rules beside.
+    files.retain(|file| ![EXPECTED, CHAIN].iter().any(|name| file.ends_with(name)));
+    if files.is_empty() { Ok(Loaded::without_files(base)) } else { told(rule_files::load_files(&files, base)) }
 }
 
 /// The directory itself and all below it that have an `expected.yaml`.
