@@ -65,6 +65,8 @@ pub struct Record {
     pub implementation: Implementation,
     /// The pod, where the source knows it.
     pub pod_uid: Option<String>,
+    /// Tells a repeated line from a line shipped twice: the line's place in its log, where the source knows it.
+    pub file_offset: Option<u64>,
     /// The text.
     pub text: String,
 }

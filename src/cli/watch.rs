@@ -122,7 +122,8 @@ fn record(chain: &Chain, datagram: &[u8], now: Timestamp) -> Result<Record, Stri
         _ => return Err(form()),
     };
     let implementation = chain.hops[hop].implementation;
-    Ok(Record { time: time.min(now), hop, is_health, implementation, pod_uid: None, text: text.to_owned() })
+    let (time, text) = (time.min(now), text.to_owned());
+    Ok(Record { time, hop, is_health, implementation, pod_uid: None, file_offset: None, text })
 }
 
 /// What is told, as a line.

@@ -130,7 +130,7 @@ impl<'a> Judge<'a> {
             pod_uid: Some(identity.pod_uid.clone()),
             container: if record.is_health { "health" } else { "vpn" }.into(),
             text: record.text.clone(),
-            file_offset: Some(number),
+            file_offset: record.file_offset,
             position: Position::new(Shard::new("replay"), number),
         };
         for detection in self.engine.observe(&event, &identity) {

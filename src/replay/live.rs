@@ -50,6 +50,8 @@ impl<'a> Live<'a> {
 
     /// Takes a line.
     pub fn take(&mut self, record: &Record) -> Vec<Told> {
+        // No datagram comes twice: what says the same was written again.
+        let record = &Record { file_offset: record.file_offset.or(Some(self.lines)), ..record.clone() };
         let sign = signs::read(&self.rules, record);
         self.judge.take(self.lines, record, &sign);
         self.lines += 1;
@@ -109,7 +111,15 @@ mod tests {
 
     fn line(seconds: i64, hop: usize, is_health: bool, text: &str) -> Record {
         let implementation = chain().hops[hop].implementation;
-        Record { time: at(seconds), hop, is_health, implementation, pod_uid: None, text: text.into() }
+        Record {
+            time: at(seconds),
+            hop,
+            is_health,
+            implementation,
+            pod_uid: None,
+            file_offset: None,
+            text: text.into(),
+        }
     }
 
     fn health(seconds: i64, hop: usize, state: &str) -> Record {

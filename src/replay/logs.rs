@@ -180,6 +180,8 @@ fn lines(text: &str, source: &Source, year: Option<Timestamp>, records: &mut Vec
             is_health: source.is_health,
             implementation: source.implementation,
             pod_uid: None,
+            // What stands in a file twice was written twice.
+            file_offset: Some(records.len() as u64),
             text: line.to_owned(),
         });
     }

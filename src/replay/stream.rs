@@ -34,6 +34,7 @@ impl Stream {
                         is_health,
                         implementation: chain.hops[hop].implementation,
                         pod_uid: event.pod_uid.or(Some(event.pod)).filter(|uid| !uid.is_empty()),
+                        file_offset: event.file_offset,
                         text: event.text,
                     });
                 }

@@ -213,3 +213,20 @@ fn rules_beside_an_expected_yaml_are_tried_and_take_part() {
     let text = out(&run(&["rules", "test", &path], ""));
     assert!(text.starts_with("1 rule, 1 sample, 1 log: all as their authors say"), "{text}");
 }
+
+#[test]
+fn a_line_that_was_shipped_twice_is_one_and_a_repeated_one_is_two() {
+    let (chain, _) = directory("entry-ovpn-auth-failed");
+    let refused = |offset: u64| {
+        format!(
+            r#"{{"@timestamp":"2026-11-22T16:25:54Z","message":"AUTH: Received control message: AUTH_FAILED","log":{{"offset":{offset}}},"kubernetes":{{"namespace":"default","container":{{"name":"vpn"}},"pod":{{"name":"lab-entry-7d9c6b5f4d-x2k4p","uid":"u"}}}}}}"#
+        )
+    };
+    let replay = |offsets: [u64; 2]| {
+        let text = offsets.map(refused).join("\n");
+        out(&run(&["replay", "--chain", &chain, "--logs", "-", "-o", "json"], &text))
+    };
+    assert_eq!(replay([1234, 1234]), "");
+    let text = replay([1234, 1300]);
+    assert!(text.lines().count() == 1 && text.contains(r#""action":"rotate""#), "{text}");
+}

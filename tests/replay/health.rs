@@ -12,6 +12,7 @@ fn line(scenario: &Scenario, hop: usize, time: Timestamp, state: &str, carrier: 
         is_health: true,
         implementation: scenario.chain.hops[hop].implementation,
         pod_uid: None,
+        file_offset: None,
         text: format!(
             r#"{{"hopkeeper":"health","state":"{state}","applied":"a@1#0","carrier":{carrier},"rx_bytes":1,"tx_bytes":1,"rx_age_seconds":{age},"handshake_age_seconds":20,"probe":"unknown"}}"#
         ),
