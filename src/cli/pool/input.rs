@@ -145,7 +145,10 @@ fn text_of(from: impl Read, shown: &str) -> miette::Result<SecretString> {
 /// A file of user name and password, a line each.
 fn account(path: &Path) -> miette::Result<Account> {
     let text = text(path)?;
-    let mut lines = text.expose_secret().lines().map(str::trim_end).filter(|line| !line.is_empty());
+    let text = text.expose_secret();
+    // Editors on Windows write a byte order mark; a server would be sent it as part of the user name.
+    let mut lines =
+        text.strip_prefix('\u{feff}').unwrap_or(text).lines().map(str::trim_end).filter(|line| !line.is_empty());
     match (lines.next(), lines.next(), lines.next()) {
         (Some(user), Some(password), None) => Ok((SecretString::from(user), SecretString::from(password))),
         _ => Err(miette!("{} must hold two lines: the user name, and the password", path.display())),
@@ -196,6 +199,17 @@ mod tests {
             })
             .collect();
         assert_eq!(shown, ["a a user:CANARY", "b b (all)", "c.tcp c (all)"]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_user_name() {
+        let directory =
+            directory(&[("a.ovpn", "a"), ("a.auth", "\u{feff}user\r\nCANARY\r\n"), ("all", "\u{feff}all\nx")]);
+        let at = |name: &str| directory.path().join(name);
+        let read = read(&[at("a.ovpn")], None, Some(&at("all"))).unwrap();
+        let Credentials::Own((user, password)) = &read[0].credentials else { panic!("should be its own") };
+        assert_eq!((user.expose_secret(), password.expose_secret()), ("user", "CANARY"));
+        assert_eq!(account(&at("all")).unwrap().0.expose_secret(), "all");
     }
 
     #[test]
