@@ -111,6 +111,22 @@ pub(in crate::domain) fn unmatched(change: &Change, source: &str, known: &[&str]
     RuleError::at(&origin.file, source, place, format!("rule \"{id}\" has no \"pattern\"{why}; {hint}"))
 }
 
+/// The error of a rule with `absent` that leaves nothing to do when its line stops.
+fn needs_a_deed(verdict: &str) -> String {
+    format!("\"absent\" needs a verdict that says what to do: rotate, restart or alert, not {verdict}")
+}
+
+/// The same of a shipped rule that an entry of `source` has changed; none where the entry by itself is told of it.
+pub(in crate::domain) fn idle(rule: &Rule, source: &str) -> Option<RuleError> {
+    let place = match (rule.places.absent, rule.places.verdict) {
+        (Some(place), None) | (None, Some(place)) => place,
+        _ => return None,
+    };
+    let is_idle = rule.absent.is_some() && matches!(rule.verdict, Verdict::Ignore | Verdict::Recovered);
+    let file = &rule.changed.as_ref().filter(|_| is_idle)?.file;
+    Some(RuleError::at(file, source, place, needs_a_deed(&rule.verdict.to_string())))
+}
+
 impl Reader<'_> {
     fn file(&mut self, root: &Node, strictness: Strictness) -> Vec<Entry> {
         let Some(fields) = self.fields(root, keys::FILE, "a rule file") else { return Vec::new() };
@@ -370,9 +386,7 @@ impl Reader<'_> {
         if let Some(Value::Text(verdict)) = rule.get("verdict").map(|node| &node.value)
             && ["ignore", "recovered"].contains(&verdict.as_str())
         {
-            let message =
-                format!("\"absent\" needs a verdict that says what to do: rotate, restart or alert, not {verdict}");
-            self.wrong(node.place, message);
+            self.wrong(node.place, needs_a_deed(verdict));
         }
         match fields.get("for") {
             Some(node) => self.time(node),

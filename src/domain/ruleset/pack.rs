@@ -125,6 +125,7 @@ fn merged(
                 let enabled = change.enabled;
                 if let Some(rule) = slot {
                     change.apply(rule);
+                    errors.extend(file::idle(rule, source));
                 }
                 if !enabled {
                     disabled.extend(slot.take());

@@ -115,3 +115,28 @@ fn files_over_the_shipped_rules_keep_them() {
     let layers = layered(Base::Shipped, &[("mine.yaml", &mine)]).expect("should load");
     assert_eq!(layers.rules.rules().len(), RuleSet::shipped().rules().len() + 1);
 }
+
+#[test]
+fn an_expected_line_needs_a_verdict_that_says_what_to_do_in_a_changed_rule_too() {
+    for (change, place) in [
+        ("{ id: special, absent: { for: 3m } }", Some("mine.yaml:4:28: ")),
+        ("{ id: special, absent: { for: 3m }, enabled: false }", Some("mine.yaml:4:28: ")),
+        ("{ id: special, absent: { for: 3m }, verdict: ignore }", Some("mine.yaml:4:28: ")),
+        ("{ id: special, absent: { for: 3m }, verdict: alert }", None),
+        ("{ id: general, absent: { for: 3m } }", None),
+    ] {
+        let errors = over(&[("mine.yaml", &with(change))]).err().unwrap_or_default();
+        match place {
+            None => assert_eq!(errors, Vec::<String>::new(), "{change}"),
+            Some(place) => {
+                let wanted = "\"absent\" needs a verdict that says what to do: rotate, restart or alert, not ignore";
+                assert_eq!(errors, [format!("{place}{wanted}")], "{change}");
+            }
+        }
+    }
+    let watched = BASE.replace("threshold: { count: 2, within: 60s }", "absent: { for: 3m }");
+    let base = file::parse("base.yaml", &watched, Strictness::User).expect("should load");
+    let mine = with("{ id: general, verdict: recovered }");
+    let errors = lay_over(base, &[("mine.yaml", &mine)], Strictness::User).expect_err("should be refused");
+    assert_eq!((errors.len(), errors[0].line, errors[0].column), (1, 4, 29), "{errors:?}");
+}
