@@ -17,6 +17,7 @@ mod signs;
 pub mod stream;
 mod time;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -135,11 +136,23 @@ pub struct Replayed {
     pub lines: usize,
 }
 
+/// What is taken for a time: 1700 to 2200. Windows count no further, and a wait that begins at the end of all times has no end.
+const TIMES: (Timestamp, Timestamp) = (Timestamp::constant(-8_520_336_000, 0), Timestamp::constant(7_258_118_400, 0));
+
+fn sane(time: Timestamp) -> Timestamp {
+    time.clamp(TIMES.0, TIMES.1)
+}
+
 /// Replays records of a chain.
 ///
 /// `progress` is told after each record how many are done.
 #[must_use]
 pub fn replay(chain: &Chain, rules: &Arc<RuleSet>, records: &[Record], mut progress: impl FnMut(usize)) -> Replayed {
+    let records: Cow<'_, [Record]> = if records.iter().all(|record| record.time == sane(record.time)) {
+        records.into()
+    } else {
+        records.iter().map(|record| Record { time: sane(record.time), ..record.clone() }).collect()
+    };
     // Files of several hops are merged; lines of one hop keep their order where their times are equal.
     let mut order: Vec<usize> = (0..records.len()).collect();
     order.sort_by_key(|index| records[*index].time);

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::judge::Judge;
 use super::readiness::Readiness;
-use super::{Chain, Decided, Record, signs};
+use super::{Chain, Decided, Record, sane, signs};
 use crate::domain::ruleset::RuleSet;
 
 /// What there is to tell.
@@ -51,7 +51,8 @@ impl<'a> Live<'a> {
     /// Takes a line.
     pub fn take(&mut self, record: &Record) -> Vec<Told> {
         // No datagram comes twice: what says the same was written again.
-        let record = &Record { file_offset: record.file_offset.or(Some(self.lines)), ..record.clone() };
+        let file_offset = record.file_offset.or(Some(self.lines));
+        let record = &Record { time: sane(record.time), file_offset, ..record.clone() };
         let sign = signs::read(&self.rules, record);
         self.judge.take(self.lines, record, &sign);
         self.lines += 1;
@@ -64,7 +65,7 @@ impl<'a> Live<'a> {
 
     /// Lets time pass to `now`, where no line came.
     pub fn pass(&mut self, now: Timestamp) -> Vec<Told> {
-        self.judge.pass(now);
+        self.judge.pass(sane(now));
         self.told()
     }
 

@@ -2,6 +2,7 @@
 
 mod command;
 mod elasticsearch;
+mod ends_of_time;
 mod health;
 mod invented;
 mod kafka;
