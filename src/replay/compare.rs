@@ -18,7 +18,7 @@ pub fn compare<'a>(old: &'a Replayed, new: &'a Replayed) -> Vec<(Change, &'a Dec
     let mut left: Vec<&Decided> = old.decisions.iter().collect();
     let mut changes: Vec<(Change, &Decided)> = Vec::new();
     for decided in &new.decisions {
-        match left.iter().position(|known| *known == decided) {
+        match left.iter().position(|known| printed(known) == printed(decided)) {
             Some(found) => {
                 left.remove(found);
             }
@@ -28,6 +28,12 @@ pub fn compare<'a>(old: &'a Replayed, new: &'a Replayed) -> Vec<(Change, &'a Dec
     changes.extend(left.into_iter().map(|decided| (Change::Dropped, decided)));
     changes.sort_by_key(|(change, decided)| (decided.time, *change == Change::Added));
     changes
+}
+
+/// All that a decision is to a reader: not its title, which says the same in other words.
+fn printed(decided: &Decided) -> impl PartialEq + '_ {
+    let Decided { time, hop, verdict, rule, evidence, cause, action, title: _, since: _ } = decided;
+    (time, hop, verdict, rule, evidence, cause, action)
 }
 
 /// The differences for people.

@@ -230,3 +230,14 @@ fn a_line_that_was_shipped_twice_is_one_and_a_repeated_one_is_two() {
     let text = replay([1234, 1300]);
     assert!(text.lines().count() == 1 && text.contains(r#""action":"rotate""#), "{text}");
 }
+
+#[test]
+fn a_rule_with_another_title_decides_the_same() {
+    let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::write(old.path().join("other.yaml"), OTHER_RULES).unwrap();
+    std::fs::write(new.path().join("other.yaml"), OTHER_RULES.replace("Refused", "Turned away")).unwrap();
+    let (chain, logs) = directory("exit-ovpn-auth-failed");
+    let (old, new) = (old.path().display().to_string(), new.path().display().to_string());
+    let compared = out(&run(&["replay", "--chain", &chain, "--logs", &logs, "--rules", &new, "--against", &old], ""));
+    assert_eq!(compared, "the two rule sets decide the same\n");
+}
