@@ -184,6 +184,7 @@ fn each_mistake_is_answered_with_its_place_the_remedy_and_the_exit_code() {
         ),
         ("setup --elasticsearch http://127.0.0.1:1", 1, &["elasticsearch does not answer at http://127.0.0.1:1"]),
         ("setup --kibana http://127.0.0.1:1", 1, &["kibana does not answer at http://127.0.0.1:1"]),
+        ("watch --chain chain.yaml --no-shipped-rules", 2, &["leave no rule", "--rules"]),
         ("watch --chain chain.yaml --listen 192.0.2.1:9", 1, &["cannot listen on 192.0.2.1:9", "of this machine"]),
         ("pool add vault:secret a.ovpn", 2, &["vault:secret/vpn/entry"]),
         ("pool add vault:secret/x - --dry-run", 2, &["say --name NAME"]),

@@ -12,6 +12,8 @@ use kube::ResourceExt;
 use miette::{IntoDiagnostic, WrapErr, miette};
 
 use super::output::{Format, OutputArgs};
+use super::report::wrong_usage;
+use super::rules::BaseArgs;
 use crate::crd::VpnChain;
 use crate::domain::ruleset::RuleSet;
 use crate::domain::ruleset::pack::Base;
@@ -44,9 +46,8 @@ pub(super) struct Replay {
     /// A directory of *.yaml files, or one file, laid over the shipped rules as the operator does it.
     #[arg(long, value_name = "DIR")]
     rules: Option<PathBuf>,
-    /// Leave the shipped rules out: those of --rules, and of --against, are all there is.
-    #[arg(long, requires = "rules")]
-    no_shipped_rules: bool,
+    #[command(flatten)]
+    base: BaseArgs,
     /// Other rules: print only what --rules decides otherwise.
     #[arg(long, value_name = "DIR")]
     against: Option<PathBuf>,
@@ -57,7 +58,7 @@ pub(super) struct Replay {
 impl Replay {
     pub(super) fn run(self) -> miette::Result<()> {
         let mut chain = chain(&self.chain)?;
-        let base = if self.no_shipped_rules { Base::Nothing } else { Base::Shipped };
+        let base = self.base.base();
         let rules_in_use = rules(self.rules.as_deref(), base)?;
         let against = self.against.as_deref().map(|path| rules(Some(path), base)).transpose()?;
         let records = self.input.records(&mut chain)?;
@@ -121,11 +122,15 @@ fn bar(length: Option<u64>) -> ProgressBar {
 /// The rules of a path laid over `base`; without one, the shipped ones.
 ///
 /// # Errors
-/// When they cannot be loaded.
+/// When they cannot be loaded, or none would be left.
 pub(super) fn rules(path: Option<&Path>, base: Base) -> miette::Result<Arc<RuleSet>> {
-    Ok(Arc::new(match path {
-        Some(path) => super::rules::load(path, base)?.rules,
-        None => RuleSet::shipped(),
+    Ok(Arc::new(match (path, base) {
+        (Some(path), base) => super::rules::load(path, base)?.rules,
+        (None, Base::Shipped) => RuleSet::shipped(),
+        (None, Base::Nothing) => {
+            let why = "--no-shipped-rules and HOPKEEPER_NO_SHIPPED_RULES leave no rule where none is given: say --rules DIR too";
+            return Err(wrong_usage(why));
+        }
     }))
 }
 

@@ -31,14 +31,14 @@ pub(super) struct RulesCommand {
 
 /// What the files are laid over.
 #[derive(Clone, Copy, Debug, Args)]
-struct BaseArgs {
+pub(super) struct BaseArgs {
     /// Leave the shipped rules out: the files' rules are all there is.
     #[arg(long, env = "HOPKEEPER_NO_SHIPPED_RULES")]
     no_shipped_rules: bool,
 }
 
 impl BaseArgs {
-    fn base(self) -> Base {
+    pub(super) fn base(self) -> Base {
         if self.no_shipped_rules { Base::Nothing } else { Base::Shipped }
     }
 }

@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::output::{Format, OutputArgs, note, print};
-use crate::domain::ruleset::pack::Base;
+use super::rules::BaseArgs;
 use crate::overview::printable;
 use crate::replay::live::{Live, Told};
 use crate::replay::{Chain, Record};
@@ -47,6 +47,8 @@ pub(super) struct Watch {
     #[arg(long, value_name = "DIR")]
     rules: Option<PathBuf>,
     #[command(flatten)]
+    base: BaseArgs,
+    #[command(flatten)]
     printed: OutputArgs<Format>,
 }
 
@@ -61,7 +63,7 @@ impl Watch {
     /// When the manifest or the rules cannot be used, the address is taken, or nobody reads what is told.
     pub(super) fn run(self) -> miette::Result<()> {
         let chain = super::replay::chain(&self.chain)?;
-        let rules = super::replay::rules(self.rules.as_deref(), Base::Shipped)?;
+        let rules = super::replay::rules(self.rules.as_deref(), self.base.base())?;
         let live = Live::new(&chain, Arc::clone(&rules));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()?;
         runtime.block_on(self.follow(&chain, live))

@@ -241,3 +241,20 @@ fn a_rule_with_another_title_decides_the_same() {
     let compared = out(&run(&["replay", "--chain", &chain, "--logs", &logs, "--rules", &new, "--against", &old], ""));
     assert_eq!(compared, "the two rule sets decide the same\n");
 }
+
+#[test]
+fn what_leaves_the_shipped_rules_out_for_run_does_so_for_replay() {
+    let rules = tempfile::tempdir().unwrap();
+    std::fs::write(rules.path().join("other.yaml"), OTHER_RULES).unwrap();
+    let (chain, logs) = directory("exit-ovpn-auth-failed");
+    let replay = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hopkeeper"));
+        command.args(["replay", "--chain", &chain, "--logs", &logs, "-o", "json"]).args(more);
+        command.env("HOPKEEPER_NO_SHIPPED_RULES", "true").output().expect("should run")
+    };
+    let text = out(&replay(&["--rules", &rules.path().display().to_string()]));
+    assert!(text.lines().count() > 0 && text.lines().all(|line| line.contains(r#""rule":"refused""#)), "{text}");
+    let output = replay(&[]);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && error.contains("--rules"), "{error}");
+}
