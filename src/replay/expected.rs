@@ -81,16 +81,18 @@ impl Expected {
     /// Every difference; none when all is as expected.
     #[must_use]
     pub fn differences(&self, decided: &[Decided]) -> Vec<Difference> {
-        let mut left: Vec<&Decided> = decided.iter().collect();
-        let mut missing: Vec<&Spanned<Wanted>> = Vec::new();
-        for wanted in &self.decisions {
-            match left.iter().position(|got| wanted.value.misfits(got).is_empty()) {
-                Some(found) => {
-                    left.remove(found);
-                }
-                None => missing.push(wanted),
-            }
-        }
+        let fits: Vec<Vec<bool>> = self
+            .decisions
+            .iter()
+            .map(|wanted| decided.iter().map(|got| wanted.value.misfits(got).is_empty()).collect())
+            .collect();
+        // By decision: which expectation it meets.
+        let mut met: Vec<Option<usize>> = vec![None; decided.len()];
+        let unmet: Vec<usize> =
+            (0..fits.len()).filter(|wanted| !meet(*wanted, &fits, &mut met, &mut vec![false; decided.len()])).collect();
+        let missing = unmet.into_iter().map(|wanted| &self.decisions[wanted]);
+        let mut left: Vec<&Decided> =
+            decided.iter().zip(&met).filter(|(_, met)| met.is_none()).map(|(got, _)| got).collect();
         let mut differences = Vec::new();
         for wanted in missing {
             // The one that is most like it stands beside it.
@@ -107,6 +109,21 @@ impl Expected {
         differences.extend(left.into_iter().map(|got| Difference { line: end, wanted: None, got: Some(told(got)) }));
         differences
     }
+}
+
+/// Finds a decision for an expectation, where need be by finding another one for the expectation that has it (augmenting
+/// paths): as many are met as can be, whatever their order.
+fn meet(wanted: usize, fits: &[Vec<bool>], met: &mut [Option<usize>], tried: &mut [bool]) -> bool {
+    for got in 0..met.len() {
+        if fits[wanted][got] && !std::mem::replace(&mut tried[got], true) {
+            let is_free = met[got].is_none_or(|other| meet(other, fits, met, tried));
+            if is_free {
+                met[got] = Some(wanted);
+                return true;
+            }
+        }
+    }
+    false
 }
 
 fn told(decided: &Decided) -> String {

@@ -3,6 +3,7 @@
 mod command;
 mod elasticsearch;
 mod ends_of_time;
+mod expected;
 mod health;
 mod invented;
 mod kafka;
