@@ -151,11 +151,16 @@ fn scalar(text: &str) -> Value {
     }
 }
 
-/// `15` equals `15.0`.
-fn equal(a: &Value, b: &Value) -> bool {
-    match (a.as_f64(), b.as_f64()) {
-        (Some(a), Some(b)) => a == b,
-        _ => a == b,
+/// `15` equals `15.0`, and so does what is written `'15'` where the field is a number: quotes in YAML are not meant.
+fn equal(value: &Value, wanted: &Value) -> bool {
+    let number = |wanted: &Value| match wanted {
+        Value::String(text) => scalar(text).as_f64(),
+        wanted => wanted.as_f64(),
+    };
+    match (value, wanted) {
+        (Value::Number(value), wanted) => value.as_f64().is_some_and(|value| number(wanted) == Some(value)),
+        (Value::Bool(_), Value::String(text)) => *value == scalar(text),
+        _ => value == wanted,
     }
 }
 
@@ -167,7 +172,8 @@ mod tests {
 
     #[test]
     fn conditions_hold_as_written() {
-        let line = json!({"state": "stalled", "rx_age_seconds": 15, "carrier": 1, "ok": true});
+        let line =
+            json!({"state": "stalled", "rx_age_seconds": 15, "carrier": 1, "ok": true, "id": "007", "word": "15"});
         let fields = line.as_object().expect("should be an object");
         for (field, wanted, holds) in [
             ("state", json!("stalled"), true),
@@ -185,6 +191,14 @@ mod tests {
             ("rx_age_seconds", json!("<= 14"), false),
             ("state", json!("> 1"), false),
             ("missing", json!("!= 1"), false),
+            ("carrier", json!("1"), true),
+            ("carrier", json!(" 1.0 "), true),
+            ("carrier", json!("0"), false),
+            ("carrier", json!("up"), false),
+            ("ok", json!("true"), true),
+            ("id", json!("007"), true),
+            ("id", json!("7"), false),
+            ("word", json!("15"), true),
         ] {
             let condition = Condition::parse(field, &wanted).expect("should parse");
             assert_eq!(condition.holds(fields), holds, "{field}: {wanted}");
