@@ -4,16 +4,19 @@ use hopkeeper::internal_event::catalog;
 use hopkeeper::internal_event::metric::{Kind, Label, Metric, Values};
 use regex::Regex;
 
-/// Labels that Prometheus puts on what it scrapes, and on a histogram's buckets.
-const OF_PROMETHEUS: [&str; 4] = ["job", "instance", "pod", "le"];
+/// Labels that Prometheus puts on what it scrapes, told so by the chart's monitors or not, and on a histogram's buckets.
+const OF_PROMETHEUS: [&str; 5] = ["job", "instance", "pod", "le", "hopkeeper_release"];
 
 /// Panics where an expression names a metric, a label or a label's word that the operator does not have; gives how many metrics it names.
 pub fn check(expression: &str, place: &str) -> usize {
     let selector = Regex::new(r"(hopkeeper_[a-z_]+)(?:\{([^}]*)\})?").unwrap();
     let matcher = Regex::new(r#"([a-z_]+)\s*(=~|!~|!=|=)\s*"([^"]*)""#).unwrap();
+    let grouping = Regex::new(r"\b(?:by|on|without|ignoring|group_left|group_right)\s*\(([^)]*)\)").unwrap();
+    // Labels may be called as metrics are: what is grouped by is none.
+    let asked = grouping.replace_all(expression, "");
     let mut labels: Vec<&str> = OF_PROMETHEUS.to_vec();
     let mut named = 0;
-    for found in selector.captures_iter(expression) {
+    for found in selector.captures_iter(&asked) {
         let metric = metric(&found[1]).unwrap_or_else(|| panic!("{place}: the operator has no metric {}", &found[1]));
         labels.extend(metric.labels.iter().map(|label| label.name));
         let matchers = found.get(2).map_or("", |text| text.as_str());
@@ -23,7 +26,6 @@ pub fn check(expression: &str, place: &str) -> usize {
         named += 1;
     }
     assert!(named > 0, "{place}: {expression} names no metric of the operator");
-    let grouping = Regex::new(r"\b(?:by|on|without|ignoring|group_left|group_right)\s*\(([^)]*)\)").unwrap();
     for found in grouping.captures_iter(expression) {
         for label in found[1].split(',').map(str::trim).filter(|label| !label.is_empty()) {
             assert!(labels.contains(&label), "{place}: no metric of {expression} has a label {label}");
