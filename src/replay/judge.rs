@@ -4,6 +4,8 @@
 //! The log goes on as it really did, so only the first step of each outage is told: what the next rung of the ladder
 //! would have met nobody knows.
 
+mod incident;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -18,45 +20,8 @@ use crate::domain::event::{HopIdentity, LogEvent, Position, Shard};
 use crate::domain::incident::incident_name;
 use crate::domain::ruleset::RuleSet;
 use crate::domain::types::{CandidateRef, Evidence, HopId, Verdict};
-use crate::domain::view::{ChainView, Delivery, Desired, HopView, IncidentView, Phase, PodView, StepEnd, StepView};
-
-/// An incident and what was told of it.
-struct Incident {
-    view: IncidentView,
-    hop: usize,
-    rule: String,
-    title: String,
-    first: Timestamp,
-    /// Made from a doubt, not by the engine: its hop was waited for long enough.
-    is_inferred: bool,
-}
-
-impl Incident {
-    /// One that is not judged yet; `first` and `last` are its lines' times.
-    fn new(
-        name: String,
-        hop: usize,
-        identity: &HopIdentity,
-        trouble: Trouble,
-        (first, last): (Timestamp, Timestamp),
-    ) -> Self {
-        let view = IncidentView {
-            name,
-            hop: identity.id.hop.clone(),
-            pod_uid: identity.pod_uid.clone(),
-            candidate: identity.candidate.clone(),
-            verdict: trouble.verdict,
-            evidence: trouble.evidence,
-            last_line: last,
-            phase: Phase::Open,
-            cause: None,
-            steps: Vec::new(),
-            closed_at: None,
-            is_account: false,
-        };
-        Self { view, hop, rule: trouble.rule, title: trouble.title, first, is_inferred: false }
-    }
-}
+use crate::domain::view::{ChainView, Delivery, Desired, HopView, Phase, PodView, StepEnd, StepView};
+use incident::Incident;
 
 /// What was told about a hop in the present outage.
 #[derive(Default)]
@@ -183,7 +148,8 @@ impl<'a> Judge<'a> {
     fn open(&mut self, hop: usize, detection: &Detection) {
         let trouble = Trouble::of_detection(detection);
         let times = (detection.first.time, detection.last.time);
-        self.incidents.push(Incident::new(incident_name(detection), hop, &detection.hop, trouble, times));
+        let new = Incident::new(incident_name(detection), hop, &detection.hop, trouble, times);
+        incident::add(&mut self.incidents, new);
     }
 
     /// Lets time pass to where a hold, a deadline or a doubt ends.
@@ -213,17 +179,17 @@ impl<'a> Judge<'a> {
 
     /// Outermost hop first; true when something was done.
     fn judge_once(&mut self) -> bool {
+        let view = self.view();
         let mut order: Vec<usize> = (0..self.incidents.len()).collect();
         order.sort_by_key(|index| (self.incidents[*index].hop, self.incidents[*index].view.last_line));
-        order.into_iter().any(|index| self.judge_incident(index)) || self.infer()
+        order.into_iter().any(|index| self.judge_incident(index, &view)) || self.infer()
     }
 
-    fn judge_incident(&mut self, index: usize) -> bool {
+    fn judge_incident(&mut self, index: usize, view: &ChainView) -> bool {
         if matches!(self.incidents[index].view.phase, Phase::Closed | Phase::Escalated) {
             return false;
         }
-        let view = self.view();
-        match decide(&view, &self.incidents[index].view) {
+        match decide(view, &self.incidents[index].view) {
             Decision::Hold { why: Hold::SymptomOf, cause: Some(cause), .. } => self.hold(index, &cause),
             Decision::Hold { why: Hold::RepairInProgress, .. } => self.supersede(index),
             Decision::Hold { until, .. } => {
@@ -479,3 +445,6 @@ impl<'a> Judge<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
