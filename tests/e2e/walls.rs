@@ -82,13 +82,7 @@ fn answers(pod: &Pod, urls: &[&str]) -> BTreeSet<usize> {
         let curl = "curl -sk -o /dev/null --interface eth0 --connect-timeout 1 --max-time 3";
         format!("({curl} {url}; echo \"curl {n} $?\") & ")
     };
-    let command = urls.iter().enumerate().map(ask).collect::<String>() + "wait";
-    let mut said = inside(pod, &command);
-    if said.is_empty() {
-        // Seen once, beside a pod that was there: what the node says of it then.
-        println!("    the network namespace of {:?} was not found among:\n{}", address(pod), addresses_of_all());
-        said = inside(pod, &command);
-    }
+    let said = inside(pod, &(urls.iter().enumerate().map(ask).collect::<String>() + "wait"));
     let codes = said.lines().filter_map(|line| line.strip_prefix("curl ")?.split_once(' '));
     let codes: BTreeMap<usize, &str> = codes.filter_map(|(n, code)| Some((n.parse().ok()?, code))).collect();
     assert_eq!(codes.len(), urls.len(), "the network namespace of {:?} should be there: {said:?}", address(pod));
@@ -104,13 +98,6 @@ pub fn inside(pod: &Pod, command: &str) -> String {
          nsenter --net=$n bash -c '{command}'; done; true"
     );
     lab(&["node", "bash", "-c", &script])
-}
-
-/// The addresses in each network namespace of the node, and what is wrong with looking.
-fn addresses_of_all() -> String {
-    let script =
-        "for n in /run/netns/*; do echo $n $(nsenter --net=$n /usr/sbin/ip -4 -o addr show dev eth0 2>&1); done";
-    lab(&["node", "bash", "-c", script])
 }
 
 fn address(pod: &Pod) -> Option<&str> {

@@ -61,7 +61,9 @@ async fn end_sandboxes(world: &World, pods: &[&str]) {
     let mut filters = Vec::new();
     for name in pods {
         let name = pod(world, name).await.name_any();
-        filters.push(format!("'labels.\"io.kubernetes.pod.name\"=={name}'"));
+        // Every lane has a pod of the application's name.
+        let label = |key: &str, value: &str| format!("labels.\"io.kubernetes.pod.{key}\"=={value}");
+        filters.push(format!("'{},{}'", label("namespace", &world.chain.namespace), label("name", &name)));
     }
     // containerd lists what fits any of them.
     let script = format!(
