@@ -28,6 +28,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const EXAMPLE: &str = "https://vault:8200";
 /// A token is replaced this long before it expires.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(10);
+/// How soon a login may follow one that did not help: what its token may not do the next one may not either, until somebody
+/// gives the role other policies.
+const AGAIN: Duration = Duration::from_secs(300);
 const TO_READ: &str = "read and list on the path's data and metadata";
 
 /// How to log in.
@@ -56,6 +59,13 @@ pub enum Login {
     },
 }
 
+impl Login {
+    /// Whether each login makes a token in the server.
+    fn makes_tokens(&self) -> bool {
+        matches!(self, Self::Kubernetes { .. } | Self::AppRole { .. })
+    }
+}
+
 /// A Vault server.
 pub struct Vault {
     /// Where it is, for messages.
@@ -82,6 +92,7 @@ struct Sessions {
 
 struct Session {
     client: Arc<VaultClient>,
+    since: Instant,
     until: Option<Instant>,
 }
 
@@ -144,7 +155,7 @@ impl Vault {
         }
     }
 
-    /// Asks; and when the token is refused because it was revoked, once more with a new one.
+    /// Asks; and when the token is refused, once more with a new one: it may have been revoked, or the role have other policies.
     async fn ask<T, F>(&self, request: impl Fn(Arc<VaultClient>) -> F) -> Result<Result<T, ClientError>, VaultError>
     where
         F: Future<Output = Result<T, ClientError>>,
@@ -152,13 +163,10 @@ impl Vault {
         let client = self.session(None).await?;
         match request(client.clone()).await {
             Err(error) if code(&error) == Some(403) => {
-                // A token that is good lacks a right, and so would the next one: each login leaves one behind in the server.
-                match vaultrs::token::lookup_self(&*client).await {
-                    Err(unknown) if code(&unknown) == Some(403) => {
-                        Ok(request(self.session(Some(&client)).await?).await)
-                    }
-                    _ => Ok(Err(error)),
+                if self.lacks_a_right(&client).await {
+                    return Ok(Err(error));
                 }
+                Ok(request(self.session(Some(&client)).await?).await)
             }
             Err(error) if code(&error).is_none() => {
                 // The next one begins with the CA that the file holds then.
@@ -167,6 +175,14 @@ impl Vault {
             }
             answer => Ok(answer),
         }
+    }
+
+    /// Whether a token that was refused is one of a recent login, and Vault knows it.
+    async fn lacks_a_right(&self, refused: &Arc<VaultClient>) -> bool {
+        let is_recent = |session: &Session| Arc::ptr_eq(&session.client, refused) && session.since.elapsed() < AGAIN;
+        self.login.makes_tokens()
+            && self.sessions.lock().await.live.as_ref().is_some_and(is_recent)
+            && vaultrs::token::lookup_self(&**refused).await.err().and_then(|error| code(&error)) != Some(403)
     }
 
     /// The client with a token that should be good, after a login when there is none but `refused`. What one login comes to
@@ -194,8 +210,14 @@ impl Vault {
         let client = self.client(token.expose_secret());
         let client = client.map_err(|e| self.failure("set up the vault client".to_owned(), e))?;
         let until = lease.map(|lease| Instant::now() + lease.saturating_sub(EXPIRY_MARGIN));
-        let fresh = Session { client: Arc::new(client), until };
-        Ok(sessions.live.insert(fresh).client.clone())
+        let fresh = Session { client: Arc::new(client), since: Instant::now(), until };
+        let client = sessions.live.insert(fresh).client.clone();
+        drop(sessions);
+        if let Some(refused) = refused.filter(|_| self.login.makes_tokens()) {
+            // Else it stays in the server until it expires. Mostly it is gone.
+            let _ = vaultrs::token::revoke_self(&**refused).await;
+        }
+        Ok(client)
     }
 
     async fn log_in(&self) -> Result<(SecretString, Option<Duration>), VaultError> {
@@ -405,12 +427,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_right_that_is_missing_is_no_reason_to_log_in_again() {
+    async fn a_right_that_is_missing_is_seldom_a_reason_to_log_in_again() {
         let (vault, logins, _file) = with_server((200, TOKEN), Otherwise::RefusesThough).await;
-        for _ in 0..5 {
-            assert!(words(vault.list("secret", "vpn").await).contains("vault answered 403"));
-        }
-        assert_eq!(logins.load(Ordering::Relaxed), 1);
+        let ask = async || {
+            for _ in 0..5 {
+                assert!(words(vault.list("secret", "vpn").await).contains("vault answered 403"));
+            }
+            logins.load(Ordering::Relaxed)
+        };
+        assert_eq!(ask().await, 1);
+        // The role may have other policies by now.
+        vault.sessions.lock().await.live.as_mut().unwrap().since -= AGAIN;
+        assert_eq!(ask().await, 2);
     }
 
     /// Its CA is read when it is made, and may be another one by then.
