@@ -117,8 +117,7 @@ pub(super) async fn create<K>(api: &Api<K>, object: &K) -> Result<K, Error>
 where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + Serialize + DeserializeOwned,
 {
-    let params = PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
-    let refusal = match api.create(&params, object).await {
+    let refusal = match api.create(&post(), object).await {
         Ok(created) => return Ok(created),
         Err(refusal) => refusal,
     };
@@ -146,6 +145,11 @@ where
     let api = Api::<K>::namespaced(ctx.client.clone(), &chain.namespace);
     api.patch(&object.name_any(), &params(), &Patch::Apply(object)).await?;
     Ok(())
+}
+
+/// Of what is created, or replaced whole.
+pub(super) fn post() -> PostParams {
+    PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() }
 }
 
 fn params() -> PatchParams {

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, Secret};
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use secrecy::SecretString;
 use serde_json::json;
 
+use super::apply::post;
 use super::build::secret::{Stamp, hop_secret};
 use super::candidates::listing::Listing;
 use super::candidates::{ChoiceError, Chosen, Skipped, Unfit, choose, newest, servers_ahead};
@@ -174,15 +175,14 @@ fn is_settled(chain: &ValidChain<'_>, index: usize, observed: &Observed) -> bool
 /// Asks the pools whose time has come about the hops that have what they need, side by side: one that does not answer is
 /// waited for by all together.
 async fn ask(chain: &ValidChain<'_>, observed: &Observed, ctx: &Context) -> BTreeMap<usize, Asked> {
-    let view = chain_view(chain, observed, ctx.now());
     let settled = (0..chain.hops().len()).filter(|index| is_settled(chain, *index, observed));
-    let asked = settled.filter_map(|index| {
-        let hop = &chain.hops()[index].name;
-        let secret = &observed.secrets[hop];
-        let (key, current) = (secret.object.uid().unwrap_or_default(), secret.candidate());
-        ctx.polls.is_due(&key, ctx.settings.parameters_poll).then_some((index, key, current, burned(&view, hop)))
+    let due = settled.filter_map(|index| {
+        let secret = &observed.secrets[&chain.hops()[index].name];
+        let key = secret.object.uid().unwrap_or_default();
+        ctx.polls.is_due(&key, ctx.settings.parameters_poll).then_some((index, key, secret.candidate()))
     });
-    let asked = asked.map(|(index, key, current, burned)| async move {
+    let asked = due.map(|(index, key, current)| async move {
+        let burned = burned(&chain_view(chain, observed, ctx.now()), &chain.hops()[index].name);
         let answer = async {
             let pool = open(chain, index, ctx).await?;
             let listing = Listing::read(&pool, ctx.polls.listing(&key)).await?;
@@ -336,10 +336,6 @@ pub(super) fn count_unread(chain: &ValidChain<'_>, hop: &str, error: &ChoiceErro
 /// A choice's failure with its causes.
 pub(super) fn error_text(error: &ChoiceError) -> String {
     crate::telemetry::error_chain(error)
-}
-
-fn post() -> PostParams {
-    PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() }
 }
 
 /// When each Secret's pool was last asked, in this process, and what it said.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use self::api_server::{ApiServer, Fault};
 use super::desired::NUDGE_AGAIN;
-use super::testing::{berlin, closed, incident, pod, pool, profile};
+use super::testing::{berlin, closed, incident, pod, pool, profile, wireguard};
 use super::validate::validate;
 use super::*;
 use crate::crd::incident::IncidentPhase;

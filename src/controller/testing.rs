@@ -44,6 +44,15 @@ pub(super) fn profile(server: &str) -> String {
     )
 }
 
+/// A WireGuard configuration.
+pub(super) fn wireguard(server: &str) -> String {
+    let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=";
+    format!(
+        "[Interface]\nPrivateKey = {key}\nAddress = 10.66.0.2/32\n[Peer]\nPublicKey = {key}\nEndpoint = {server}:51820\n\
+         AllowedIPs = 0.0.0.0/0\n"
+    )
+}
+
 /// A Secret that is a pool.
 pub(super) fn pool(name: &str, version: &str, candidates: &[(&str, &str)]) -> Secret {
     let data = candidates.iter().map(|(key, text)| ((*key).to_owned(), ByteString(text.as_bytes().to_vec())));

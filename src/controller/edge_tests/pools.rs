@@ -35,12 +35,9 @@ async fn the_pools_of_all_hops_are_waited_for_together() {
     let server = ApiServer::start().await;
     let mut chain = berlin();
     server.put(CHAIN, &chain);
-    let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=";
-    let wireguard = format!(
-        "[Interface]\nPrivateKey = {key}\nAddress = 10.66.0.2/32\n[Peer]\nPublicKey = {key}\nEndpoint = 203.0.113.9:51820\n\
-         AllowedIPs = 0.0.0.0/0\n"
-    );
-    for (hop, text) in [("entry", profile("203.0.113.1")), ("middle", wireguard), ("exit", profile("203.0.113.2"))] {
+    for (hop, text) in
+        [("entry", profile("203.0.113.1")), ("middle", wireguard("203.0.113.9")), ("exit", profile("203.0.113.2"))]
+    {
         let name = format!("{hop}-pool");
         server.put(&format!("/api/v1/namespaces/demo/secrets/{name}"), &pool(&name, "1", &[("a", &text)]));
     }

@@ -40,12 +40,9 @@ async fn a_step_that_keeps_a_candidate_of_another_client_waits_for_one_of_this()
         scene.pass().await.unwrap();
         assert_eq!(scene.used().0, "a", "the pool is not there yet");
     }
-    let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=";
-    let config = format!(
-        "[Interface]\nPrivateKey = {key}\nAddress = 10.66.0.2/32\n[Peer]\nPublicKey = {key}\nEndpoint = 203.0.113.9:51820\n\
-         AllowedIPs = 0.0.0.0/0\n"
-    );
-    scene.server.put("/api/v1/namespaces/demo/secrets/wg-pool", &pool("wg-pool", "1", &[("w", &config)]));
+    scene
+        .server
+        .put("/api/v1/namespaces/demo/secrets/wg-pool", &pool("wg-pool", "1", &[("w", &wireguard("203.0.113.9"))]));
     for _ in 0..2 {
         scene.pass().await.unwrap();
     }
